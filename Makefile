@@ -1,0 +1,56 @@
+# Two commands for a new machine with Python >= 3.11, pip and make:
+#   make demo    install, run the default study, write its report, print the scores
+#   make test    install, run all tests
+# Options for pip, e.g. a CPU build of torch, a mirror or tested versions:
+#   make demo PIP_OPTIONS='--index-url https://download.pytorch.org/whl/cpu --extra-index-url https://pypi.org/simple'
+#   make test PIP_OPTIONS='--constraint envs/pins.txt'
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_OPTIONS ?=
+PYTEST_OPTIONS ?=
+CORES ?= all
+
+BIN := $(VENV)/bin
+RESULTS := results/shapes
+REPORT := $(RESULTS)/report.html
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed
+	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --report $(REPORT)
+	@$(BIN)/python -m wsss.summary $(RESULTS)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+# Removes what was installed and what tools left behind; results/ stays, it can hold days of work.
+clean:
+	rm -rf $(VENV) .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An editable install, so that the code that Snakemake looks at is the code that runs.
+$(VENV)/.installed: pyproject.toml | $(BIN)/pip
+	$(BIN)/python -m pip install $(PIP_OPTIONS) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
+	$(BIN)/python -m pip install $(PIP_OPTIONS) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+# Debian's python3 may lack ensurepip (package python3-venv): then the machine's own pip installs pip.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "$(PYTHON) is older than 3.11 or missing: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
+	    { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	      $(PYTHON) -m pip --python $(BIN)/python install $(PIP_OPTIONS) pip; } || \
+	    { rm -rf $(VENV); echo "Cannot make $(VENV): install python3-venv (apt-get install python3-venv)" >&2; exit 1; }
