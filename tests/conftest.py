@@ -1,0 +1,129 @@
+"""The workflow in a folder of its own, and one finished run of the road, which tests copy and change."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from wsss.config import Shapes
+from wsss.datasets.shapes import draw_shapes
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "wsss", "profiles", "envs", "report")
+
+STUDY: dict[str, Any] = {
+    "name": "tiny",
+    "shards": {"train": 1, "val": 2},
+    "refined_splits": ["train", "val"],
+    "dataset": {
+        "kind": "folder",
+        "root": "photos",
+        "masks": "masks",
+        "splits": {"train": "splits/train.txt", "val": "splits/val.txt"},
+    },
+    "classifier": {"epochs": 1, "batch_size": 4, "crop_size": 64},
+    "cam": {"scales": [1.0, 0.5], "flip": False},
+    "affinitynet": {"epochs": 1, "batch_size": 4, "crop_size": 80},
+    "random_walk": {"t": 16},
+    "segmenter": {"epochs": 1, "batch_size": 4, "crop_size": 64},
+    "report": {"gallery": 1},
+}
+"""Networks learn nothing here; all stages run, on a dozen images, in seconds each."""
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A copy of the workflow with the photographs of a study beside it."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        """Folder of the study's results."""
+        return self.folder / "results" / "tiny"
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of snakemake for the study."""
+        return [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "study.yaml", *arguments]
+
+    def snakemake(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+        """Run snakemake and return all that it says; fail if it fails."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done = subprocess.run(self.command(*arguments), cwd=self.folder, env=env, text=True, **pipes)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def planned(self, *arguments: str) -> set[str]:
+        """The rules of which a dry run would run jobs."""
+        table = re.search(
+            r"^job +count\n[- ]+\n(.*?)^total", self.snakemake("--dry-run", *arguments), re.M | re.S
+        )
+        return {line.split()[0] for line in table[1].splitlines()} - {"all"} if table else set()
+
+    def configure(self, **sections: Any) -> None:
+        """Change keys of the study."""
+        study = yaml.safe_load((self.folder / "study.yaml").read_text())
+        for section, value in sections.items():
+            study[section] = {**study.get(section, {}), **value} if isinstance(value, dict) else value
+        (self.folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start snakemake as the leader of a process group, as terminals do; what it says comes by a pipe."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        command = self.command(*arguments)
+        return subprocess.Popen(command, cwd=self.folder, text=True, start_new_session=True, **pipes)
+
+    def artifacts(self) -> dict[str, bytes]:
+        """Content of all results by path, but for what tells time: logs, benchmarks, histories, manifests."""
+        files = (path for path in self.results.rglob("*") if path.is_file())
+        names = {str(path.relative_to(self.results)): path for path in files}
+        timed = re.compile(r"logs/|benchmarks/|.*/history\.tsv$|.*\.\w+\.json$")
+        return {name: path.read_bytes() for name, path in names.items() if not timed.match(name)}
+
+    def written_since(self, moment: int) -> set[str]:
+        """Results, but for logs and the like, that were written after a time in nanoseconds."""
+        return {name for name in self.artifacts() if (self.results / name).stat().st_mtime_ns > moment}
+
+    def newest(self) -> int:
+        """When the last result was written, in nanoseconds."""
+        return max((self.results / name).stat().st_mtime_ns for name in self.artifacts())
+
+
+@pytest.fixture(scope="session")
+def new_workflow(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Workflow]:
+    """Make a workflow that has not run yet."""
+
+    def make() -> Workflow:
+        folder = tmp_path_factory.mktemp("workflow")
+        for part in PARTS:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+            copy(ROOT / part, folder / part)
+        draw_shapes(Shapes(train=12, val=6, size=64), folder / "photos")
+        (folder / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
+        return Workflow(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(new_workflow: Callable[[], Workflow]) -> Workflow:
+    """A finished run, which no test may change."""
+    workflow = new_workflow()
+    said = workflow.snakemake()
+    (workflow.folder / "said.txt").write_text(said)
+    return workflow
+
+
+@pytest.fixture
+def workflow(finished: Workflow, tmp_path: Path) -> Workflow:
+    """A copy of the finished run, times of files and Snakemake's memory included, to change."""
+    return Workflow(shutil.copytree(finished.folder, tmp_path / "workflow"))

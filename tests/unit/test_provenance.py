@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wsss.provenance
+from wsss.code_digest import WITHOUT_INFLUENCE
+from wsss.config import Study, load_study, section_params
+from wsss.provenance import ArtifactManifest, code_digest, file_digest, main, stale, verify
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Write = Callable[[dict[str, str]], None]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write files, by path, into a folder with a package that is called wsss."""
+
+    def write(files: dict[str, str]) -> None:
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+    write({"wsss/__init__.py": '"""Doc."""\n\n__version__ = "1"\n'})
+    return write
+
+
+# Which modules belong to a script
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "from wsss.a import f",
+        "from wsss import a",
+        "import wsss.a",
+        "import wsss.a as b",
+        "from wsss.a import *",
+        "def f():\n    from wsss.a import f",
+        "try:\n    import wsss.a\nexcept ImportError:\n    pass",
+        "if True:\n    pass\nelse:\n    import wsss.a",
+    ],
+)
+def test_every_way_to_import_counts(script: str, write: Write, tmp_path: Path):
+    write({"s.py": script, "wsss/a.py": "import os, wsss.b", "wsss/b.py": "import wsss.a", "wsss/c.py": ""})
+    assert list(code_digest("s.py", tmp_path)) == ["s.py", "wsss.a", "wsss.b"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from . import c",
+        "from .c import f",
+        "from .. import top",
+        "from ..top import f",
+        "from .n.d import f",
+    ],
+)
+def test_relative_imports(statement: str, write: Write, tmp_path: Path):
+    write({"s.py": "from wsss.p.a import f", "wsss/p/__init__.py": "", "wsss/p/a.py": statement})
+    write({"wsss/p/c.py": "", "wsss/top.py": "", "wsss/p/n/__init__.py": "", "wsss/p/n/d.py": ""})
+    expected = "wsss.top" if "top" in statement else "wsss.p.n.d" if "n.d" in statement else "wsss.p.c"
+    assert list(code_digest("s.py", tmp_path)) == ["s.py", "wsss.p.a", expected]
+
+
+def test_imports_for_type_checkers_do_not_count(write: Write, tmp_path: Path):
+    script = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from wsss.a import A
+else:
+    from wsss.b import A
+if not TYPE_CHECKING:
+    import wsss.c
+"""
+    write({"s.py": script, "wsss/a.py": "", "wsss/b.py": "", "wsss/c.py": ""})
+    assert list(code_digest("s.py", tmp_path)) == ["s.py", "wsss.b", "wsss.c"]
+
+
+FACADE = '''
+"""Networks."""
+from __future__ import annotations
+from wsss.nets.one import build_one
+from .two import build as build_two
+__all__ = ["build_one", "build_two"]
+'''
+
+
+@pytest.mark.parametrize(
+    ("script", "modules"),
+    [
+        ("from wsss.nets import build_one", ["wsss.nets.one"]),
+        ("from wsss.nets import build_two", ["wsss.nets.two"]),
+        ("from wsss.nets.two import build", ["wsss.nets.two"]),
+        ("from wsss.nets import two", ["wsss.nets.two"]),
+        ("from wsss import nets", ["wsss.nets.one", "wsss.nets.two"]),
+        ("from wsss.nets import *", ["wsss.nets.one", "wsss.nets.two"]),
+        ("from wsss import __version__", []),
+    ],
+)
+def test_packages_that_only_re_export_are_looked_through(
+    script: str, modules: list[str], write: Write, tmp_path: Path
+):
+    write({"s.py": script, "wsss/nets/__init__.py": FACADE, "wsss/nets/one.py": "", "wsss/nets/two.py": ""})
+    assert list(code_digest("s.py", tmp_path)) == ["s.py", *modules]
+
+
+@pytest.mark.parametrize("script", ["from wsss.nets import build_one", "import wsss.nets.one"])
+def test_packages_that_do_more_count_with_all_they_import(script: str, write: Write, tmp_path: Path):
+    write({"s.py": script, "wsss/nets/__init__.py": FACADE + "build_one.fast = True"})
+    write({"wsss/nets/one.py": "", "wsss/nets/two.py": ""})
+    assert list(code_digest("s.py", tmp_path)) == ["s.py", "wsss.nets", "wsss.nets.one", "wsss.nets.two"]
+
+
+def test_modules_without_influence_exist_and_do_not_count(write: Write, tmp_path: Path):
+    write({"s.py": "import wsss.provenance, wsss.a", "wsss/provenance.py": "import wsss.b", "wsss/a.py": ""})
+    assert list(code_digest("s.py", tmp_path)) == ["s.py", "wsss.a"]
+    for name in WITHOUT_INFLUENCE:
+        assert (ROOT / f"{name.replace('.', '/')}.py").is_file(), f"{name} is gone: take it off the list"
+
+
+def test_missing_script_and_missing_module(write: Write, tmp_path: Path):
+    write({"s.py": "from wsss.gone import f"})
+    with pytest.raises(ValueError, match=r"wsss\.gone is imported, but there is no such module"):
+        code_digest("s.py", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.py"):
+        code_digest("nowhere.py", tmp_path)
+
+
+# What changes a digest
+
+CODE = '''"""Module."""
+class A:
+    """Class."""
+    x: int = 1
+    async def f(self, a, b=2):
+        """Function."""
+        return f"{a!r:>{b}} 'x'" + 'y'
+'''
+SAME = """
+# A comment
+
+class A:
+    "Another docstring"
+
+    x: int = (1)
+
+    async def f(
+        self, a,
+        b=2,
+    ):
+        return f"{a!r:>{b}} 'x'" + "y"  # another
+"""
+
+
+def digest_of_module(text: str, write: Write, tmp_path: Path) -> str:
+    write({"s.py": "import wsss.a", "wsss/a.py": text})
+    return code_digest("s.py", tmp_path)["wsss.a"]
+
+
+def test_comments_docstrings_and_formatting_do_not_matter(write: Write, tmp_path: Path):
+    digests = [digest_of_module(text, write, tmp_path) for text in (CODE, SAME)]
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("1", "2"), ("b=2", "b=2.0"), ("!r", "!s"), ("self, a", "self, c"), ("'y'", "b'y'"), ("+", "*")],
+)
+def test_code_matters(old: str, new: str, write: Write, tmp_path: Path):
+    changed = CODE.replace(old, new)
+    assert changed != CODE
+    assert digest_of_module(changed, write, tmp_path) != digest_of_module(CODE, write, tmp_path)
+
+
+def test_text_that_is_no_docstring_matters(write: Write, tmp_path: Path):
+    bodies = ("return 'a'", "return 'b'", "1\n    'a'", "1\n    'b'")
+    texts = [f"def f():\n    {body}" for body in bodies]
+    assert len({digest_of_module(text, write, tmp_path) for text in texts}) == 4
+
+
+def test_digest_is_the_same_in_every_python(write: Write, tmp_path: Path):
+    # Computed with Python 3.11, 3.12 and 3.13, between which `ast.dump` and `ast.unparse` differ.
+    assert digest_of_module(CODE, write, tmp_path) == "b1452b220bf5aed7"
+
+
+def test_only_the_edited_module_changes(write: Write, tmp_path: Path):
+    write({"s.py": "import wsss.a", "wsss/a.py": "import wsss.b", "wsss/b.py": "x = 1"})
+    before = code_digest("s.py", tmp_path)
+    write({"wsss/b.py": "x = 22"})
+    after = code_digest("s.py", tmp_path)
+    assert {name for name in before if before[name] != after[name]} == {"wsss.b"}
+
+
+# Manifests
+
+
+def manifest(**changes: Any) -> ArtifactManifest:
+    values: dict[str, Any] = {
+        "artifact": "00.h5",
+        "rule": "propagate_cams",
+        "config": {"random_walk": {"alpha": 16.0, "t": 256}},
+        "code": {"s.py": "1", "wsss.a": "2"},
+        "inputs": {"in.npz": "3"},
+        "seed": None,
+        "versions": {"torch": "2.11"},
+        "device": "cpu",
+        "seconds": 1.5,
+        "peak_memory_mb": 100.0,
+        "created": "2030-01-01T00:00:00+00:00",
+    }
+    return ArtifactManifest(**values | changes)
+
+
+def test_manifest_survives_json():
+    made = manifest()
+    assert ArtifactManifest.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_file_digest_is_blake2b_of_128_bits(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"abc" * 100_000)
+    assert file_digest(tmp_path / "file") == blake2b(b"abc" * 100_000, digest_size=16).hexdigest()
+
+
+def test_stale_names_what_differs():
+    made = manifest()
+    assert stale(made, made.config, made.code, made.inputs) == []
+    assert stale(made, {"random_walk": {"alpha": 8.0, "t": 256}}, made.code, made.inputs) == [
+        "config random_walk.alpha was 16.0, is 8.0"
+    ]
+    config, code = {"random_walk": {"alpha": 16.0, "beta": 8.0}}, {"s.py": "1", "wsss.a": "0"}
+    assert stale(made, config, code, {}) == [
+        "config random_walk.t is gone",
+        "config random_walk.beta is new",
+        "code wsss.a has changed",
+        "input in.npz is gone",
+    ]
+
+
+# Verification
+
+
+@pytest.fixture
+def finished(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with CAMs, pseudo masks made of them, and scores, all as the default study makes them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(wsss.provenance, "ROOT", tmp_path)
+    write({f"workflow_scripts/{rule}.py": "import wsss" for rule in ("compute_cams", "propagate_cams")})
+    cams, masks = "results/shapes/cams/train/00.npz", "results/shapes/pseudo_masks/train/00.h5"
+    write({"config.yaml": "{}", "checkpoint.pt": "weights", cams: "cams", masks: "masks"})
+    write({"results/shapes/metrics/cams.json": "{}"})
+    for artifact, rule, source in ((cams, "compute_cams", "checkpoint.pt"), (masks, "propagate_cams", cams)):
+        code = code_digest(tmp_path / "workflow_scripts" / f"{rule}.py")
+        made = manifest(
+            artifact=artifact, rule=rule, code=code, inputs={source: file_digest(source)},
+            config=section_params(Study(), rule),
+        )  # fmt: skip
+        write({f"{artifact}.json": json.dumps(made.to_json())})
+    return tmp_path / "results" / "shapes"
+
+
+CAMS, MASKS = "results/shapes/cams/train/00.npz", "results/shapes/pseudo_masks/train/00.h5"
+
+
+def test_nothing_is_stale_when_nothing_changed(finished: Path):
+    assert verify(finished, Study()) == verify("results/shapes", Study()) == []
+
+
+def test_changed_configuration(finished: Path):
+    study = load_study({"random_walk": {"alpha": 8}, "seed": 5})
+    assert verify(finished, study) == [f"{MASKS}: config random_walk.alpha was 16.0, is 8.0"]
+
+
+def test_what_is_made_from_stale_results_is_stale(finished: Path):
+    study = load_study({"cam": {"flip": False}})
+    assert verify(finished, study) == [
+        f"{CAMS}: config cam.flip was True, is False",
+        f"{MASKS}: its input {CAMS} is stale",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("checkpoint.pt", "other weights", f"{CAMS}: input checkpoint.pt has changed"),
+        ("checkpoint.pt", None, f"{CAMS}: input checkpoint.pt is gone"),
+        (CAMS, None, f"{CAMS}: is gone, its manifest is still there"),
+        (f"{CAMS}.json", "{", f"{CAMS}: its manifest cannot be read"),
+        ("workflow_scripts/compute_cams.py", "x = 1", f"{CAMS}: code compute_cams.py has changed"),
+        ("workflow_scripts/compute_cams.py", None, f"{CAMS}: there is no rule compute_cams any more"),
+    ],
+)
+def test_changed_files(name: str, text: str | None, reason: str, finished: Path):
+    if text is None:
+        Path(name).unlink()
+    else:
+        Path(name).write_text(text)
+    assert verify(finished, Study())[0] == reason
+
+
+def test_command_line(finished: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["verify"]) == 0
+    assert capsys.readouterr().out == "results/shapes: 2 artifacts, all as today's study and code make them\n"
+    Path("own.yaml").write_text("{random_walk: {t: 9}}")
+    assert main(["verify", "--configfile", "own.yaml"]) == 1
+    assert capsys.readouterr().out == f"{MASKS}: config random_walk.t was 256, is 9\n"
+    Path("own.yaml").write_text("{name: other}")
+    assert main(["verify", "--configfile", "own.yaml"]) == 1
+    assert capsys.readouterr().out == "results/other: nothing has been made yet\n"
+
+
+def test_command_line_with_a_wrong_configuration(finished: Path, capsys: pytest.CaptureFixture[str]):
+    for arguments in (["--configfile", "gone.yaml"], ["--configfile", "config.yaml"]):
+        Path("config.yaml").write_text("{seed: x}")
+        with pytest.raises(SystemExit) as error:
+            main(["verify", *arguments])
+        assert error.value.code == 2
+    assert "seed: got 'x'" in capsys.readouterr().err

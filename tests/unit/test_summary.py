@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from wsss.artifacts import write_json
+from wsss.summary import summary
+
+
+def metrics(miou: float, *, images: int = 3, split: str = "train") -> dict[str, object]:
+    return {
+        "scored_images": images,
+        "split": split,
+        "miou": miou,
+        "iou": {"background": 0.9, "cat": miou, "dog": float("nan")},
+    }
+
+
+def test_table_holds_each_stage_in_percent(tmp_path: Path) -> None:
+    write_json(tmp_path / "metrics" / "cams.json", metrics(0.431))
+    write_json(tmp_path / "metrics" / "segmentation.json", metrics(0.512, images=2, split="val"))
+    lines = [line.split() for line in summary(tmp_path).splitlines()]
+    assert ["cat", "43.1", "51.2"] in lines
+    assert ["dog", "-", "-"] in lines
+    assert ["mean", "43.1", "51.2"] in lines
+    assert ["scored", "on", "3", "train", "2", "val"] in lines
+
+
+def test_without_masks_it_says_so(tmp_path: Path) -> None:
+    write_json(tmp_path / "metrics" / "cams.json", metrics(float("nan"), images=0))
+    assert "no true masks, so no scores" in summary(tmp_path)
+
+
+def test_classifier_has_a_line(tmp_path: Path) -> None:
+    scores = {"map": 0.9512, "scored_images": 2, "split": "val"}
+    write_json(tmp_path / "metrics" / "classifier.json", scores)
+    assert "classifier: mAP 95.1 on 2 val" in summary(tmp_path)
+
+
+def test_places(tmp_path: Path) -> None:
+    index = tmp_path / "masks" / "segmentation" / "val" / "index.tsv"
+    index.parent.mkdir(parents=True)
+    index.touch()
+    assert f"{index.parent}/" in summary(tmp_path)
+    assert f"snakemake --report {tmp_path / 'report.html'}" in summary(tmp_path)
+    (tmp_path / "report.html").touch()
+    assert "snakemake --report" not in summary(tmp_path)
