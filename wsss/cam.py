@@ -1,0 +1,91 @@
+"""Class activation maps from the raw scores of a classifier (Ahn & Kwak 2018, section 3.1).
+
+The classifier is passed over the image at several scales and mirrored; `combine_cams` merges the passes into
+one map per class. Two background scores turn class maps into a complete set of scores: the paper's power of
+what no class claims (`background_score`) and the constant that later methods use (`constant_background`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CLASS_MAXIMUM_GUARD = 1e-5
+"""Added to a class's maximum before the division, so that a class which is nowhere active stays zero."""
+
+
+def combine_cams(
+    passes: Iterable[tuple[Tensor, bool]], size: tuple[int, int], *, power: float = 1.0
+) -> Tensor:
+    """Merge the raw class scores of several scales and flips into CAMs.
+
+    Each pass is rectified, raised to `power`, resized bilinearly to the image, mirrored back if the image was
+    mirrored, and added; the sum is divided by its maximum per class.
+
+    Args:
+        passes: pairs of raw scores (..., K, h, w), of any resolution, and whether the image was mirrored for
+            them. An iterator is read once, so that a single pass is in memory at a time. K = 0 is an image
+            without labels.
+        size: (H, W) of the image in pixels.
+        power: exponent after the rectification; the published VGG16 code takes the square root (0.5).
+
+    Returns:
+        (..., K, H, W) in [0, 1), float32 (float64 if the scores are).
+
+    Raises:
+        ValueError: there is no pass, or two passes differ in their classes.
+
+    """
+    total: Tensor | None = None
+    for scores, mirrored in passes:
+        activation = _resize(_widen(scores).relu() ** power, size)
+        activation = activation.flip(-1) if mirrored else activation
+        if total is not None and total.shape != activation.shape:
+            raise ValueError(
+                f"combine_cams: passes disagree, {tuple(total.shape)} and then {tuple(activation.shape)}"
+            )
+        total = activation if total is None else total + activation
+    if total is None:
+        raise ValueError("combine_cams: expected the scores of at least one pass, got none")
+    return total / (total.amax((-2, -1), keepdim=True) + CLASS_MAXIMUM_GUARD)
+
+
+def background_score(cams: Tensor, alpha: float) -> Tensor:
+    """Score the background by what no class claims: (1 - max_c M_c)^alpha.
+
+    Args:
+        cams: (K, H, W) in [0, 1]; with K = 0 the background is certain everywhere.
+        alpha: positive; a larger one shrinks the background.
+
+    Returns:
+        (H, W) in [0, 1], float32 (float64 if `cams` is).
+
+    """
+    return (1 - _strongest_class(cams)).clamp(min=0) ** alpha
+
+
+def constant_background(cams: Tensor, constant: float) -> Tensor:
+    """Give the background the same score everywhere, as IRN and MCTformer do: (H, W), for cams (K, H, W)."""
+    return torch.full_like(_strongest_class(cams), constant)
+
+
+def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    leading = maps.shape[:-2]
+    if maps.numel() == 0:  # interpolate refuses an empty stack
+        return maps.new_zeros(*leading, *size)
+    flat = maps.reshape(-1, 1, *maps.shape[-2:])
+    return F.interpolate(flat, size, mode="bilinear", align_corners=False).reshape(*leading, *size)
+
+
+def _widen(scores: Tensor) -> Tensor:
+    """Cast half precision to float32, in which a sum over scales and 1 - max keep their digits."""
+    return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
+
+
+def _strongest_class(cams: Tensor) -> Tensor:
+    """Return the largest score of any class, (H, W) for cams (K, H, W); zero everywhere if K is 0."""
+    scores = _widen(cams)
+    return torch.cat([scores.new_zeros(1, *scores.shape[1:]), scores]).amax(0)
