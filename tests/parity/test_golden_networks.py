@@ -1,0 +1,105 @@
+"""The published networks: exactly their keys, and the published code's outputs on weights drawn per key."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wsss.affinity import half_plane_offsets
+from wsss.networks import AffinityNet, Levels, build_affinitynet, build_classifier
+
+HERE = Path(__file__).parent
+LEVELS = {
+    "resnet38": {"early": "conv4", "middle": "conv5", "last": "conv6"},
+    "vgg16": {"early": "conv4", "middle": "conv5", "last": "conv5fc"},
+}
+NORMALIZATIONS = {"resnet38": "none", "vgg16": "group"}
+
+
+@pytest.fixture(scope="module", params=LEVELS)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def golden(name: str) -> dict[str, np.ndarray]:
+    with np.load(HERE / f"{name}.npz", allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def draw(key: str, shape: tuple[int, ...]) -> torch.Tensor:
+    rng = np.random.default_rng(zlib.crc32(key.encode()))
+    if len(shape) == 4:
+        values = rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
+    elif key.endswith("running_var"):
+        values = rng.uniform(0.5, 1.5, shape)
+    elif key.endswith("weight"):
+        values = 1 + 0.1 * rng.standard_normal(shape)
+    else:
+        values = 0.1 * rng.standard_normal(shape)
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def drawn(network: torch.nn.Module, keys: Iterable[str]) -> dict[str, torch.Tensor]:
+    shapes = {key: value.shape for key, value in network.state_dict().items()}
+    return {key: draw(key, tuple(shapes[key])) for key in keys}
+
+
+def matrix_of(stencil: torch.Tensor) -> torch.Tensor:
+    """All pairs of a stencil (P, H, W) as a symmetric (H * W, H * W) matrix with ones on its diagonal."""
+    _, height, width = stencil.shape
+    matrix = torch.eye(height * width)
+    for values, (dy, dx) in zip(stencil, half_plane_offsets(5).tolist(), strict=True):
+        for y in range(height - dy):
+            for x in range(max(0, -dx), min(width, width - dx)):
+                upper, lower = y * width + x, (y + dy) * width + x + dx
+                matrix[upper, lower] = matrix[lower, upper] = values[y, x]
+    return matrix
+
+
+@pytest.fixture(scope="module")
+def outputs(name: str, golden: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    """All arrays of the golden file, computed here; the two networks share one backbone to save memory."""
+    with torch.device("meta"):
+        classifier = build_classifier(name, 20, output_stride=8, dropout=0.5).eval()
+    classifier.load_state_dict(drawn(classifier, golden["keys_cls"].tolist()), assign=True)
+    backbone = classifier.backbone
+    image = backbone.normalization(torch.from_numpy(golden["image"]).permute(2, 0, 1)[None] / 255)
+    with torch.inference_mode():
+        found = {
+            "logits": classifier(image)[0],
+            "cam": classifier.cam(image)[0].relu() ** backbone.cam_exponent,
+        }
+        levels = backbone(image)
+    net = AffinityNet(backbone, radius=5, border="cropped", normalization=NORMALIZATIONS[name]).eval()
+    own = [key for key in golden["keys_aff"].tolist() if key not in golden["keys_cls"]]
+    assert not net.load_state_dict(drawn(net, own), strict=False).unexpected_keys
+    with torch.inference_mode():
+        features = net.features_from(net.levels(image))
+        found |= {key: level[0, ::16] for key, level in levels._asdict().items()}
+        found |= {"affinity_features": features[0], "affinity_matrix": matrix_of(net.stencil(features)[0])}
+    return found
+
+
+def test_state_dicts_have_exactly_the_published_keys(name: str, golden: dict[str, np.ndarray]) -> None:
+    with torch.device("meta"):
+        classifier = build_classifier(name, 20, output_stride=8, dropout=0.5)
+        net = build_affinitynet(name, normalization=NORMALIZATIONS[name])
+    assert list(classifier.state_dict()) == golden["keys_cls"].tolist()
+    assert list(net.state_dict()) == golden["keys_aff"].tolist()
+
+
+@pytest.mark.parametrize("array", ["logits", "cam", *Levels._fields, "affinity_features", "affinity_matrix"])
+def test_outputs_are_those_of_the_published_code(
+    outputs: dict[str, torch.Tensor], golden: dict[str, np.ndarray], name: str, array: str
+) -> None:
+    expected = golden[LEVELS[name].get(array, array)]
+    found = outputs[array].numpy().astype(expected.dtype).astype(np.float64)
+    assert found.shape == expected.shape
+    difference = np.linalg.norm(found - expected) / np.linalg.norm(expected.astype(np.float64))
+    assert difference <= 1e-5 if expected.dtype == np.float32 else 1e-4
