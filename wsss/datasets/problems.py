@@ -1,0 +1,40 @@
+"""Everything that is wrong with a data set, collected and told at once."""
+
+from __future__ import annotations
+
+SHOWN_PER_KIND = 20
+
+
+class DatasetError(ValueError):
+    """A data set that cannot be used; the message names every kind of problem, with file and line."""
+
+
+class Problems:
+    """Problems by kind, in the order in which the kinds were met."""
+
+    def __init__(self) -> None:
+        self._messages: dict[str, list[str]] = {}
+
+    def add(self, kind: str, message: str) -> None:
+        """Note a problem; ``message`` starts with the file, and the line where there is one."""
+        printable = message.encode("utf-8", "backslashreplace").decode()
+        self._messages.setdefault(kind, []).append(printable)
+
+    def raise_any(self, name: str) -> None:
+        """Raise a :class:`DatasetError` about the data set ``name`` if there is any problem.
+
+        Of each kind the first 20 are shown, and the count of the others.
+        """
+        if self._messages:
+            total = sum(map(len, self._messages.values()))
+            lines = [f"{name}: {total} {'problem' if total == 1 else 'problems'}"]
+            for kind, messages in self._messages.items():
+                lines += _paragraph(kind, messages)
+            raise DatasetError("\n".join(lines))
+
+
+def _paragraph(kind: str, messages: list[str]) -> list[str]:
+    lines = [f"  {kind} ({len(messages)}):", *(f"    {message}" for message in messages[:SHOWN_PER_KIND])]
+    if len(messages) > SHOWN_PER_KIND:
+        lines.append(f"    … and {len(messages) - SHOWN_PER_KIND} more")
+    return lines
