@@ -1,0 +1,171 @@
+"""What a person sees of a stage: a bar in the terminal, plain lines in the log, and short errors.
+
+Jobs that run at once share one terminal. One of them draws its bar on the last line; the others, and every
+job whose stderr is not a terminal, write a plain line now and then. Each line starts with the job it
+belongs to. The log file gets all lines, and the traceback of an error.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from wsss.runtime.locks import try_lock
+
+Item = TypeVar("Item")
+
+logger = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_LINES = 10.0
+_CLEAR_LINE = "\r\x1b[K"
+
+
+def configure_logging(log_path: str | Path | None, job: str = "") -> None:
+    """Send log records to `log_path` in full and to stderr in brief, and errors that nothing catches too.
+
+    An error of ours (a `ValueError` defined in wsss: bad configuration, data set, artifact, training) shows
+    on stderr as its message alone; the log has the traceback. `job` names the job on stderr.
+    """
+    handlers: list[logging.Handler] = [_Terminal(job)]
+    if log_path is not None:
+        handlers.append(_log_file(Path(log_path)))
+        sys.excepthook = partial(_report_error, log_path)
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
+    logging.captureWarnings(True)
+
+
+def progress(
+    iterable: Iterable[Item],
+    total: int | None = None,
+    unit: str = "images",
+    label: str = "",
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Item]:
+    """Yield the items of `iterable` and show how many are done, the rate and the time left.
+
+    In a terminal as a bar, unless another job has its bar there; else, and in the log, as a line about
+    every 10 seconds and one at the end. `total` defaults to the length where there is one.
+    """
+    if total is None and isinstance(iterable, Sized):
+        total = len(iterable)
+    with _bar(total, unit, label) as bar:
+        meter = _Meter(total, unit, label, clock, has_bar=bar is not None)
+        for item in iterable:
+            yield item
+            meter.advance()
+            if bar is not None:
+                bar.update()
+    meter.finish()
+
+
+class _Meter:
+    """Counts items and writes the plain lines."""
+
+    def __init__(
+        self, total: int | None, unit: str, label: str, clock: Callable[[], float], has_bar: bool
+    ) -> None:
+        self.total, self.unit, self.label, self.clock = total, unit, label, clock
+        self.has_bar = has_bar
+        self.done = 0
+        self.start = self.last_line = clock()
+
+    def advance(self) -> None:
+        """Count one item and write a line if the last one is long enough ago."""
+        self.done += 1
+        now = self.clock()
+        if now - self.last_line >= _SECONDS_BETWEEN_LINES and self.done != self.total:
+            self.last_line = now
+            self._write(self._state(now - self.start), on_terminal=not self.has_bar)
+
+    def finish(self) -> None:
+        """Write the last line; beside a bar only if the bar was there long enough to be looked at."""
+        seconds = self.clock() - self.start
+        seen = not self.has_bar or seconds >= _SECONDS_BETWEEN_LINES
+        self._write(f"{self.done} {self.unit} in {_duration(seconds)}{self._rate(seconds)}", on_terminal=seen)
+
+    def _state(self, seconds: float) -> str:
+        if self.total is None:
+            return f"{self.done} {self.unit}{self._rate(seconds)}"
+        left = _duration(seconds / self.done * (self.total - self.done))
+        share = self.done / self.total
+        return f"{self.done}/{self.total} {self.unit} ({share:.0%}){self._rate(seconds)}, {left} left"
+
+    def _rate(self, seconds: float) -> str:
+        return f", {self.done / seconds:.3g} {self.unit}/s" if seconds > 0 else ""
+
+    def _write(self, state: str, on_terminal: bool) -> None:
+        text = f"{self.label}: {state}" if self.label else state
+        logger.info("%s", text, extra={"on_terminal": on_terminal})
+
+
+def _duration(seconds: float) -> str:
+    """Format as m:ss or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class _Terminal(logging.StreamHandler[Any]):
+    """Brief lines on stderr that start with the job, above the bar if some job draws one."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(sys.stderr)
+        self.job = job
+        self.addFilter(lambda record: getattr(record, "on_terminal", True))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Leave time, level and traceback to the log file."""
+        line = f"{self.job}: {record.getMessage()}" if self.job else record.getMessage()
+        return _CLEAR_LINE + line if self.stream.isatty() else line
+
+
+def _log_file(path: Path) -> logging.Handler:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    return handler
+
+
+def _report_error(
+    log_path: str | Path, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Stand in for `sys.excepthook`: the traceback for the log, one line for the terminal."""
+    if issubclass(kind, KeyboardInterrupt):
+        logger.error("interrupted")
+    elif issubclass(kind, ValueError) and kind.__module__.startswith("wsss"):
+        logger.error("%s", error, exc_info=(kind, error, trace))
+    else:
+        text = f"{kind.__name__}: {error} (traceback in {log_path})"
+        logger.critical("%s", text, exc_info=(kind, error, trace))
+
+
+def _job() -> str:
+    return next(
+        (handler.job for handler in logging.getLogger().handlers if isinstance(handler, _Terminal)), ""
+    )
+
+
+@contextmanager
+def _bar(total: int | None, unit: str, label: str) -> Iterator[tqdm[Any] | None]:
+    """Draw a bar if stderr is a terminal, of known width, on which no other job draws one."""
+    if not sys.stderr.isatty() or not os.get_terminal_size(sys.stderr.fileno()).columns:
+        yield None
+        return
+    with try_lock("bar" + os.ttyname(sys.stderr.fileno()).replace("/", "-")) as free:
+        if not free:
+            yield None
+            return
+        description = " ".join(part for part in (_job(), label) if part)
+        with tqdm(total=total, desc=description, unit=f" {unit}", leave=False, dynamic_ncols=True) as bar:
+            yield bar

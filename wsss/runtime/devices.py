@@ -1,0 +1,111 @@
+"""The device a stage computes on: GPU slots, precision, seeds, threads and memory."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from wsss.runtime.locks import first_free
+
+#: Instruction sets that multiply bfloat16 natively, as Linux names them on x86 and Arm.
+_BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}
+_MEBIBYTE = 2**20
+_MOST_WORKERS = 8
+
+
+def device() -> torch.device:
+    """Return the current GPU, or the CPU where PyTorch sees none."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+@contextmanager
+def gpu_slot() -> Iterator[torch.device]:
+    """Hold one of the visible GPUs for this process, waiting while others hold them all.
+
+    Yields the CPU where there is none. Snakemake counts GPUs but does not hand them out. Each GPU has a
+    file lock named by its UUID, so jobs agree whatever `CUDA_VISIBLE_DEVICES` each of them sees; under
+    SLURM the one that a job was given is free at once.
+    """
+    if not torch.cuda.is_available():
+        yield device()
+        return
+    with first_free([_gpu_name(index) for index in range(torch.cuda.device_count())]) as index:
+        torch.cuda.set_device(index)
+        yield device()
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and PyTorch's global generators (those of the GPUs too)."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries may draw from it
+    torch.manual_seed(seed)
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Make the context in which networks run: bfloat16 where `precision` says so, float32 otherwise.
+
+    `precision` is "float32", "bfloat16" or "auto": bfloat16 where the device multiplies it natively, that
+    is on CPUs with AMX or AVX-512 BF16 and on GPUs from NVIDIA's Ampere on. Raises `ValueError` for
+    anything else.
+    """
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"precision: got {precision!r}, allowed: 'auto', 'float32', 'bfloat16'")
+    wanted = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+
+
+@cache
+def multiplies_bfloat16(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Tell whether a device multiplies bfloat16 natively; a CPU without `cpuinfo`, as on macOS, does not."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu" or not cpuinfo.exists():
+        return False
+    with cpuinfo.open(encoding="utf-8", errors="replace") as lines:
+        flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return not _BFLOAT16_FLAGS.isdisjoint(flags.split())
+
+
+def set_threads(threads: int) -> None:
+    """Let PyTorch compute on this many CPU threads, at least one."""
+    torch.set_num_threads(max(1, threads))
+
+
+def worker_count(threads: int) -> int:
+    """Return how many workers may load data beside the main thread: with it they fit `threads` and cores.
+
+    0, which means that the main thread loads, for one thread; at most 8, since more only cost memory.
+    """
+    return min(max(0, min(threads, _cores()) - 1), _MOST_WORKERS)
+
+
+def peak_memory_mb() -> float:
+    """Return this process's highest memory use in MiB: resident on the host plus allocated on its GPU.
+
+    Child processes are not counted.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
+    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    return round((host + gpu) / _MEBIBYTE, 1)
+
+
+def _gpu_name(index: int) -> str:
+    properties = torch.cuda.get_device_properties(index)
+    return f"gpu-{getattr(properties, 'uuid', index)}"
+
+
+def _cores() -> int:
+    """Count the cores this process may use, fewer than the machine has under SLURM or taskset."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
