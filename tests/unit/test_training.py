@@ -1,0 +1,477 @@
+"""Training: what a step sees, the loop's schedule, errors and resumption, and three networks learning."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor, nn
+
+from wsss.artifacts import PseudoMask, load_checkpoint, read_history
+from wsss.checkpoints import restore_affinitynet, restore_classifier, restore_segmenter
+from wsss.config import AffinityNet, Classifier, Segmenter
+from wsss.datasets import ImageRow
+from wsss.loading import Compute
+from wsss.training import (
+    ResumePoint,
+    Run,
+    TrainingError,
+    fit,
+    resume_path,
+    train_affinitynet,
+    train_classifier,
+    train_segmenter,
+)
+from wsss.training.affinitynet import crop_cells
+from wsss.training.level_store import LevelStore
+from wsss.training.sampling import Plan, training_batches
+from wsss.training.segmenter import masked_cross_entropy
+
+CPU = Compute(torch.device("cpu"), "float32")
+COLOURS = {0: (200, 40, 40), 1: (40, 60, 210)}
+
+
+@settings(deadline=None)
+@given(
+    samples=st.integers(1, 20),
+    batch_size=st.integers(1, 9),
+    epochs=st.integers(1, 4),
+    seed=st.integers(0, 9),
+)
+def test_a_plan_uses_each_image_once_per_epoch(samples: int, batch_size: int, epochs: int, seed: int) -> None:
+    plan = Plan(samples, batch_size, epochs, seed)
+    draws = [draw for step in range(plan.steps) for draw in plan.batch(step)]
+    assert 0 <= len(draws) - epochs * samples < batch_size
+    counts = Counter(draws[: epochs * samples])
+    assert counts == Counter((epoch, image) for epoch in range(epochs) for image in range(samples))
+    ends = [step for step in range(plan.steps) if plan.epoch_ends(step)]
+    assert ends[-1] == plan.steps - 1
+    if batch_size <= samples:
+        assert len(ends) - epochs in (0, 1 if len(draws) % samples else 0)
+
+
+def test_another_seed_and_another_epoch_give_another_order() -> None:
+    orders = [
+        [draw.image for draw in Plan(50, 50, 3, seed).batch(step)] for seed in (0, 1) for step in (0, 1)
+    ]
+    assert len({tuple(order) for order in orders}) == 4
+
+
+def test_a_plan_can_be_shorter_than_an_epoch_but_not_without_images() -> None:
+    assert Plan(100, 8, 0.25, 0).steps == 4
+    assert Plan(100, 8, 0.001, 0).steps == 1
+    with pytest.raises(ValueError, match="at least one image"):
+        Plan(0, 8, 1, 0)
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_batches_do_not_depend_on_threads_or_on_where_training_resumes(workers: int) -> None:
+    plan = Plan(7, 3, 4, seed=5)
+
+    def read(index: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+        return torch.tensor(index), torch.from_numpy(generator.random(2))
+
+    expected = list(training_batches(read, plan, 0, workers=0))
+    resumed = list(training_batches(read, plan, 4, workers))
+    assert len(expected) == plan.steps
+    assert expected[0][1].shape == (3, 2)
+    for batch, again in zip(expected[4:], resumed, strict=True):
+        assert all(map(torch.equal, batch, again))
+
+
+class Toy(NamedTuple):
+    """A network that learns to add noisy numbers, with what `fit` needs."""
+
+    model: nn.Sequential
+    optimizer: torch.optim.SGD
+    plan: Plan
+
+
+def toy(learning_rate: float = 0.01) -> Toy:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Dropout(0.3), nn.Linear(16, 1))
+    optimizer = torch.optim.SGD(
+        [{"params": model[0].parameters()}, {"params": model[3].parameters(), "lr": 2 * learning_rate}],
+        lr=learning_rate,
+        momentum=0.9,
+    )
+    return Toy(model, optimizer, Plan(samples=24, batch_size=4, epochs=6, seed=3))
+
+
+def read_numbers(index: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    numbers = np.random.default_rng(index).random(4) + 0.1 * generator.random(4)
+    return torch.from_numpy(numbers).float(), torch.tensor([numbers.sum()]).float()
+
+
+def squared_error(model: nn.Module, spoil: Callable[[int], float] = lambda step: 1.0) -> Callable[..., Any]:
+    """A loss function that counts its calls and multiplies the loss by what ``spoil`` says."""
+    calls = 0
+
+    def losses(numbers: Tensor, sums: Tensor) -> dict[str, Tensor]:
+        nonlocal calls
+        calls += 1
+        error = (model(numbers) - sums).abs()
+        return {"loss": error.square().mean() * spoil(calls), "error": error.mean()}
+
+    return losses
+
+
+def fit_toy(
+    toy: Toy, folder: Path, resume: ResumePoint | None = None, **changes: Any
+) -> dict[str, np.ndarray]:
+    """Run `fit`; return the history."""
+    arguments = {
+        "plan": toy.plan,
+        "optimizer": toy.optimizer,
+        "power": 0.9,
+        "compute": CPU,
+        "history": folder / "history.tsv",
+        "resume": resume or ResumePoint(None),
+        "figures": {},
+        "label": "toy",
+    }
+    loss_function = changes.pop("loss_function", squared_error(toy.model))
+    fit(toy.model, read_numbers, loss_function, **{**arguments, **changes})
+    return read_history(folder / "history.tsv")
+
+
+def test_fit_learns_and_its_history_follows_the_schedule(tmp_path: Path) -> None:
+    start = toy()
+    history = fit_toy(start, tmp_path)
+    steps = start.plan.steps
+    assert history["step"].tolist() == [6, 10, 12, 18, 20, 24, 30, 36]  # every 10, and after each epoch
+    np.testing.assert_allclose(history["epoch"], history["step"] * 4 / 24)
+    np.testing.assert_allclose(history["learning_rate"], 0.01 * (1 - (history["step"] - 1) / steps) ** 0.9)
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+    assert (history["error"] > 0).all()
+    assert (history["images_per_second"] > 0).all()
+    assert [group["lr"] for group in start.optimizer.param_groups][1] == pytest.approx(
+        2 * history["learning_rate"][-1]
+    )
+
+
+def test_figures_are_taken_after_each_epoch_in_evaluation_mode(tmp_path: Path) -> None:
+    start = toy()
+    modes = []
+
+    def measure() -> float:
+        modes.append(start.model.training)
+        return 0.5
+
+    history = fit_toy(start, tmp_path, figures={"mAP": measure})
+    assert modes == [False] * 6
+    assert history["step"][np.isfinite(history["mAP"])].tolist() == [6, 12, 18, 24, 30, 36]
+    assert start.model.training
+
+
+class Killed(Exception):
+    """Stands in for SIGKILL."""
+
+
+@pytest.mark.parametrize("killed_at", [5, 15, 36])
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path: Path, killed_at: int) -> None:
+    whole = toy()
+    expected = fit_toy(whole, tmp_path / "whole")
+
+    def kill(step: int) -> float:
+        if step == killed_at:
+            raise Killed
+        return 1.0
+
+    broken = toy()
+    resume = ResumePoint(tmp_path / "state.pt", interval=0)
+    with pytest.raises(Killed):
+        fit_toy(broken, tmp_path / "a", resume, loss_function=squared_error(broken.model, kill))
+    assert resume.path is not None
+    assert resume.path.exists() == (killed_at > 6)
+
+    again = toy()
+    torch.manual_seed(99)
+    shutil.rmtree(tmp_path / "a")  # Snakemake deletes outputs before it starts a job again
+    history = fit_toy(again, tmp_path / "a", resume)
+    assert states_equal(whole.model, again.model)
+    for column in set(expected) - {"images_per_second"}:
+        np.testing.assert_array_equal(history[column], expected[column])
+
+
+def states_equal(one: nn.Module, other: nn.Module) -> bool:
+    return all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
+
+
+def test_state_is_saved_when_its_time_has_come(tmp_path: Path) -> None:
+    times = iter([0.0, 60.0, 120.0, 121.0, 180.0, 250.0, 251.0])
+    resume = ResumePoint(tmp_path / "state.pt", interval=120, clock=lambda: next(times))
+    kept = []
+    for number in range(4):
+        resume.save_if_due(lambda number=number: {"number": number})
+        kept.append(resume.load())
+    assert kept == [None, {"number": 1}, {"number": 1}, {"number": 3}]
+    resume.discard()
+    assert resume.load() is None
+    resume.discard()
+
+
+def test_the_state_is_named_by_the_facts(tmp_path: Path) -> None:
+    facts = ({"epochs": 3}, {"wsss.training": "ab12"}, {"dataset/train.tsv": "cd34"})
+    path = resume_path(tmp_path / "checkpoint.pt", *facts)
+    assert path.parent == tmp_path / ".resume"
+    assert path == resume_path(str(tmp_path / "checkpoint.pt"), *facts)
+    assert path != resume_path(tmp_path / "checkpoint.pt", {"epochs": 4}, *facts[1:])
+    assert path != resume_path(tmp_path / "other.pt", *facts)
+
+
+def test_a_damaged_state_starts_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "state.pt").write_bytes(b"half a file")
+    assert ResumePoint(tmp_path / "state.pt").load() is None
+    assert "state.pt" in caplog.text
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path: Path, value: float) -> None:
+    start = toy()
+    spoiled = squared_error(start.model, lambda step: value if step == 13 else 1.0)
+    resume = ResumePoint(tmp_path / "state.pt", interval=0)
+    with pytest.raises(TrainingError, match=r"steps 13–18, at a learning rate of 0\.00.*Lower learning_rate"):
+        fit_toy(start, tmp_path, resume, loss_function=spoiled)
+    state = resume.load()
+    assert state is not None
+    assert [row["step"] for row in state["rows"]] == [6, 10, 12]
+    assert all(weight.isfinite().all() for weight in state["model"].values())
+
+
+def test_weights_that_are_not_finite_stop_the_training(tmp_path: Path) -> None:
+    start, calls = toy(), []
+
+    def losses(numbers: Tensor, sums: Tensor) -> dict[str, Tensor]:
+        calls.append(1)
+        error = start.model(numbers) - sums
+        infinitely_steep = (0 * error).abs().sqrt()
+        return {"loss": (infinitely_steep if len(calls) == 6 else error).sum()}
+
+    with pytest.raises(TrainingError, match="weights are no longer finite after steps 1–6"):
+        fit_toy(start, tmp_path, loss_function=losses)
+
+
+@dataclass
+class Pictures:
+    """Twelve images: a square of class 0, 1 or both on grey noise."""
+
+    rows: list[ImageRow]
+    masks: dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(0)
+    rows, masks = [], {}
+    for number in range(12):
+        labels = ((0,), (1,), (0, 1))[number % 3]
+        height, width = ((40, 48), (36, 44))[number % 2]
+        image = generator.integers(90, 130, (height, width, 3), dtype=np.uint8)
+        mask = np.zeros((height, width), np.uint8)
+        for label in labels:
+            left = 3 + 20 * label
+            image[8:30, left : left + 18] = COLOURS[label] + generator.integers(0, 20, (22, 18, 3))
+            mask[8:30, left : left + 18] = label + 1
+        path = folder / f"{number}.png"
+        Image.fromarray(image).save(path)
+        rows.append(ImageRow(str(number), path, None, "train", False, labels, height, width, ""))
+        masks[str(number)] = mask
+    return Pictures(rows, masks)
+
+
+def run_in(folder: Path, **changes: Any) -> Run:
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Run(folder / "checkpoint.pt", folder / "history.tsv", ("red", "blue"), seed=0, compute=CPU)
+    return replace(run, **changes)
+
+
+CLASSIFIER = Classifier(epochs=8, batch_size=4, crop_size=32, learning_rate=0.02, dropout=0.2)
+AFFINITYNET = AffinityNet(
+    weights="none", freeze_backbone=False, epochs=12, batch_size=4, crop_size=80, learning_rate=0.03
+)
+SEGMENTER = Segmenter(weights="none", epochs=8, batch_size=4, crop_size=32, learning_rate=0.02)
+
+
+@pytest.fixture(scope="module")
+def classifier(pictures: Pictures, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = run_in(tmp_path_factory.mktemp("classifier"))
+    train_classifier(pictures.rows, CLASSIFIER, run, validation=pictures.rows)
+    return run
+
+
+def test_the_classifier_learns_colours(classifier: Run) -> None:
+    history = read_history(classifier.history)
+    assert history["loss"][-1] < 0.6 * history["loss"][0]
+    assert history["mAP"][-1] > 0.95
+    content = load_checkpoint(classifier.checkpoint)
+    assert content["classes"] == ["red", "blue"]
+    assert content["config"]["epochs"] == 8
+    assert not restore_classifier(classifier.checkpoint).training
+
+
+def test_an_interrupted_classifier_ends_with_the_same_checkpoint(
+    pictures: Pictures, classifier: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_in(tmp_path, resume=resume_path(tmp_path / "checkpoint.pt", CLASSIFIER.model_dump()))
+    assert run.resume is not None
+    monkeypatch.setattr("wsss.training.run.ResumePoint", partial(ResumePoint, interval=0))
+    with monkeypatch.context() as patch:
+        patch.setattr("wsss.training.classifier.mean_average_precision", in_turn(0.1, 0.2, Killed()))
+        with pytest.raises(Killed):
+            train_classifier(pictures.rows, CLASSIFIER, run, validation=pictures.rows)
+    assert run.resume.exists()
+    assert not run.checkpoint.exists()
+    train_classifier(pictures.rows, CLASSIFIER, run, validation=pictures.rows)
+    assert run.checkpoint.read_bytes() == classifier.checkpoint.read_bytes()
+    assert read_history(run.history)["mAP"][:2].tolist() == [0.1, 0.2]  # not trained again
+    assert not run.resume.parent.exists()
+
+
+def in_turn(*results: float | Exception) -> Callable[..., float]:
+    """A function that returns or raises one after the other."""
+    remaining = iter(results)
+
+    def next_result(*_: object) -> float:
+        result = next(remaining)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    return next_result
+
+
+def test_frozen_stages_keep_their_weights(pictures: Pictures, classifier: Run, tmp_path: Path) -> None:
+    config = CLASSIFIER.model_copy(
+        update={
+            "weights": str(classifier.checkpoint),
+            "frozen_stages": 2,
+            "batch_norm": "frozen",
+            "epochs": 1,
+        }
+    )
+    train_classifier(pictures.rows, config, run := run_in(tmp_path))
+    before, after = (restore_classifier(path).backbone for path in (classifier.checkpoint, run.checkpoint))
+    assert states_equal(before.stem, after.stem)
+    assert states_equal(before.early, after.early)
+    assert not states_equal(before.last, after.last)
+
+
+def test_a_diverging_training_leaves_no_checkpoint(pictures: Pictures, tmp_path: Path) -> None:
+    run = run_in(tmp_path)
+    with pytest.raises(TrainingError, match="diverged"):
+        train_classifier(pictures.rows, CLASSIFIER.model_copy(update={"learning_rate": 1e30}), run)
+    assert not run.checkpoint.exists()
+
+
+def test_affinitynet_learns_borders(pictures: Pictures, tmp_path: Path) -> None:
+    train_affinitynet(pictures.rows, pictures.masks, AFFINITYNET, run := run_in(tmp_path))
+    history = read_history(run.history)
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    terms = history["background"] / 4 + history["foreground"] / 4 + history["different"] / 2
+    np.testing.assert_allclose(history["loss"], terms, rtol=1e-4)
+    assert restore_affinitynet(run.checkpoint).radius == 5
+
+
+def test_affinitynet_on_stored_levels_leaves_the_backbone_alone(
+    pictures: Pictures, classifier: Run, tmp_path: Path
+) -> None:
+    config = AFFINITYNET.model_copy(update={"weights": "classifier", "freeze_backbone": True})
+    run = run_in(tmp_path)
+    train_affinitynet(pictures.rows, pictures.masks, config, run, classifier=classifier.checkpoint)
+    history = read_history(run.history)
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    before, after = restore_classifier(classifier.checkpoint), restore_affinitynet(run.checkpoint)
+    assert states_equal(before.backbone, after.backbone)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.pt", "history.tsv"]
+
+
+def test_affinitynet_skips_images_without_pairs(
+    pictures: Pictures, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    undecided = {name: np.full_like(mask, 255) for name, mask in pictures.masks.items()}
+    config = AFFINITYNET.model_copy(update={"epochs": 1})
+    with pytest.raises(ValueError, match="the confident regions of all 12 images hold no pair"):
+        train_affinitynet(pictures.rows, undecided, config, run_in(tmp_path))
+    some = undecided | {name: pictures.masks[name] for name in ("3", "8")}
+    train_affinitynet(pictures.rows, some, config, run_in(tmp_path))
+    assert "confident pairs in 2 of 12 images" in caplog.text
+    assert "1 steps of 4 from 2 images" in caplog.text
+
+
+def test_missing_labels_and_weights_are_refused(pictures: Pictures, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="12 of 12 images have no pseudo mask, the first is '0'"):
+        train_segmenter(pictures.rows, {}, SEGMENTER, run_in(tmp_path))
+    with pytest.raises(ValueError, match="weights: classifier: no checkpoint"):
+        train_affinitynet(pictures.rows, pictures.masks, AffinityNet(), run_in(tmp_path))
+
+
+def test_stored_levels_are_those_of_the_network(pictures: Pictures, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    grids = [(3, 4), (5, 2), (1, 1)]
+    maps = [generator.random((*grid, 6)).astype(np.float16) for grid in grids]
+    with LevelStore(tmp_path, grids, 6) as store:
+        for index in (2, 0, 1):
+            store[index][:] = maps[index]
+        for index, values in enumerate(maps):
+            np.testing.assert_array_equal(store[index], values)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_levels_that_the_disk_cannot_hold_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(OSError, match=r"need 1\.0 GB, the disk has 0\.0 GB free.*freeze_backbone: false"):
+        LevelStore(tmp_path, [(1000, 1000)], 512)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("side", [3, 6, 9])
+def test_cells_are_cut_from_levels_and_labels_alike(side: int) -> None:
+    height, width = 5, 8
+    labels = np.arange(height * width, dtype=np.uint8).reshape(height, width)
+    levels = np.stack([labels, 2 * labels], axis=-1).astype(np.float16)
+    seen = set()
+    for seed in range(150):
+        cut, cut_labels = crop_cells(levels, labels, side, np.random.default_rng(seed))
+        assert cut.shape == (side * side, 2)
+        inside = cut_labels != 255
+        assert inside.sum() == min(side, height) * min(side, width)
+        torch.testing.assert_close(cut.view(side, side, 2)[..., 0][inside], cut_labels[inside].half())
+        assert cut.max() <= 2 * labels.max()
+        seen.add(int(cut_labels[0, 0]))
+    assert len(seen) == max(height - side + 1, 1) * max(width - side + 1, 1)
+
+
+def test_the_segmenter_learns_pseudo_masks(pictures: Pictures, classifier: Run, tmp_path: Path) -> None:
+    nothing = np.zeros((0, 1, 1), np.float16), np.zeros(0, np.int64)
+    pseudo_masks = {name: PseudoMask(mask, *nothing) for name, mask in pictures.masks.items()}
+    config = SEGMENTER.model_copy(update={"weights": "classifier"})
+    run = run_in(tmp_path)
+    train_segmenter(pictures.rows, pseudo_masks, config, run, classifier=classifier.checkpoint)
+    history = read_history(run.history)
+    assert history["loss"][-1] < 0.6 * history["loss"][0]
+    assert restore_segmenter(run.checkpoint)(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
+
+
+def test_cross_entropy_ignores_255() -> None:
+    logits = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    masks = torch.tensor([0, 1, 2, 255], dtype=torch.uint8).repeat(10).view(2, 4, 5)
+    expected = nn.functional.cross_entropy(logits, masks.long(), ignore_index=255)
+    torch.testing.assert_close(masked_cross_entropy(logits, masks), expected)
+    assert masked_cross_entropy(logits, torch.full_like(masks, 255)) == 0

@@ -1,0 +1,113 @@
+"""Feeding a network: where it computes, loading ahead of it, and batches of images of one size."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from wsss.datasets import ImageRow
+from wsss.runtime import autocast
+
+Task = TypeVar("Task")
+Item = TypeVar("Item")
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how networks compute; results depend on it only by rounding.
+
+    Attributes:
+        device: CPU or GPU.
+        precision: "auto", "float32" or "bfloat16", see `wsss.runtime.autocast`.
+        workers: threads that decode and augment images ahead of the network; with 0 its own thread does.
+    """
+
+    device: torch.device
+    precision: str = "auto"
+    workers: int = 0
+
+    @property
+    def batch_pixels(self) -> int:
+        """Pixels of an inference batch: 16 images of 256 x 256 on a CPU, more where that is faster."""
+        return 2**20 if self.device.type == "cpu" else 2**23
+
+    def autocast(self) -> torch.autocast:
+        """Make the context in which networks run."""
+        return autocast(self.device, self.precision)
+
+    def place(self, network: Network) -> Network:
+        """Move a network to the device, its weights in channels_last layout, which convolutions prefer."""
+        return network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def put(self, tensor: Tensor) -> Tensor:
+        """Move a tensor to the device, images and feature maps in channels_last layout."""
+        layout = torch.channels_last if tensor.ndim == 4 else torch.preserve_format
+        return tensor.to(self.device, memory_format=layout)
+
+
+def prefetch(load: Callable[[Task], Item], tasks: Iterable[Task], workers: int) -> Iterator[Item]:
+    """Yield ``load(task)`` for each task, in order, while ``workers`` threads load the next ones.
+
+    Threads, not processes: decoding and resizing release the interpreter's lock, and nothing has to be
+    pickled, copied or started. An exception in ``load`` surfaces where its item is due.
+    """
+    if workers == 0:
+        yield from map(load, tasks)
+        return
+    pending: deque[Future[Item]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="load") as pool:
+        try:
+            for task in tasks:
+                pending.append(pool.submit(load, task))
+                if len(pending) > workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def batches_by_size(rows: Iterable[ImageRow], batch_pixels: float) -> list[list[ImageRow]]:
+    """Group images of equal height and width: at most ``batch_pixels`` to a batch, but at least one image."""
+    by_size: dict[tuple[int, int], list[ImageRow]] = defaultdict(list)
+    for row in rows:
+        by_size[row.height, row.width].append(row)
+    batches = []
+    for (height, width), group in sorted(by_size.items()):
+        count = max(1, int(batch_pixels / (height * width)))
+        batches += [group[start : start + count] for start in range(0, len(group), count)]
+    return batches
+
+
+def image_batches(
+    load: Callable[[ImageRow], tuple[Tensor, ...]],
+    rows: Iterable[ImageRow],
+    compute: Compute,
+    largest_scale: float = 1.0,
+) -> Iterator[tuple[list[ImageRow], tuple[Tensor, ...]]]:
+    """Yield batches of images of equal size.
+
+    Args:
+        load: makes tensors of an image, whose shapes depend on the image's size alone.
+        rows: the images.
+        compute: says how large a batch may be, and how many threads load.
+        largest_scale: factor from the image's sides to those of the largest tensor.
+
+    Yields:
+        A batch's rows, and the tensors that ``load`` made of them, stacked.
+    """
+
+    def load_batch(batch: list[ImageRow]) -> tuple[list[ImageRow], tuple[Tensor, ...]]:
+        return batch, tuple(torch.stack(field) for field in zip(*map(load, batch), strict=True))
+
+    return prefetch(
+        load_batch, batches_by_size(rows, compute.batch_pixels / largest_scale**2), compute.workers
+    )
