@@ -1,0 +1,80 @@
+"""Wildcards, and the input functions that all stages share.
+
+Every input goes through the checkpoint `prepare_dataset`: once it has run, Snakemake looks anew at what each job
+reads, and a shard whose images stayed the same starts nothing. A job with a plain path among its inputs would run.
+"""
+
+import csv
+from hashlib import blake2b
+from pathlib import Path
+
+SCORED = ["classifier", "cams", "confident", "affinities", "pseudo_masks", "segmentation"]
+
+
+wildcard_constraints:
+    split="train|val",
+    shard=r"\d+",
+    artifact="pseudo_masks|segmentation",
+
+
+def result(path):
+    """Input function: one file under results/, whose wildcards are the job's."""
+
+    def file(wildcards):
+        checkpoints.prepare_dataset.get()
+        return path.format(**dict(wildcards.items()))
+
+    return file
+
+
+def all_shards(path, split=None):
+    """Input function: the files of all shards of a split, by default of the job's own."""
+
+    def files(wildcards):
+        checkpoints.prepare_dataset.get()
+        return expand(path, **{**dict(wildcards.items()), **shards_of(split or wildcards.split)})
+
+    return files
+
+
+def shards_of(split):
+    """The values of the wildcards `split` and `shard` for all shards of a split."""
+    return {"split": split, "shard": shard_names(study.shards[split])}
+
+
+def weights_file(network):
+    """Input function: the file that a network starts from, if `weights` names one."""
+    return [] if network.weights in ("none", "imagenet", "classifier") else result(network.weights)
+
+
+def true_masks(split):
+    """Input function: the masks that a split is scored on. A changed mask changes scores, and nothing else."""
+    counts = {"train": "scored", "val": "mask"}[split]
+
+    def files(wildcards):
+        with open(checkpoints.prepare_dataset.get().output.manifest, encoding="utf-8") as table:
+            next(table)  # the classes
+            rows = list(csv.DictReader(table, delimiter="\t"))
+        return [row["mask"] for row in rows if row["split"] == split and row[counts]]
+
+    return files
+
+
+def source_tables(dataset):
+    """Input: the lists of one's own data set; `prepare_dataset` itself says which are missing."""
+    if dataset.kind != "folder":
+        return []
+    splits = [dataset.splits.train, dataset.splits.val] if dataset.splits else []
+    named = [dataset.classes, dataset.labels, dataset.scored, *splits]
+    tables = [Path(dataset.root, name) for name in named if name]
+    return [str(table) for table in tables if table.is_file()]
+
+
+def source_images(dataset):
+    """Param: one's own images and masks by name, size and time. As inputs, thousands would stand in every message."""
+    if dataset.kind != "folder":
+        return "drawn"
+    folders = [Path(dataset.root, name) for name in (dataset.images, dataset.masks) if name]
+    files = sorted(file for folder in folders for file in folder.glob("*"))
+    facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return f"{len(files)} files, digest {blake2b(repr(facts).encode(), digest_size=8).hexdigest()}"

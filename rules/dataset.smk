@@ -1,0 +1,34 @@
+"""The data set as tables: one of everything for the scores, and one per split and per shard without any mask.
+
+Input: a folder of images with labels (nothing for the drawn data set). Output: `dataset/`.
+"""
+
+
+checkpoint prepare_dataset:
+    """Check the images, labels and masks, and write down what there is. Masks stand in `manifest.tsv` alone."""
+    input:
+        tables=lambda wildcards: source_tables(study.dataset),
+    output:
+        manifest="<results>/dataset/manifest.tsv",
+        splits=expand("<results>/dataset/{split}.tsv", split=["train", "val"]),
+        shards=[
+            expand("<results>/dataset/{split}/{shard}.tsv", **shards_of(split)) for split in ("train", "val")
+        ],
+        provenance="<results>/dataset/manifest.tsv.json",
+    log:
+        "<results>/logs/prepare_dataset.log",
+    benchmark:
+        "<results>/benchmarks/prepare_dataset.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        images=lambda wildcards: source_images(study.dataset),
+        config=section_params(study, "prepare_dataset"),
+        code=code_digest("workflow_scripts/prepare_dataset.py"),
+    message:
+        "Prepare the data set"
+    script:
+        "../workflow_scripts/prepare_dataset.py"

@@ -1,0 +1,29 @@
+"""Masks as palette PNGs, for people and for other tools.
+
+Input: all shards of a split. Output: `masks/{artifact}/{split}/<id>.png` and their list `index.tsv`.
+"""
+
+
+rule export_masks:
+    """Write one PNG per image, and last the index, which is the output that Snakemake knows."""
+    input:
+        masks=all_shards("<results>/{artifact}/{split}/{shard}.h5"),
+    output:
+        index="<results>/masks/{artifact}/{split}/index.tsv",
+        provenance="<results>/masks/{artifact}/{split}/index.tsv.json",
+    log:
+        "<results>/logs/export_masks/{artifact}/{split}.log",
+    benchmark:
+        "<results>/benchmarks/export_masks/{artifact}/{split}.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        config=section_params(study, "export_masks"),
+        code=code_digest("workflow_scripts/export_masks.py"),
+    message:
+        "Export {wildcards.artifact} of {wildcards.split} as PNG"
+    script:
+        "../workflow_scripts/export_masks.py"

@@ -1,0 +1,33 @@
+"""The random walk that carries the CAMs along the affinities: pseudo masks (section 3.3).
+
+Input: one shard of CAMs and of affinities. Output: `pseudo_masks/{split}/{shard}.h5`.
+"""
+
+
+rule propagate_cams:
+    """Propagate the CAMs of one shard and take the strongest class of each pixel."""
+    input:
+        images=result("<results>/dataset/{split}/{shard}.tsv"),
+        cams=result("<results>/cams/{split}/{shard}.npz"),
+        affinities=result("<results>/affinities/{split}/{shard}.h5"),
+    output:
+        masks="<results>/pseudo_masks/{split}/{shard}.h5",
+        provenance="<results>/pseudo_masks/{split}/{shard}.h5.json",
+    log:
+        "<results>/logs/propagate_cams/{split}/{shard}.log",
+    benchmark:
+        "<results>/benchmarks/propagate_cams/{split}/{shard}.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=240,
+    params:
+        config=section_params(study, "propagate_cams"),
+        code=code_digest("workflow_scripts/propagate_cams.py"),
+    message:
+        "Propagate CAMs, {wildcards.split} {wildcards.shard}"
+    script:
+        "../workflow_scripts/propagate_cams.py"

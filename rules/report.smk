@@ -1,0 +1,175 @@
+"""Figures for people, gathered by `snakemake --report`.
+
+Input: metrics, histories, and what the galleries show. Without true masks the galleries show the first images and
+the last. Output: `report/`.
+"""
+
+
+rule plot_scores:
+    """Draw and tabulate the scores of all stages."""
+    input:
+        **{artifact: result(f"<results>/metrics/{artifact}.json") for artifact in SCORED},
+    output:
+        classes=report(
+            "<results>/report/scores.png",
+            caption="../report/scores.rst",
+            category="Scores",
+            labels={"scores": "IoU per class"},
+        ),
+        backgrounds=report(
+            "<results>/report/backgrounds.png",
+            caption="../report/backgrounds.rst",
+            category="Scores",
+            labels={"scores": "CAMs and their background"},
+        ),
+        table=report(
+            "<results>/report/scores.html",
+            caption="../report/table.rst",
+            category="Scores",
+            labels={"scores": "all as a table"},
+        ),
+        provenance=expand(
+            "<results>/report/{file}.json", file=["scores.png", "backgrounds.png", "scores.html"]
+        ),
+    log:
+        "<results>/logs/plot_scores.log",
+    benchmark:
+        "<results>/benchmarks/plot_scores.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=section_params(study, "plot_scores"),
+        code=code_digest("workflow_scripts/plot_scores.py"),
+    message:
+        "Draw the scores"
+    script:
+        "../workflow_scripts/plot_scores.py"
+
+
+rule plot_history:
+    """Draw the curves of the three trainings."""
+    input:
+        classifier=result("<results>/classifier/history.tsv"),
+        affinitynet=result("<results>/affinitynet/history.tsv"),
+        segmenter=result("<results>/segmenter/history.tsv"),
+        reached=result("<results>/metrics/classifier.json"),
+    output:
+        classifier=report(
+            "<results>/report/classifier.png",
+            caption="../report/history.rst",
+            category="Training",
+            labels={"network": "classifier"},
+        ),
+        affinitynet=report(
+            "<results>/report/affinitynet.png",
+            caption="../report/history.rst",
+            category="Training",
+            labels={"network": "AffinityNet"},
+        ),
+        segmenter=report(
+            "<results>/report/segmenter.png",
+            caption="../report/history.rst",
+            category="Training",
+            labels={"network": "segmentation network"},
+        ),
+        provenance=expand(
+            "<results>/report/{network}.png.json", network=["classifier", "affinitynet", "segmenter"]
+        ),
+    log:
+        "<results>/logs/plot_history.log",
+    benchmark:
+        "<results>/benchmarks/plot_history.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=section_params(study, "plot_history"),
+        code=code_digest("workflow_scripts/plot_history.py"),
+    message:
+        "Draw the training curves"
+    script:
+        "../workflow_scripts/plot_history.py"
+
+
+rule plot_train_gallery:
+    """Show what each stage made of the training images with the best and the worst pseudo masks."""
+    input:
+        images=result("<results>/dataset/manifest.tsv"),
+        truth=true_masks("train"),
+        cams=all_shards("<results>/cams/{split}/{shard}.npz", "train"),
+        labels=all_shards("<results>/confident/{shard}.h5", "train"),
+        pseudo_masks=all_shards("<results>/pseudo_masks/{split}/{shard}.h5", "train"),
+        checkpoint=result("<results>/segmenter/checkpoint.pt"),
+    output:
+        best=report(
+            "<results>/report/train_best.png",
+            caption="../report/train_gallery.rst",
+            category="Gallery",
+            labels={"split": "train", "images": "best"},
+        ),
+        worst=report(
+            "<results>/report/train_worst.png",
+            caption="../report/train_gallery.rst",
+            category="Gallery",
+            labels={"split": "train", "images": "worst"},
+        ),
+        provenance=expand("<results>/report/train_{end}.png.json", end=["best", "worst"]),
+    log:
+        "<results>/logs/plot_train_gallery.log",
+    benchmark:
+        "<results>/benchmarks/plot_train_gallery.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        config=section_params(study, "plot_train_gallery"),
+        code=code_digest("workflow_scripts/plot_train_gallery.py"),
+    message:
+        "Draw the gallery of train"
+    script:
+        "../workflow_scripts/plot_train_gallery.py"
+
+
+rule plot_val_gallery:
+    """Show the unseen images with the best and the worst predictions."""
+    input:
+        images=result("<results>/dataset/manifest.tsv"),
+        truth=true_masks("val"),
+        masks=all_shards("<results>/segmentation/{split}/{shard}.h5", "val"),
+    output:
+        best=report(
+            "<results>/report/val_best.png",
+            caption="../report/val_gallery.rst",
+            category="Gallery",
+            labels={"split": "val", "images": "best"},
+        ),
+        worst=report(
+            "<results>/report/val_worst.png",
+            caption="../report/val_gallery.rst",
+            category="Gallery",
+            labels={"split": "val", "images": "worst"},
+        ),
+        provenance=expand("<results>/report/val_{end}.png.json", end=["best", "worst"]),
+    log:
+        "<results>/logs/plot_val_gallery.log",
+    benchmark:
+        "<results>/benchmarks/plot_val_gallery.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        config=section_params(study, "plot_val_gallery"),
+        code=code_digest("workflow_scripts/plot_val_gallery.py"),
+    message:
+        "Draw the gallery of val"
+    script:
+        "../workflow_scripts/plot_val_gallery.py"

@@ -1,0 +1,87 @@
+"""The whole road, from labels to scores, on a dozen images."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_stage_leaves_its_artifacts(finished) -> None:
+    artifacts = finished.artifacts().keys()
+    assert {
+        "dataset/manifest.tsv",
+        "classifier/checkpoint.pt",
+        "cams/train/00.npz",
+        "cams/val/01.npz",
+        "confident/00.h5",
+        "affinitynet/checkpoint.pt",
+        "affinities/train/00.h5",
+        "pseudo_masks/train/00.h5",
+        "segmenter/checkpoint.pt",
+        "segmentation/val/00.h5",
+        "masks/pseudo_masks/train/train_00000.png",
+        "masks/segmentation/val/val_00000.png",
+    } <= artifacts
+    left_over = [name for name in artifacts if ".part" in name or ".resume" in name]
+    assert left_over == []
+
+
+def test_index_lists_every_mask(finished) -> None:
+    folder = finished.results / "masks" / "pseudo_masks" / "train"
+    with (folder / "index.tsv").open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert len(rows) == 12
+    assert {row["file"] for row in rows} == {path.name for path in folder.glob("*.png")}
+
+
+def test_scores_are_scores(finished) -> None:
+    for name in ("cams", "pseudo_masks", "segmentation"):
+        scores = json.loads((finished.results / "metrics" / f"{name}.json").read_text())
+        assert 0 <= scores["miou"] <= 1
+        assert scores["scored_images"] == (6 if name == "segmentation" else 12)
+
+
+def test_the_end_of_the_run_says_scores_and_places(finished) -> None:
+    said = (finished.folder / "said.txt").read_text()
+    assert "IoU in %" in said
+    assert "results/tiny/masks/segmentation/val/" in said
+
+
+def test_provenance_agrees_with_snakemake(finished) -> None:
+    verify = [sys.executable, "-m", "wsss.provenance", "verify", "--configfile", "study.yaml"]
+    done = subprocess.run(verify, cwd=finished.folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_report_needs_no_connection(workflow) -> None:
+    nowhere = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")}
+    workflow.snakemake("--report", "report.html", env={**os.environ, **nowhere})
+    report = (workflow.folder / "report.html").read_text()
+    assert "scores.png" in report
+    assert re.search(r"""(src|href)=["']https?://[^"']*\.(js|css)""", report) is None
+
+
+def test_no_stage_but_the_scoring_reads_a_mask(finished, new_workflow: Callable[[], object]) -> None:
+    blind = new_workflow()
+    shutil.rmtree(blind.folder / "photos" / "masks")
+    blind.configure(dataset={"masks": None})
+    blind.snakemake()
+    expected, found = finished.artifacts(), blind.artifacts()
+    assert expected.keys() == found.keys()
+    differing = {name for name in expected if expected[name] != found[name]}
+    assert {name for name in differing if not name.startswith(("metrics/", "report/"))} == {
+        "dataset/manifest.tsv"
+    }
+    scores = json.loads(found["metrics/pseudo_masks.json"])
+    assert scores["scored_images"] == 0
+    assert scores["miou"] is None

@@ -1,0 +1,126 @@
+"""What runs again after a change, and what does not."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsss.shards import shard_of
+
+pytestmark = pytest.mark.slow
+
+AFTER_SEGMENTER = {"segment", "evaluate_segmentation", "export_masks"}
+AFTER_WALK = {"evaluate_pseudo_masks", "train_segmenter", *AFTER_SEGMENTER}
+AFTER_AFFINITYNET = {"compute_affinities", "evaluate_affinities", "propagate_cams", *AFTER_WALK}
+AFTER_CONFIDENT = {"evaluate_confident", "train_affinitynet", *AFTER_AFFINITYNET}
+AFTER_CAMS = {"evaluate_cams", "label_confident_regions", *AFTER_CONFIDENT}
+
+SCORED_ON_TRAIN = ("cams", "confident", "affinities", "pseudo_masks")
+
+CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "classifier": (
+        {"classifier": {"epochs": 2}},
+        {"train_classifier", "evaluate_classifier", "compute_cams", *AFTER_CAMS},
+    ),
+    "low_alpha": ({"confident": {"low_alpha": 2.0}}, {"label_confident_regions", *AFTER_CONFIDENT}),
+    "affinitynet": ({"affinitynet": {"learning_rate": 0.5}}, {"train_affinitynet", *AFTER_AFFINITYNET}),
+    "alpha": ({"random_walk": {"alpha": 3.0}}, {"propagate_cams", "evaluate_affinities", *AFTER_WALK}),
+    "segmenter": ({"segmenter": {"momentum": 0.5}}, {"train_segmenter", *AFTER_SEGMENTER}),
+    "segmentation": ({"segmentation": {"flip": True}}, AFTER_SEGMENTER),
+    "two values of a list swapped": (
+        {"cam": {"scales": [0.5, 1.0]}},
+        {"compute_cams", *AFTER_CAMS},
+    ),
+    "the same number in another form": ({"random_walk": {"t": 16.0}, "classifier": {"epochs": 1.0}}, set()),
+}
+
+
+def test_running_again_does_nothing(workflow) -> None:
+    assert workflow.planned() == set()
+    before = workflow.newest()
+    assert "Nothing to be done" in workflow.snakemake()
+    assert workflow.written_since(before) == set()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_key_reruns_what_depends_on_it(workflow, change: str) -> None:
+    sections, expected = CHANGES[change]
+    workflow.configure(**sections)
+    planned = workflow.planned()
+    assert {rule for rule in planned if not rule.startswith(("plot_", "tabulate_"))} == expected
+
+
+def test_comments_and_docstrings_rerun_nothing(workflow) -> None:
+    module = workflow.folder / "wsss" / "confident.py"
+    text = module.read_text()
+    module.write_text(text.replace('"""', '"""In other words: ', 1) + "\n# a remark\n")
+    assert workflow.planned() == set()
+
+
+def test_a_changed_module_reruns_its_stage_and_is_named_as_the_reason(workflow) -> None:
+    module = workflow.folder / "wsss" / "confident.py"
+    module.write_text(module.read_text() + "\n\nSOMETHING_NEW = 1\n")
+    said = workflow.snakemake("--dry-run")
+    assert changed_params(said, "Label confident regions, 00") == {"wsss.confident"}
+
+
+def changed_params(said: str, message: str) -> set[str]:
+    """The keys in which the params of a job differ, as the reason in a dry run gives them."""
+    reason = re.search(
+        rf"{re.escape(message)}\nReason: .*?before: (\{{.*?\}}) now: (\{{.*?\}}) *$", said, re.M
+    )
+    assert reason is not None, said
+    before, now = map(ast.literal_eval, reason.groups())
+    return {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+
+
+def test_touched_photographs_are_looked_at_and_nothing_else_runs(workflow) -> None:
+    before = workflow.newest()
+    for photograph in (workflow.folder / "photos").rglob("*.*"):
+        photograph.touch()
+    workflow.snakemake()
+    assert {name for name in workflow.written_since(before) if not name.startswith("dataset/")} == set()
+
+
+def add_image(photos: Path, name: str) -> None:
+    """Add an image to val."""
+    shutil.copy(photos / "images" / "val_00000.jpg", photos / "images" / f"{name}.jpg")
+    shutil.copy(photos / "masks" / "val_00000.png", photos / "masks" / f"{name}.png")
+    labels = (photos / "labels.csv").read_text()
+    line = re.search(r"^val_00000,(.*)$", labels, re.M)
+    assert line is not None
+    (photos / "labels.csv").write_text(f"{labels}{name},{line[1]}\n")
+    with (photos / "splits" / "val.txt").open("a") as file:
+        file.write(f"{name}\n")
+
+
+def test_a_new_image_reruns_one_shard_per_stage(workflow) -> None:
+    before = workflow.newest()
+    add_image(workflow.folder / "photos", "val_new")
+    workflow.snakemake()
+    shard = f"val/{shard_of('val_new', 2):02d}"
+    written = workflow.written_since(before)
+    assert {name for name in written if not name.startswith(("dataset/", "masks/", "report/"))} == {
+        f"cams/{shard}.npz",
+        f"affinities/{shard}.h5",
+        f"pseudo_masks/{shard}.h5",
+        f"segmentation/{shard}.h5",
+        *(f"metrics/{name}.json" for name in ("classifier", *SCORED_ON_TRAIN, "segmentation")),
+    }
+    assert (workflow.results / "masks" / "segmentation" / "val" / "val_new.png").exists()
+    assert workflow.planned() == set()
+
+
+def test_a_changed_mask_changes_scores_alone(workflow) -> None:
+    before = workflow.newest()
+    masks = workflow.folder / "photos" / "masks"
+    shutil.copy(masks / "train_00001.png", masks / "train_00000.png")
+    workflow.snakemake()
+    written = workflow.written_since(before)
+    changed = {name for name in written if not name.startswith(("dataset/", "report/"))}
+    assert changed == {f"metrics/{name}.json" for name in SCORED_ON_TRAIN}

@@ -1,0 +1,29 @@
+"""Scores of the CAMs of train, and of the CAMs refined by the dense CRF where the study uses it."""
+
+from typing import TYPE_CHECKING
+
+from wsss.artifacts import open_shards, read_cams, write_json
+from wsss.datasets import Manifest
+from wsss.evaluation import Truth, score_cams, score_refined_cams
+from wsss.inference import Refine, image_refinement
+from wsss.runtime import Stage, worker_count
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with Stage(snakemake) as stage, open_shards(snakemake.input.cams, read_cams) as cams:
+    images = Manifest.read(snakemake.input.images)
+    truth = Truth(images, "train")
+    scores = score_cams(truth, cams)
+    dense_crf = stage.config.get("dense_crf")
+    if dense_crf and len(truth):
+        rows = {row.id: row for row in images.rows}
+
+        def refinement(image_id: str) -> Refine:
+            """Make the dense CRF of an image."""
+            return image_refinement(rows[image_id], dense_crf)
+
+        around_best = [scores["constant"] + step for step in (-0.05, 0.0, 0.05)]
+        workers = worker_count(stage.threads)
+        scores["dense_crf"] = score_refined_cams(truth, cams, refinement, around_best, workers)
+    write_json(snakemake.output.metrics, scores)

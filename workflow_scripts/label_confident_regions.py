@@ -1,0 +1,36 @@
+"""Confident regions of one shard of CAMs."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wsss.artifacts import read_cams, write_masks
+from wsss.confident import confident_labels
+from wsss.datasets import ImageRow, Manifest
+from wsss.inference import image_refinement
+from wsss.loading import prefetch
+from wsss.runtime import Stage, progress, worker_count
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with Stage(snakemake) as stage, read_cams(snakemake.input.cams) as cams:
+    images, dense_crf = Manifest.read(snakemake.input.images), stage.config.get("dense_crf")
+    low_alpha, high_alpha = (stage.config["confident"][key] for key in ("low_alpha", "high_alpha"))
+
+    def label(row: ImageRow) -> tuple[str, NDArray[np.uint8]]:
+        """Label an image's pixels."""
+        scores, classes = cams[row.id]
+        labels = confident_labels(
+            torch.from_numpy(scores).to(stage.device),
+            classes + 1,
+            low_alpha=low_alpha,
+            high_alpha=high_alpha,
+            refine=image_refinement(row, dense_crf, stage.device) if dense_crf else None,
+        )
+        return row.id, labels.cpu().numpy()
+
+    labels = prefetch(label, images.rows, worker_count(stage.threads))
+    write_masks(snakemake.output.labels, progress(labels, len(images)))

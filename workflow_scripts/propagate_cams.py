@@ -1,0 +1,38 @@
+"""Pseudo masks of one shard: CAMs walked over affinities."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from wsss.artifacts import PseudoMask, read_affinities, read_cams, write_pseudo_masks
+from wsss.config import RandomWalk
+from wsss.datasets import ImageRow, Manifest
+from wsss.inference import image_refinement, propagate_image
+from wsss.loading import prefetch
+from wsss.runtime import Stage, progress, worker_count
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with (
+    Stage(snakemake) as stage,
+    read_cams(snakemake.input.cams) as cams,
+    read_affinities(snakemake.input.affinities) as affinities,
+):
+    images, dense_crf = Manifest.read(snakemake.input.images), stage.config.get("dense_crf")
+    walk = RandomWalk(**stage.config["random_walk"])
+
+    def propagate(row: ImageRow) -> tuple[str, PseudoMask]:
+        """Walk an image's CAMs."""
+        scores, classes = cams[row.id]
+        return row.id, propagate_image(
+            torch.from_numpy(affinities[row.id]).to(stage.device),
+            torch.from_numpy(scores).to(stage.device),
+            classes.tolist(),
+            input_scale=affinities.input_scale,
+            walk=walk,
+            refine=image_refinement(row, dense_crf, stage.device) if dense_crf else None,
+        )
+
+    masks = prefetch(propagate, images.rows, worker_count(stage.threads))
+    write_pseudo_masks(snakemake.output.masks, progress(masks, len(images)))
