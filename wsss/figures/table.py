@@ -1,0 +1,141 @@
+"""All scores as one page of HTML that needs no other file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from string import Template
+
+from wsss.figures.scores import NO_MASKS, Scored, Scores, scored_stages
+from wsss.figures.style import FAINT, INK, MUTED
+
+PAGE = Template(
+    """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Scores</title>
+<style>
+  body { font: 15px/1.5 "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; color: $ink; background: #fff;
+         max-width: 62rem; margin: 2rem auto; padding: 0 1.5rem; }
+  h1 { font-size: 1.5rem; margin: 0 0 1rem; } h2 { font-size: 1.05rem; margin: 2.2rem 0 .5rem; }
+  table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+  th, td { padding: .32rem .9rem; text-align: right; border-bottom: 1px solid $faint; min-width: 4.5rem; }
+  th:first-child, td:first-child { text-align: left; padding-left: .3rem; }
+  thead th { vertical-align: bottom; border-bottom: 2px solid $ink; }
+  thead small, .note { font-weight: normal; color: $muted; }
+  tr.mean { font-weight: bold; background: #f3f4f7; }
+  td { background: linear-gradient(var(--tint), var(--tint)) no-repeat
+       right .9rem bottom 2px / calc(var(--share) * 4.5rem) 3px; }
+  dt { font-weight: bold; margin-top: .6rem; } dd { margin: 0; color: $muted; max-width: 50rem; }
+</style>
+<h1>Scores</h1>
+$content
+</html>
+"""
+)
+
+
+def score_table(metrics: Mapping[str, Scores]) -> str:
+    """Lay out all scores of a study on a page, and say how they are counted.
+
+    Args:
+        metrics: by artifact, with "classifier", "cams", "confident", "affinities", "pseudo_masks" and
+            "segmentation".
+    """
+    stages, scored_on_train = scored_stages(metrics), bool(metrics["cams"]["scored_images"])
+    if scored_on_train:
+        before_segmentation = len(stages) - bool(metrics["segmentation"]["scored_images"])
+        ceiling = Scored("over true affinities", MUTED, metrics["affinities"]["ceiling"])
+        stages.insert(before_segmentation, ceiling)
+    sections = [_iou_table(stages) if stages else f'<p class="note">{NO_MASKS}</p>']
+    if scored_on_train:
+        sections += [
+            _backgrounds(metrics["cams"]),
+            _confident_regions(metrics["confident"]),
+            _affinities(metrics["affinities"]),
+        ]
+    sections += [_classifier(metrics["classifier"]), _protocols(metrics)]
+    return PAGE.substitute(ink=INK, muted=MUTED, faint=FAINT, content="\n".join(sections))
+
+
+def _iou_table(stages: Sequence[Scored]) -> str:
+    head = [
+        f'<span style="color:{colour}">{name}</span><br>{_counted(scores)}' for name, colour, scores in stages
+    ]
+    mean = _row("mean", (_percent(scores["miou"], colour) for _, colour, scores in stages), "mean")
+    return _table(
+        ["IoU in %", *head],
+        [mean]
+        + [
+            _row(escape(kind), (_percent(scores["iou"][kind], colour) for _, colour, scores in stages))
+            for kind in stages[0].scores["classes"]
+        ],
+    )
+
+
+def _backgrounds(cams: Scores) -> str:
+    rows = []
+    for name, key in (("constant", "constants"), ("α", "alphas")):
+        setting, miou = max(cams[key].items(), key=lambda item: item[1])
+        rows.append(_row(name, [f"<td>{setting}</td>", _percent(miou)]))
+    return "<h2>CAMs and their background</h2>\n" + _table(["background", "best", "mIoU in %"], rows)
+
+
+def _confident_regions(confident: Scores) -> str:
+    rows = [
+        _row(name, (_percent(confident[f"{key}_{figure}"]) for figure in ("share", "precision")))
+        for name, key in (("background", "background"), ("classes", "foreground"))
+    ]
+    return "<h2>Confident regions</h2>\n" + _table(["in %", "share of pixels", "of these right"], rows)
+
+
+def _affinities(affinities: Scores) -> str:
+    rows = [
+        _row(name, [f"<td>{_two_digits(affinities[key])}</td>"])
+        for name, key in (("truly equal", "equal"), ("truly different: the leak", "different"))
+    ]
+    power = f"mean W<sup>β</sup>, β = {affinities['beta']:g}"
+    return "<h2>Affinities of neighbours</h2>\n" + _table(["neighbours", power], rows)
+
+
+def _classifier(classifier: Scores) -> str:
+    precision = classifier["average_precision"].items()
+    mean = _row("mean", [_percent(classifier["map"])], "mean")
+    rows = [mean, *(_row(escape(kind), [_percent(value)]) for kind, value in precision)]
+    head = ["class", f"average precision in %<br>{_counted(classifier)}"]
+    return "<h2>Classifier</h2>\n" + _table(head, rows)
+
+
+def _protocols(metrics: Mapping[str, Scores]) -> str:
+    """Say how each artifact's scores are counted, in the words of `wsss.evaluation`."""
+    shared = metrics["pseudo_masks"]["protocol"]
+    own = {name: scores["protocol"].removeprefix(shared).strip() for name, scores in metrics.items()}
+    items = [f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in own.items() if text]
+    return f'<h2>How this is counted</h2>\n<p class="note">{escape(shared)}</p>\n<dl>{_lines(items)}</dl>'
+
+
+def _counted(scores: Scores) -> str:
+    return f"<small>{scores['scored_images']} {scores['split']}</small>"
+
+
+def _table(head: Sequence[str], rows: Iterable[str]) -> str:
+    cells = "".join(f"<th>{name}</th>" for name in head)
+    return f"<table><thead><tr>{cells}</tr></thead>\n<tbody>{_lines(rows)}</tbody></table>"
+
+
+def _row(name: str, cells: Iterable[str], kind: str = "") -> str:
+    return f'<tr class="{kind}"><td>{name}</td>{"".join(cells)}</tr>'
+
+
+def _percent(share: float | None, colour: str = MUTED) -> str:
+    """Make a cell of a share in [0, 1], with a bar as long as it is."""
+    text = "–" if share is None else f"{100 * share:.1f}"
+    return f'<td style="--share:{share or 0:.3f};--tint:{colour}">{text}</td>'
+
+
+def _two_digits(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2g}"
+
+
+def _lines(items: Iterable[str]) -> str:
+    return "\n".join(items)
