@@ -1,8 +1,10 @@
 """Figures for people, gathered by `snakemake --report`.
 
 Input: metrics, histories, and what the galleries show. Without true masks the galleries show the first images and
-the last. Output: `report/`.
+the last. Output: `report/`, figures for slides and pages for the report.
 """
+
+ENDS = ["best", "worst"]
 
 
 rule plot_scores:
@@ -10,23 +12,13 @@ rule plot_scores:
     input:
         **{artifact: result(f"<results>/metrics/{artifact}.json") for artifact in SCORED},
     output:
-        classes=report(
-            "<results>/report/scores.png",
+        classes="<results>/report/scores.png",
+        backgrounds="<results>/report/backgrounds.png",
+        page=report(
+            "<results>/report/scores.html",
             caption="../report/scores.rst",
             category="Scores",
-            labels={"scores": "IoU per class"},
-        ),
-        backgrounds=report(
-            "<results>/report/backgrounds.png",
-            caption="../report/backgrounds.rst",
-            category="Scores",
-            labels={"scores": "CAMs and their background"},
-        ),
-        table=report(
-            "<results>/report/scores.html",
-            caption="../report/table.rst",
-            category="Scores",
-            labels={"scores": "all as a table"},
+            labels={"scores": "of all stages"},
         ),
         provenance=expand(
             "<results>/report/{file}.json", file=["scores.png", "backgrounds.png", "scores.html"]
@@ -106,19 +98,17 @@ rule plot_train_gallery:
         pseudo_masks=all_shards("<results>/pseudo_masks/{split}/{shard}.h5", "train"),
         checkpoint=result("<results>/segmenter/checkpoint.pt"),
     output:
-        best=report(
-            "<results>/report/train_best.png",
-            caption="../report/train_gallery.rst",
-            category="Gallery",
-            labels={"split": "train", "images": "best"},
-        ),
-        worst=report(
-            "<results>/report/train_worst.png",
-            caption="../report/train_gallery.rst",
-            category="Gallery",
-            labels={"split": "train", "images": "worst"},
-        ),
-        provenance=expand("<results>/report/train_{end}.png.json", end=["best", "worst"]),
+        figures=expand("<results>/report/train_{end}.png", end=ENDS),
+        pages=[
+            report(
+                f"<results>/report/train_{end}.html",
+                caption="../report/train_gallery.rst",
+                category="Gallery",
+                labels={"split": "train", "images": end},
+            )
+            for end in ENDS
+        ],
+        provenance=expand("<results>/report/train_{end}.{kind}.json", end=ENDS, kind=["png", "html"]),
     log:
         "<results>/logs/plot_train_gallery.log",
     benchmark:
@@ -144,19 +134,17 @@ rule plot_val_gallery:
         truth=true_masks("val"),
         masks=all_shards("<results>/segmentation/{split}/{shard}.h5", "val"),
     output:
-        best=report(
-            "<results>/report/val_best.png",
-            caption="../report/val_gallery.rst",
-            category="Gallery",
-            labels={"split": "val", "images": "best"},
-        ),
-        worst=report(
-            "<results>/report/val_worst.png",
-            caption="../report/val_gallery.rst",
-            category="Gallery",
-            labels={"split": "val", "images": "worst"},
-        ),
-        provenance=expand("<results>/report/val_{end}.png.json", end=["best", "worst"]),
+        figures=expand("<results>/report/val_{end}.png", end=ENDS),
+        pages=[
+            report(
+                f"<results>/report/val_{end}.html",
+                caption="../report/val_gallery.rst",
+                category="Gallery",
+                labels={"split": "val", "images": end},
+            )
+            for end in ENDS
+        ],
+        provenance=expand("<results>/report/val_{end}.{kind}.json", end=ENDS, kind=["png", "html"]),
     log:
         "<results>/logs/plot_val_gallery.log",
     benchmark:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +79,16 @@ class Workflow:
         (self.folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start snakemake as the leader of a process group, as terminals do; what it says comes by a pipe."""
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        command = self.command(*arguments)
-        return subprocess.Popen(command, cwd=self.folder, text=True, start_new_session=True, **pipes)
+        """Start snakemake as a terminal does: leader of a process group, with an ear for Ctrl-C."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
+        )
 
     def artifacts(self) -> dict[str, bytes]:
         """Content of all results by path, but for what tells time: logs, benchmarks, histories, manifests."""
@@ -99,27 +107,16 @@ class Workflow:
 
 
 @pytest.fixture(scope="session")
-def new_workflow(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Workflow]:
-    """Make a workflow that has not run yet."""
-
-    def make() -> Workflow:
-        folder = tmp_path_factory.mktemp("workflow")
-        for part in PARTS:
-            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
-            copy(ROOT / part, folder / part)
-        draw_shapes(Shapes(train=12, val=6, size=64), folder / "photos")
-        (folder / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
-        return Workflow(folder)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def finished(new_workflow: Callable[[], Workflow]) -> Workflow:
-    """A finished run, which no test may change."""
-    workflow = new_workflow()
-    said = workflow.snakemake()
-    (workflow.folder / "said.txt").write_text(said)
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """A finished run, which no test may change; `said.txt` is what it said."""
+    folder = tmp_path_factory.mktemp("workflow")
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+        copy(ROOT / part, folder / part)
+    draw_shapes(Shapes(train=12, val=6, size=64), folder / "photos")
+    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
+    workflow = Workflow(folder)
+    (folder / "said.txt").write_text(workflow.snakemake())
     return workflow
 
 

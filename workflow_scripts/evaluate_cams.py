@@ -15,13 +15,12 @@ with Stage(snakemake) as stage, open_shards(snakemake.input.cams, read_cams) as 
     images = Manifest.read(snakemake.input.images)
     truth = Truth(images, "train")
     scores = score_cams(truth, cams)
-    dense_crf = stage.config.get("dense_crf")
-    if dense_crf and len(truth):
+    if "dense_crf" in stage.config and len(truth):
         rows = {row.id: row for row in images.rows}
 
         def refinement(image_id: str) -> Refine:
             """Make the dense CRF of an image."""
-            return image_refinement(rows[image_id], dense_crf)
+            return image_refinement(rows[image_id], stage.config["dense_crf"])
 
         around_best = [scores["constant"] + step for step in (-0.05, 0.0, 0.05)]
         workers = worker_count(stage.threads)

@@ -25,7 +25,7 @@ with Stage(snakemake) as stage, read_cams(snakemake.input.cams) as cams:
         scores, classes = cams[row.id]
         labels = confident_labels(
             torch.from_numpy(scores).to(stage.device),
-            classes + 1,
+            torch.from_numpy(classes + 1),
             low_alpha=low_alpha,
             high_alpha=high_alpha,
             refine=image_refinement(row, dense_crf, stage.device) if dense_crf else None,

@@ -1,9 +1,9 @@
-"""All scores: IoU per class along the road, what the CAMs score at which background, and a table."""
+"""Figures of the IoU per class and of the background of the CAMs, and a page of all scores."""
 
 from typing import TYPE_CHECKING
 
-from wsss.artifacts import read_json, replacing
-from wsss.figures import plot_backgrounds, plot_scores, score_table, write_figure
+from wsss.artifacts import read_json
+from wsss.figures import pictures, plot_backgrounds, plot_scores, score_table, write_figure, write_page
 from wsss.runtime import Stage
 
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 with Stage(snakemake):
     metrics = {artifact: read_json(path) for artifact, path in snakemake.input.items()}
-    write_figure(snakemake.output.classes, plot_scores(metrics))
-    write_figure(snakemake.output.backgrounds, plot_backgrounds(metrics["cams"], metrics["pseudo_masks"]))
-    with replacing(snakemake.output.table) as temporary:
-        temporary.write_text(score_table(metrics), encoding="utf-8")
+    classes, backgrounds = snakemake.output.classes, snakemake.output.backgrounds
+    write_figure(classes, plot_scores(metrics))
+    write_figure(backgrounds, plot_backgrounds(metrics["cams"], metrics["pseudo_masks"]))
+    write_page(snakemake.output.page, "Scores", pictures(classes, backgrounds), score_table(metrics))

@@ -6,7 +6,7 @@ from wsss.artifacts import open_shards, read_cams, read_masks, read_pseudo_masks
 from wsss.checkpoints import restore_segmenter
 from wsss.datasets import Manifest
 from wsss.exhibits import best_and_worst, exhibits_of
-from wsss.figures import plot_gallery, write_figure
+from wsss.figures import pictures, plot_gallery, write_figure, write_page
 from wsss.inference import segment
 from wsss.loading import Compute
 from wsss.runtime import Stage, worker_count
@@ -21,21 +21,21 @@ with (
     open_shards(snakemake.input.pseudo_masks, read_pseudo_masks) as pseudo_masks,
 ):
     manifest, count = Manifest.read(snakemake.input.images), stage.config["report"]["gallery"]
-    compute = Compute(stage.device, stage.config["precision"], worker_count(stage.threads))
-    model = compute.place(restore_segmenter(snakemake.input.checkpoint))
-    scales, flip = (stage.config["segmentation"][key] for key in ("scales", "flip"))
-    dense_crf = stage.config.get("dense_crf")
-    selections = best_and_worst(
+    best, worst = best_and_worst(
         manifest, "train", lambda name: pseudo_masks[name].mask, count, "pseudo masks"
     )
-    for path, selection in zip((snakemake.output.best, snakemake.output.worst), selections, strict=True):
-        masks = {
-            "confident": labels,
-            "pseudo mask": {row.id: pseudo_masks[row.id].mask for row in selection.rows},
-            "prediction": dict(
-                segment(model, selection.rows, scales=scales, flip=flip, compute=compute, dense_crf=dense_crf)
-            ),
-        }
-        exhibits = exhibits_of(selection, masks, cams)
-        figure = plot_gallery(exhibits, selection.classes, selection.title, selection.subtitle)
-        write_figure(path, figure)
+    shown = best.rows + worst.rows
+    compute = Compute(stage.device, stage.config["precision"], worker_count(stage.threads))
+    model = compute.place(restore_segmenter(snakemake.input.checkpoint))
+    settings = {key: stage.config["segmentation"][key] for key in ("scales", "flip")}
+    settings["dense_crf"] = stage.config.get("dense_crf")
+    masks = {
+        "confident": labels,
+        "pseudo mask": {row.id: pseudo_masks[row.id].mask for row in shown},
+        "prediction": dict(segment(model, shown, **settings, compute=compute)),
+    }
+    for figure, page, selection in zip(
+        snakemake.output.figures, snakemake.output.pages, (best, worst), strict=True
+    ):
+        write_figure(figure, plot_gallery(exhibits_of(selection, masks, cams), *selection[1:]))
+        write_page(page, selection.title, pictures(figure))

@@ -63,7 +63,7 @@ class Shapes(Section):
     """Images with image-level labels. Masks serve for scoring only."""
 
     kind: Literal["shapes"] = Field("shapes", description="scenes drawn from a seed; folder: your own images")
-    train: Count = Field(400, description="number of training images")
+    train: Count = Field(500, description="number of training images")
     val: Count = Field(100, description="number of unseen images on which the segmentation network is scored")
     size: Int = Field(128, ge=32, description="longest side of an image")
     seed: Natural = Field(0, description="another seed draws other images")
@@ -129,15 +129,15 @@ class Classifier(Network):
     dropout: Float = Field(
         0.0, ge=0.0, lt=1.0, description="share of the last level's channels dropped in training"
     )
-    epochs: Epochs = 20.0
+    epochs: Epochs = 24.0
     batch_size: BatchSize = 16
-    crop_size: CropSize = 112
-    scale: Resize = (0.8, 1.25)
-    jitter: Jitter = (0.3, 0.3, 0.3, 0.1)
-    learning_rate: LearningRate = 0.02
+    crop_size: CropSize = 128
+    scale: Resize = (0.9, 1.2)
+    jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
+    learning_rate: LearningRate = 0.05
     momentum: Momentum = 0.9
     weight_decay: WeightDecay = 0.0005
-    new_layer_factor: NewLayerFactor = 10.0
+    new_layer_factor: NewLayerFactor = 1.0
     power: Power = 0.9
 
 
@@ -151,9 +151,9 @@ class Cam(Section):
 class Confident(Section):
     """Confident regions, the labels of AffinityNet. The background scores (1 - largest CAM)^alpha."""
 
-    low_alpha: Positive = Field(4.0, description="strong background: a class that still wins is confident")
-    high_alpha: Positive = Field(24.0, description="weak background: where it still wins, it is confident")
-    refine: Refine = "none"
+    low_alpha: Positive = Field(1.2, description="strong background: a class that still wins is confident")
+    high_alpha: Positive = Field(6.0, description="weak background: where it still wins, it is confident")
+    refine: Refine = "dense_crf"
 
     @field_validator("high_alpha")
     @classmethod
@@ -164,14 +164,14 @@ class Confident(Section):
 
 
 class DenseCrf(Section):
-    """Dense CRF wherever a stage says `refine: dense_crf`. Defaults are the paper's, for 500 px photographs."""
+    """Dense CRF wherever a stage says `refine: dense_crf`. Published: [3, 3], [80, 13, 10] on 500 px."""
 
     iterations: Natural = Field(10, description="of mean field")
     gaussian: tuple[Positive, NonNegative] = Field(
         (3.0, 3.0), description="[pixels, weight] of the kernel that smoothes"
     )
     bilateral: tuple[Positive, Positive, NonNegative] = Field(
-        (80.0, 13.0, 10.0), description="[pixels, grey levels, weight] of the kernel that follows colours"
+        (20.0, 10.0, 3.0), description="[pixels, grey levels, weight] of the kernel that follows colours"
     )
 
 
@@ -182,18 +182,18 @@ class AffinityNet(Network):
     input_scale: Positive = Field(
         2.0, description="resize of the image; a cell covers 8 / input_scale pixels"
     )
-    freeze_backbone: bool = Field(True, description="features computed once, no jitter: more steps a minute")
+    freeze_backbone: bool = Field(False, description="true: features computed once, more steps a minute")
     normalization: Literal["none", "group"] = Field("group", description="of each level's 1x1 convolution")
     radius: Int = Field(5, ge=2, description="reach of a pair in cells; 5: 34 pairs per cell")
     border: Literal["full", "cropped"] = Field("full", description="full: all pairs; cropped: as published")
-    epochs: Epochs = 10.0
+    epochs: Epochs = 7.0
     batch_size: BatchSize = 8
-    crop_size: CropSize = Field(224, description="side of the square crop after input_scale, a multiple of 8")
-    jitter: Jitter = (0.3, 0.3, 0.3, 0.1)
-    learning_rate: LearningRate = 0.01
+    crop_size: CropSize = Field(192, description="side of the square crop after input_scale, a multiple of 8")
+    jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
+    learning_rate: LearningRate = 0.02
     momentum: Momentum = 0.9
     weight_decay: WeightDecay = 0.0005
-    new_layer_factor: NewLayerFactor = 10.0
+    new_layer_factor: NewLayerFactor = 1.0
     power: Power = 0.9
 
     @field_validator("crop_size")
@@ -208,20 +208,22 @@ class AffinityNet(Network):
 class Affinity(Section):
     """Affinities as they are kept for the random walk, before the power beta."""
 
-    flip: Flip = True
+    flip: Flip = False
 
 
 class RandomWalk(Section):
     """Random walk of the CAMs over the affinities: pseudo masks."""
 
-    background: Literal["power", "constant"] = Field("power", description="its score: by alpha or constant")
+    background: Literal["power", "constant"] = Field(
+        "constant", description="its score: by alpha or constant"
+    )
     alpha: Positive = Field(16.0, description="power: (1 - largest CAM)^alpha; larger means less background")
-    constant: Share = Field(0.3, description="constant: this, everywhere; larger means more background")
-    beta: Positive = Field(8.0, description="power of the affinities; larger: fainter borders stop the walk")
-    t: Count = Field(256, description="steps of the walk; it spreads over some radius * sqrt(t) / 2 cells")
+    constant: Share = Field(0.35, description="constant: this, everywhere; larger means more background")
+    beta: Positive = Field(12.0, description="power of the affinities; larger: fainter borders stop the walk")
+    t: Count = Field(32, description="steps of the walk; it spreads over some radius * sqrt(t) / 2 cells")
     tolerance: Float = Field(0.0001, gt=0.0, lt=1.0, description="largest error of the propagated scores")
-    normalize: bool = Field(False, description="divide each class by its largest score after the walk, as IRN")
-    refine: Refine = "none"
+    normalize: bool = Field(False, description="after the walk, divide each class by its maximum, as IRN")
+    refine: Refine = "dense_crf"
 
 
 class Segmenter(Network):
@@ -231,15 +233,15 @@ class Segmenter(Network):
     weights: Text = Field("classifier", description="classifier (its backbone), none, imagenet, or a path")
     frozen_stages: FrozenStages = 0
     batch_norm: BatchNorm = "trained"
-    epochs: Epochs = 20.0
+    epochs: Epochs = 16.0
     batch_size: BatchSize = 16
-    crop_size: CropSize = 112
-    scale: Resize = (0.8, 1.25)
-    jitter: Jitter = (0.3, 0.3, 0.3, 0.1)
-    learning_rate: LearningRate = 0.01
+    crop_size: CropSize = 128
+    scale: Resize = (0.9, 1.2)
+    jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
+    learning_rate: LearningRate = 0.05
     momentum: Momentum = 0.9
     weight_decay: WeightDecay = 0.0005
-    new_layer_factor: NewLayerFactor = 10.0
+    new_layer_factor: NewLayerFactor = 1.0
     power: Power = 0.9
 
 
@@ -359,8 +361,7 @@ _USED = {
     "affinitynet.normalization affinitynet.radius affinitynet.border affinity",
     "propagate_cams": "random_walk dense_crf",
     "train_segmenter": "seed precision segmenter",
-    "segment": "precision segmenter.backbone segmenter.output_stride segmenter.name segmentation "
-    "dense_crf",
+    "segment": "precision segmenter.backbone segmenter.output_stride segmenter.name segmentation dense_crf",
     "export_masks": "",
     "evaluate_classifier": "precision",
     "evaluate_cams": "confident.refine random_walk.refine dense_crf",

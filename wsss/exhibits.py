@@ -53,7 +53,7 @@ def best_and_worst(
     }
     ranked = sorted(miou, key=lambda image_id: -miou[image_id]) or list(rows)
     names = (f"Best {what}", f"Worst {what}") if miou else ("First images", "Last images")
-    basis = f"of {len(miou)} scored, by the mIoU of each" if miou else "without a true mask to rank them by"
+    basis = f"{len(miou)} scored images of {split}, by the mIoU of each" if miou else f"{split}, not ranked"
     best = ranked[: min(count, (len(ranked) + 1) // 2)]
     worst = ranked[::-1][: min(count, len(ranked) // 2)]
     first, last = (
@@ -61,7 +61,7 @@ def best_and_worst(
             tuple(rows[image_id] for image_id in ids),
             truth.classes,
             name,
-            f"{len(ids)} images of {split} {basis}",
+            f"{len(ids)} of {basis}",
         )
         for ids, name in zip((best, worst), names, strict=True)
     )

@@ -41,10 +41,8 @@ Refine = Callable[[Tensor], Tensor]
 """Function from scores (C, H, W) of an image to scores that follow its edges."""
 
 
-def image_refinement(
-    row: ImageRow, dense_crf: Mapping[str, Any], device: torch.device = CPU
-) -> Refine:
-    """Make the function that refines an image's scores, for scores on `device`; `dense_crf` is that section."""
+def image_refinement(row: ImageRow, dense_crf: Mapping[str, Any], device: torch.device = CPU) -> Refine:
+    """Make the function that refines scores of an image on `device`; `dense_crf` is that section."""
     image = torch.tensor(read_image(row.image), device=device)
     return DenseCRF(
         image,

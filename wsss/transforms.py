@@ -136,8 +136,8 @@ def scaled_crop(
 def colour_jitter(image: Pixels, strengths: Jitter, rng: np.random.Generator) -> Pixels:
     """Change brightness, contrast, saturation and hue of an image (H, W, 3) at random and in random order.
 
-    As torchvision's ``ColorJitter``: factors uniform in [max(0, 1 - s), 1 + s], the turn of the hue in [-s,
-    s].
+    As torchvision's ``ColorJitter``: factors are uniform in [max(0, 1 - s), 1 + s], turns of the hue in
+    [-s, s].
     """
     picture = Image.fromarray(np.ascontiguousarray(image))
     for change in rng.permutation(len(strengths)):

@@ -124,7 +124,7 @@ def issubclass_of_model(annotation: Any) -> bool:
         ),
         (
             {"confident": {"low_alpha": 30}},
-            "confident.high_alpha: got 24.0, allowed a number > low_alpha (30)",
+            "confident.high_alpha: got 6.0, allowed a number > low_alpha (30)",
         ),
         (
             {"affinitynet": {"radius": 9, "crop_size": 128}},
@@ -147,7 +147,7 @@ def issubclass_of_model(annotation: Any) -> bool:
             "segmenter.weights: got 'imagenet', the backbone `small` has no ImageNet weights",
         ),
         (
-            {"affinitynet": {"weights": "none"}},
+            {"affinitynet": {"weights": "none", "freeze_backbone": True}},
             "affinitynet.freeze_backbone: got true, `weights: none` leaves nothing that is worth freezing",
         ),
         (
@@ -238,7 +238,8 @@ def test_unreadable_file_is_named(text: str, word: str, tmp_path: Path):
 # What a rule depends on
 
 TRAININGS = {"train_classifier", "train_affinitynet", "train_segmenter"}
-NETWORKS = {"evaluate_classifier", "compute_cams", "compute_affinities", "segment"}
+NETWORKS = {"evaluate_classifier", "compute_cams", "compute_affinities", "segment", "plot_train_gallery"}
+REFINING = {"label_confident_regions", "propagate_cams", "evaluate_cams"}
 
 
 @pytest.mark.parametrize(
@@ -255,11 +256,13 @@ NETWORKS = {"evaluate_classifier", "compute_cams", "compute_affinities", "segmen
         ({"confident": {"low_alpha": 5}}, {"label_confident_regions"}),
         ({"affinitynet": {"learning_rate": 0.3}}, {"train_affinitynet"}),
         ({"affinitynet": {"radius": 4}}, {"train_affinitynet", "compute_affinities", "evaluate_affinities"}),
-        ({"affinity": {"flip": False}}, {"compute_affinities"}),
+        ({"affinity": {"flip": True}}, {"compute_affinities"}),
         ({"random_walk": {"alpha": 8}}, {"propagate_cams", "evaluate_affinities"}),
         ({"random_walk": {"beta": 4}}, {"propagate_cams", "evaluate_affinities"}),
         ({"segmenter": {"epochs": 1}}, {"train_segmenter"}),
-        ({"segmentation": {"flip": True}}, {"segment"}),
+        ({"segmentation": {"flip": True}}, {"segment", "plot_train_gallery"}),
+        ({"dense_crf": {"iterations": 3}}, REFINING),
+        ({"random_walk": {"refine": "none"}}, {"propagate_cams", "evaluate_affinities", "evaluate_cams"}),
     ],
 )
 def test_a_change_reaches_just_the_rules_that_use_it(change: dict[str, Any], rules: set[str]):
@@ -282,3 +285,9 @@ def test_params_survive_json(rule: str):
 def test_unknown_rule():
     with pytest.raises(ValueError, match=r"'compute_cam'.*did you mean 'compute_cams'"):
         section_params(Study(), "compute_cam")
+
+
+def test_the_dense_crf_counts_only_where_it_is_used():
+    plain = {"confident": {"refine": "none"}, "random_walk": {"refine": "none"}}
+    study, changed = load_study(plain), load_study(plain | {"dense_crf": {"iterations": 3}})
+    assert all(section_params(study, rule) == section_params(changed, rule) for rule in RULES)

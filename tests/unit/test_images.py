@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 from pathlib import Path
 
@@ -68,6 +69,13 @@ def test_exif_rotation_of_a_jpeg(tmp_path: Path) -> None:
     assert read.shape == (16, 24, 3)
     assert read[:6].min() > 200
     assert read[10:].max() < 50
+
+
+def test_faulty_exif_does_not_hide_the_orientation(tmp_path: Path, picture: np.ndarray) -> None:
+    entries = [struct.pack("<HHII", ORIENTATION, 3, 1, 3), struct.pack("<HHII", 0x0128, 4, 1, 2**32 - 1)]
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(entries) + bytes(4)
+    Image.fromarray(picture[::-1, ::-1]).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), picture)
 
 
 def test_grey_becomes_three_equal_channels(tmp_path: Path, picture: np.ndarray) -> None:

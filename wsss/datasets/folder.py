@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
@@ -98,16 +98,16 @@ def _list_images(folder: Path, problems: Problems) -> dict[str, Path]:
             if path.stem in images:
                 problems.add("duplicate id", f"{path}: has the same id as {images[path.stem]}")
             images.setdefault(path.stem, path)
+    if folder.is_dir() and not images:
+        problems.add("missing file", f"{folder}: holds no image")
     return images
 
 
 def _list_masks(folder: Path, images: Mapping[str, Path], problems: Problems) -> dict[str, Path]:
-    masks = {path.stem: path for path in _files(folder, problems) if path.suffix == ".png"}
+    masks = {path.stem: path for path in _files(folder, problems) if path.suffix.lower() == ".png"}
     fitting = {image_id: path for image_id, path in masks.items() if image_id in images}
     if folder.is_dir() and images and not fitting:
-        problems.add(
-            "missing file", f"{folder}: has no <id>.png for any image; if there are none, set `masks: null`"
-        )
+        problems.add("missing file", f"{folder}: no <id>.png fits an image; without masks set `masks: null`")
     return fitting
 
 
@@ -126,9 +126,7 @@ def _read_splits(
     if config.splits is None:
         val = held_out(labelled, config.holdout)
         if labelled.keys() == val:
-            problems.add(
-                "empty split", f"{config.labels}: holdout {config.holdout} leaves no image for train"
-            )
+            problems.add("empty split", f"{config.labels}: holdout {config.holdout} leaves nothing for train")
         return {image_id: "val" if image_id in val else "train" for image_id in labelled}
     root = Path(config.root)
     places = {
@@ -171,9 +169,8 @@ def _check_all(
     checked: dict[str, Checked] = {}
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         results = pool.map(lambda image_id: _check(images[image_id], masks.get(image_id), n_classes), images)
-        for image_id, (found, wrong) in zip(
-            images, progress(results, len(images), label="checking images"), strict=True
-        ):
+        shown = progress(results, len(images), label="checking images")
+        for image_id, (found, wrong) in zip(images, shown, strict=True):
             for kind, message in wrong:
                 problems.add(kind, message)
             if found is not None:
@@ -182,6 +179,7 @@ def _check_all(
 
 
 def _check(image: Path, mask: Path | None, n_classes: int) -> tuple[Checked | None, list[tuple[str, str]]]:
+    """Decode an image and its mask; return what was found, and what is wrong, as (kind, message)."""
     try:
         content = image.read_bytes()
         height, width = decode_image(content, image).shape[:2]
@@ -190,32 +188,23 @@ def _check(image: Path, mask: Path | None, n_classes: int) -> tuple[Checked | No
     except ValueError as error:
         return None, [("unreadable image", str(error))]
     found = Checked(height, width, blake2b(content, digest_size=16).hexdigest())
-    return found, [] if mask is None else _check_mask(mask, found, n_classes)
+    return found, [] if mask is None else list(_check_mask(mask, found, n_classes))
 
 
-def _check_mask(path: Path, image: Checked, n_classes: int) -> list[tuple[str, str]]:
+def _check_mask(path: Path, image: Checked, n_classes: int) -> Iterator[tuple[str, str]]:
     try:
         mask = read_mask(path)
     except (OSError, ValueError) as error:
-        return [("unreadable mask", str(error))]
-    wrong = []
-    if mask.shape != (image.height, image.width):
-        height, width = mask.shape
-        wrong.append(
-            (
-                "mask of another size",
-                f"{path}: {width} x {height}, but its image has {image.width} x {image.height}",
-            )
-        )
+        yield "unreadable mask", str(error)
+        return
+    height, width = mask.shape
+    if (height, width) != (image.height, image.width):
+        sizes = f"{width} x {height}, but its image has {image.width} x {image.height}"
+        yield "mask of another size", f"{path}: {sizes}"
     alien = [value for value in np.unique(mask).tolist() if value > n_classes and value != IGNORE]
     if n_classes and alien:
-        wrong.append(
-            (
-                "mask with an unknown class",
-                f"{path}: values {alien}; allowed are 0 … {n_classes} and {IGNORE}",
-            )
-        )
-    return wrong
+        allowed = f"allowed are 0 … {n_classes} and {IGNORE}"
+        yield "mask with an unknown class", f"{path}: values {alien}; {allowed}"
 
 
 def _warn_about_absent_classes(manifest: Manifest) -> None:

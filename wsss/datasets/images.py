@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from wsss.artifacts import replacing
 from wsss.confident import IGNORE
@@ -21,6 +21,18 @@ MIN_SIDE = 8
 """Shortest side in pixels: one cell of the stride-8 grid."""
 
 DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+"""Pillow's modes of grey with more than 8 bits."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by EXIF orientation. (Pillow's own way stumbles over other faulty fields.)"""
 
 
 def voc_palette() -> NDArray[np.uint8]:
@@ -96,9 +108,8 @@ def _naming(name: Path | str, content: bytes) -> Iterator[None]:
     """Name the file in whatever its decoding raises."""
     try:
         yield
-    except (
-        Exception
-    ) as error:  # for bad bytes Pillow raises OSError, SyntaxError, ValueError, struct.error, …
+    except Exception as error:
+        # For bad bytes Pillow raises OSError, SyntaxError, ValueError, struct.error, EOFError, …
         raise ValueError(f"{name}: {_reason(content, error)}") from error
 
 
@@ -115,7 +126,8 @@ def _upright(content: bytes) -> Image.Image:
     with Image.open(BytesIO(content)) as image:
         _check_size(image.size)
         image.load()
-        return ImageOps.exif_transpose(image)
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        return image.copy() if turn is None else image.transpose(turn)
 
 
 def _check_size(size: tuple[int, int]) -> None:

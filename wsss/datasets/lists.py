@@ -98,6 +98,8 @@ def _label_lines(path: Path, problems: Problems) -> Iterator[tuple[str, str, lis
                 yield place, cells[0].strip(), cells[1].split()
             elif cells:
                 problems.add("bad line", f"{place}: {len(cells)} cells, expected 2, as in `photo,cat dog`")
+        if table.line_num < 2:
+            problems.add("image without label", f"{path}: has no line below the header")
     except csv.Error as error:
         problems.add("bad line", f"{path}:{table.line_num}: {error}")
 

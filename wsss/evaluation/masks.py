@@ -121,10 +121,8 @@ def score_refined_cams(
         scores, classes = cams[image_id]
         stack, refine = torch.from_numpy(scores).float(), refinement(image_id)
         values = torch.tensor([0, *(label + 1 for label in classes.tolist())], dtype=torch.uint8)
-        winners = (
-            refine(torch.cat([torch.full_like(true_mask, constant, dtype=torch.float32)[None], stack])).argmax(0)
-            for constant in constants
-        )
+        background = torch.ones(1, *true_mask.shape)
+        winners = (refine(torch.cat([constant * background, stack])).argmax(0) for constant in constants)
         return torch.stack(
             [confusion_matrix(values[winner], true_mask, len(truth.classes)) for winner in winners]
         )

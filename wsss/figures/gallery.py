@@ -159,7 +159,7 @@ def _chip(edge: object) -> dict[str, object]:
 def _draw_key(figure: Figure, exhibits: Sequence[Exhibit], classes: Sequence[str]) -> None:
     """Explain the colours of the classes that are to be seen."""
     seen = {value for exhibit in exhibits for mask in exhibit.masks.values() for value in np.unique(mask)}
-    names = dict(enumerate(classes)) | {IGNORE: "undecided"}
+    names = dict(enumerate(classes)) | {IGNORE: "unknown"}
     square = {
         "marker": "s",
         "markersize": 11,
@@ -180,7 +180,7 @@ def _draw_key(figure: Figure, exhibits: Sequence[Exhibit], classes: Sequence[str
 def overlay(image: Picture, mask: LabelMap) -> Picture:
     """Lay a label map (H, W) over its image (H, W, 3): classes in the VOC colours, background as it is.
 
-    The image is grey and pale, so that colours mean classes; undecided pixels (255) are striped.
+    The image is grey and pale, so that colours mean classes; unknown pixels (255) are striped.
     """
     grey = image.mean(2, keepdims=True)
     colours = COLOURS[mask].astype(np.float64)

@@ -19,7 +19,7 @@ TERMS = {"loss": INK, "background": "#8a94a6", "foreground": "#0b9384", "differe
 NO_LOSS = ("step", "epoch", "learning_rate", "images_per_second")
 """Columns that all trainings share; the others are the loss and its terms."""
 
-WIDTH, LOSS, RATE, GAP, ABOVE, BELOW = 9.6, 2.5, 0.75, 0.62, 1.25, 0.75
+WIDTH, LOSS, RATE, GAP, ABOVE, BELOW = 9.6, 2.2, 0.65, 0.62, 1.25, 0.7
 """Inches: the figure's width, its axes' heights, and what is between, above and below them."""
 
 SMOOTHED = 50
@@ -55,7 +55,8 @@ def _draw_losses(axes: Axes, epochs: Values, losses: Mapping[str, Values]) -> No
         if window > 1:
             axes.plot(epochs, values, color=colour, linewidth=0.7, alpha=0.3)
         marker = "o" if len(epochs) < 20 else ""
-        axes.plot(epochs, running_mean(values, window), color=colour, label=name, marker=marker, markersize=4)
+        smooth = running_mean(values, window)
+        axes.plot(epochs, smooth, color=colour, label=name, marker=marker, markersize=4, clip_on=False)
     if len(losses) > 1:
         axes.legend(
             loc="lower right", bbox_to_anchor=(1, 1), ncols=len(losses), frameon=False, fontsize=10,
@@ -70,7 +71,7 @@ def _draw_rate(axes: Axes, epochs: Values, rate: Values) -> None:
     axes.fill_between(epochs, rate, color="#dfe3ea", linewidth=0)
     axes.plot(epochs, rate, color="#8a94a6")
     axes.set(xlabel="epoch", xlim=(0, epochs[-1]), ylim=(0, 1.05 * rate.max()))
-    axes.set_yticks([0, rate.max()], ["0", f"{rate.max():.3g}"])
+    axes.set_yticks([0, rate.max()], ["0", f"{rate.max():.2g}"])
 
 
 def running_mean(values: Values, window: int) -> Values:

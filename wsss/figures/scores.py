@@ -87,7 +87,7 @@ def _draw_dots(axes: Axes, table: NDArray[np.float64], colours: Sequence[str]) -
     places = np.arange(table.shape[1]) + np.linspace(-0.16, 0.16, len(table))[:, None]
     axes.plot(table, places, color="#cfd4dc", zorder=2)
     for values, place, colour in zip(table, places, colours, strict=True):
-        axes.scatter(values, place, color=colour, zorder=3, **DOT)
+        axes.scatter(values, place, color=colour, zorder=3, clip_on=False, **DOT)
     axes.grid(axis="x")
     axes.grid(axis="y", visible=False)
     axes.spines["bottom"].set_visible(False)

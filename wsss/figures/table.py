@@ -1,42 +1,16 @@
-"""All scores as one page of HTML that needs no other file."""
+"""All scores as tables, in HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from string import Template
 
 from wsss.figures.scores import NO_MASKS, Scored, Scores, scored_stages
-from wsss.figures.style import FAINT, INK, MUTED
-
-PAGE = Template(
-    """<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Scores</title>
-<style>
-  body { font: 15px/1.5 "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; color: $ink; background: #fff;
-         max-width: 62rem; margin: 2rem auto; padding: 0 1.5rem; }
-  h1 { font-size: 1.5rem; margin: 0 0 1rem; } h2 { font-size: 1.05rem; margin: 2.2rem 0 .5rem; }
-  table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-  th, td { padding: .32rem .9rem; text-align: right; border-bottom: 1px solid $faint; min-width: 4.5rem; }
-  th:first-child, td:first-child { text-align: left; padding-left: .3rem; }
-  thead th { vertical-align: bottom; border-bottom: 2px solid $ink; }
-  thead small, .note { font-weight: normal; color: $muted; }
-  tr.mean { font-weight: bold; background: #f3f4f7; }
-  td { background: linear-gradient(var(--tint), var(--tint)) no-repeat
-       right .9rem bottom 2px / calc(var(--share) * 4.5rem) 3px; }
-  dt { font-weight: bold; margin-top: .6rem; } dd { margin: 0; color: $muted; max-width: 50rem; }
-</style>
-<h1>Scores</h1>
-$content
-</html>
-"""
-)
+from wsss.figures.style import MUTED
 
 
 def score_table(metrics: Mapping[str, Scores]) -> str:
-    """Lay out all scores of a study on a page, and say how they are counted.
+    """Lay out all scores of a study, and say how they are counted.
 
     Args:
         metrics: by artifact, with "classifier", "cams", "confident", "affinities", "pseudo_masks" and
@@ -55,7 +29,7 @@ def score_table(metrics: Mapping[str, Scores]) -> str:
             _affinities(metrics["affinities"]),
         ]
     sections += [_classifier(metrics["classifier"]), _protocols(metrics)]
-    return PAGE.substitute(ink=INK, muted=MUTED, faint=FAINT, content="\n".join(sections))
+    return _lines(sections)
 
 
 def _iou_table(stages: Sequence[Scored]) -> str:

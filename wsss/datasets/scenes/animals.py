@@ -89,7 +89,7 @@ def _plush_colour(rng: np.random.Generator) -> Array:
 
 def _draw_head(rng: np.random.Generator, grid: Grid, animal: Animal, light: Point) -> tuple[Array, Array]:
     """Field (H, W) and colours (H, W, 3) of the head of the animal's class."""
-    radius = animal.length * rng.uniform(0.16, 0.2)
+    radius = animal.length * rng.uniform(0.15, 0.185)
     reach = animal.length * rng.uniform(0.05, 0.25)
     row, column = animal.centre
     centre = (row + reach * math.sin(animal.angle), column + reach * math.cos(animal.angle))

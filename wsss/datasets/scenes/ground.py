@@ -15,21 +15,21 @@ def draw_ground(rng: np.random.Generator, grid: Grid) -> Array:
     middle = (grid.shape[0] * rng.uniform(0.1, 0.6), grid.shape[1] / 2)
     _, below = grid.axes(middle, rng.uniform(-0.3, 0.3))
     paint(canvas, coverage(-below + 8 * noise(rng, grid.shape, 20), 1.5), _surface(rng, grid))
-    scatter(rng, canvas, grid, count=int(rng.integers(10, 25)))
+    scatter(rng, canvas, grid, int(rng.integers(10, 25)), thickness=0.8)
     return canvas
 
 
-def scatter(rng: np.random.Generator, canvas: Array, grid: Grid, count: int) -> Array:
-    """Strew stones, leaves and sticks over the canvas, each with a shadow; return what they cover, (H, W)."""
+def scatter(rng: np.random.Generator, canvas: Array, grid: Grid, count: int, thickness: float) -> Array:
+    """Strew leaves, up to ``thickness`` times as wide as long, and return what they cover, (H, W)."""
     grain = noise(rng, grid.shape, 1.8)
     covered = np.zeros(grid.shape, dtype=np.float32)
     for _ in range(count):
         centre = (rng.uniform(0, grid.shape[0]), rng.uniform(0, grid.shape[1]))
         length = rng.uniform(3, 13)
-        thickness = length * rng.uniform(0.12, 0.8)
+        width = length * rng.uniform(0.12, thickness)
         window, part = grid.window(centre, length + 2)
         along, across = part.axes(centre, rng.uniform(0, np.pi))
-        field = _oval_or_rhomb(along / length, across / thickness, oval=rng.random() < 0.6) * thickness
+        field = _oval_or_rhomb(along / length, across / width, oval=rng.random() < 0.6) * width
         paint(canvas[window], 0.5 * coverage(field - 1, 3), (0.05, 0.05, 0.06))
         tint = (
             random_colour(rng, (0.05, 0.55), (0.2, 0.85)) + rng.uniform(0.1, 0.4) * grain[window][..., None]

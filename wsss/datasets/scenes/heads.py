@@ -47,11 +47,11 @@ def ladybird(u: Array, v: Array) -> Head:
 
 
 def owl(u: Array, v: Array) -> Head:
-    """Brown with large ringed eyes and a beak."""
-    rings, pupils = (_pair(u, v, 0.43, -0.15, radius) for radius in (0.44, 0.2))
-    beak = np.maximum(np.abs(u) * 1.6 + v - 0.65, 0.1 - v)
-    layers = [(rings, (0.95, 0.88, 0.65)), (pupils, (0.06, 0.04, 0.03)), (beak, (0.95, 0.55, 0.1))]
-    return Head(_disc(u, v), (0.45, 0.28, 0.15), layers)
+    """Violet with large yellow rings around the eyes, and a beak."""
+    rings, pupils = (_pair(u, v, 0.45, -0.15, radius) for radius in (0.44, 0.2))
+    beak = np.maximum(np.abs(u) * 1.6 + v - 0.75, 0.15 - v)
+    layers = [(rings, (0.98, 0.9, 0.45)), (pupils, (0.06, 0.04, 0.08)), (beak, (0.98, 0.5, 0.1))]
+    return Head(_disc(u, v), (0.33, 0.2, 0.6), layers)
 
 
 def panda(u: Array, v: Array) -> Head:

@@ -29,7 +29,8 @@ def draw_scene(rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], 
     owner = np.zeros(grid.shape, dtype=np.uint8)
     for number, animal in enumerate(animals, start=1):
         owner[draw_animal(rng, canvas, grid, animal, light) > 0.5] = number
-    owner[scatter(rng, canvas, grid, count=int(rng.integers(0, 4))) > 0.5] = 0
+    blades = scatter(rng, canvas, grid, int(rng.integers(0, 4)), thickness=0.2)  # too thin to hide a head
+    owner[blades > 0.5] = 0
     classes = np.array([0, *(animal.kind + 1 for animal in animals)], dtype=np.uint8)
     mask = np.where(_borders(owner), np.uint8(IGNORE), classes[owner])
     return _expose(rng, canvas, grid), mask
@@ -49,7 +50,7 @@ def _place_animals(rng: np.random.Generator, shape: tuple[int, int]) -> list[Ani
 
 
 def _random_animal(rng: np.random.Generator, kind: int, shape: tuple[int, int]) -> Animal:
-    length = max(shape) * rng.uniform(0.3, 0.55)
+    length = max(shape) * rng.uniform(0.34, 0.58)
     row, column = (rng.uniform(0.4 * length, side - 0.4 * length) for side in shape)
     return Animal(kind, (row, column), length, rng.uniform(-np.pi, np.pi))
 

@@ -1,0 +1,77 @@
+"""Pages of HTML that need no other file.
+
+In a page pictures can be taller than the screen: by themselves, the report cuts off their top.
+"""
+
+from __future__ import annotations
+
+import itertools
+from base64 import b64encode
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from string import Template
+
+from PIL import Image
+
+from wsss.artifacts import replacing
+from wsss.figures.style import FAINT, INK, MUTED
+
+LARGEST = 1_100_000
+"""Bytes of a page's pictures. Chromium shows no page of more than 2 MiB, and base64 adds a third, twice."""
+
+PAGE = Template(
+    """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>$title</title>
+<style>
+  body { font: 15px/1.5 "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; color: $ink; background: #fff;
+         max-width: 82rem; margin: 0 auto; padding: 0 1.5rem 2rem; }
+  img { display: block; max-width: 100%; margin: 1rem 0 2rem; }
+  h2 { font-size: 1.05rem; margin: 2.2rem 0 .5rem; }
+  table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+  th, td { padding: .32rem .9rem; text-align: right; border-bottom: 1px solid $faint; min-width: 4.5rem; }
+  th:first-child, td:first-child { text-align: left; padding-left: .3rem; }
+  thead th { vertical-align: bottom; border-bottom: 2px solid $ink; }
+  thead small, .note, dd { font-weight: normal; color: $muted; }
+  tr.mean { font-weight: bold; background: #f3f4f7; }
+  td { background: linear-gradient(var(--tint), var(--tint)) no-repeat
+       right .9rem bottom 2px / calc(var(--share) * 4.5rem) 3px; }
+  dt { font-weight: bold; margin-top: .6rem; } dd, .note { margin: 0; max-width: 50rem; }
+</style>
+$content
+</html>
+"""
+)
+
+
+def write_page(path: str | Path, title: str, *content: str) -> None:
+    """Write a page of pieces of HTML, under a temporary name until it is whole."""
+    text = PAGE.substitute(title=escape(title), ink=INK, muted=MUTED, faint=FAINT, content="\n".join(content))
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def pictures(*paths: str | Path) -> str:
+    """Embed PNGs, shown at half their pixels; as JPEG where that is smaller, and coarser to fit in a page."""
+    return "\n".join(_picture(Path(path), LARGEST // len(paths)) for path in paths)
+
+
+def _picture(path: Path, largest: int) -> str:
+    with Image.open(path) as image:
+        width = image.width // 2
+        choices = [("png", path.read_bytes()), ("jpeg", _fitting_jpeg(image.convert("RGB"), largest))]
+    kind, data = min(choices, key=lambda choice: len(choice[1]))
+    code = b64encode(data).decode("ascii")
+    return f'<img width="{width}" alt="{escape(path.stem)}" src="data:image/{kind};base64,{code}">'
+
+
+def _fitting_jpeg(image: Image.Image, largest: int) -> bytes:
+    """Compress a picture as little as gives at most so many bytes."""
+    for reduction, quality in itertools.product((1, 2, 4, 8), (90, 75, 60)):
+        file = BytesIO()
+        image.reduce(reduction).save(file, "JPEG", quality=quality, subsampling=0)
+        if file.tell() <= largest:
+            break
+    return file.getvalue()
