@@ -99,6 +99,13 @@ class Folder(Section):
         return scored
 
 
+PUBLISHED = ("resnet38", "vgg16")
+"""Backbones of the paper, which exist at one output stride and have no weights that torchvision downloads."""
+
+HEAD_BACKBONE = {"largefov": "vgg16", "resnet38": "resnet38"}
+"""The backbone that a head of the segmentation network is made for; deeplabv3 fits any."""
+
+
 class Network(Section):
     """What the three networks have in common."""
 
@@ -109,9 +116,20 @@ class Network(Section):
     @field_validator("weights")
     @classmethod
     def _exist(cls, weights: str, info: ValidationInfo) -> str:
-        if weights == "imagenet" and info.data.get("backbone") == "small":
+        backbone = info.data.get("backbone")
+        if weights == "imagenet" and backbone == "small":
             raise ValueError("the backbone `small` has no ImageNet weights")
+        if weights == "imagenet" and backbone in PUBLISHED:
+            raise ValueError(f"`{backbone}` has none to download; give the path of a .params or .caffemodel")
         return weights
+
+    @field_validator("output_stride")
+    @classmethod
+    def _as_published(cls, output_stride: int, info: ValidationInfo) -> int:
+        backbone = info.data.get("backbone")
+        if backbone in PUBLISHED and output_stride != 8:
+            raise ValueError(f"allowed 8, the only one of `{backbone}`")
+        return output_stride
 
     @field_validator("frozen_stages", "batch_norm", "freeze_backbone", check_fields=False)
     @classmethod
@@ -229,7 +247,9 @@ class RandomWalk(Section):
 class Segmenter(Network):
     """Segmentation network, trained on the pseudo masks."""
 
-    name: Literal["deeplabv3"] = Field("deeplabv3", description="head on the backbone's last level")
+    name: Literal["deeplabv3", "largefov", "resnet38"] = Field(
+        "deeplabv3", description="head: deeplabv3 on any backbone, largefov on vgg16, resnet38 on resnet38"
+    )
     weights: Text = Field("classifier", description="classifier (its backbone), none, imagenet, or a path")
     frozen_stages: FrozenStages = 0
     batch_norm: BatchNorm = "trained"
@@ -243,6 +263,14 @@ class Segmenter(Network):
     weight_decay: WeightDecay = 0.0005
     new_layer_factor: NewLayerFactor = 1.0
     power: Power = 0.9
+
+    @field_validator("name")
+    @classmethod
+    def _fits_the_backbone(cls, name: str, info: ValidationInfo) -> str:
+        needed = HEAD_BACKBONE.get(name)
+        if needed and info.data.get("backbone") != needed:
+            raise ValueError(f"needs the backbone `{needed}`, not `{info.data.get('backbone')}`")
+        return name
 
 
 class Segmentation(Section):

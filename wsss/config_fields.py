@@ -41,8 +41,8 @@ Turns = Annotated[float, Field(ge=0.0, le=0.5), NotBool]
 Text = Annotated[str, Field(min_length=1)]
 
 Backbone = Annotated[
-    Literal["small", "mobilenet_v2", "resnet18", "resnet50"],
-    Field(description="small learns from nothing in a minute; the others have ImageNet weights"),
+    Literal["small", "mobilenet_v2", "resnet18", "resnet50", "resnet38", "vgg16"],
+    Field(description="small learns from nothing in a minute; resnet38, vgg16: the paper's"),
 ]
 OutputStride = Annotated[
     Literal[8, 16, 32],

@@ -143,6 +143,14 @@ def issubclass_of_model(annotation: Any) -> bool:
             "to score on",
         ),
         (
+            {"segmenter": {"weights": "none", "backbone": "vgg16", "output_stride": 16}},
+            "segmenter.output_stride: got 16, allowed 8, the only one of `vgg16`",
+        ),
+        (
+            {"segmenter": {"name": "largefov"}},
+            "segmenter.name: got 'largefov', needs the backbone `vgg16`, not `small`",
+        ),
+        (
             {"segmenter": {"weights": "imagenet"}},
             "segmenter.weights: got 'imagenet', the backbone `small` has no ImageNet weights",
         ),

@@ -69,6 +69,7 @@ def notice(title: str, text: str) -> Figure:
     return figure
 
 
+@styled  # ticks and their labels are made when they are drawn
 def write_figure(path: str | Path, figure: Figure) -> None:
     """Write a figure as PNG, under a temporary name until it is whole."""
     with replacing(path) as temporary:
