@@ -55,7 +55,7 @@ class Workflow:
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of snakemake for the study."""
-        return [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "study.yaml", *arguments]
+        return [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", "--cores", "2", *arguments]
 
     def snakemake(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """Run snakemake and return all that it says; fail if it fails."""

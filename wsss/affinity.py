@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from wsss.confident import BACKGROUND, IGNORE
+from wsss.labels import BACKGROUND, IGNORE
 
 Border = Literal["full", "cropped"]
 """Which pairs count: every pair inside the grid, or those of the published code (see `valid_pairs`)."""

@@ -13,9 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wsss.cam import background_score
-
-BACKGROUND = 0
-IGNORE = 255
+from wsss.labels import BACKGROUND, IGNORE
 
 
 def confident_labels(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from wsss.confident import BACKGROUND, IGNORE
+from wsss.labels import BACKGROUND, IGNORE
 
 
 def confusion_matrix(prediction: Tensor, truth: Tensor, n_classes: int, ignore: int = IGNORE) -> Tensor:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from wsss.confident import IGNORE
+from wsss.labels import IGNORE
 
 Pixels = NDArray[np.uint8]
 Normalize = Callable[[Tensor], Tensor]

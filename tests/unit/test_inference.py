@@ -302,7 +302,7 @@ def test_the_walk_fills_segments_from_their_seeds(input_scale: float) -> None:
 def test_without_affinities_the_winner_of_the_cells_stays() -> None:
     cams = torch.zeros(1, 16, 24)
     cams[0, :, :8] = 1
-    walk = RandomWalk(alpha=2, t=1, beta=8)
+    walk = RandomWalk(background="power", alpha=2, t=1, beta=8)
     result = propagate_image(torch.zeros(34, 2, 3), cams, [0], input_scale=1.0, walk=walk)
     np.testing.assert_array_equal(result.mask, np.repeat([1, 0], [8, 16])[None].repeat(16, 0))
     np.testing.assert_array_equal(result.scores[1], [[1, 0, 0]] * 2)

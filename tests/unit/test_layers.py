@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 STUDY = {"config", "config_fields", "config_text", "provenance", "code_digest", "shards"}
-METHOD = {"cam", "confident", "affinity", "random_walk", "dense_crf", "metrics", "networks"}
+METHOD = {"labels", "cam", "confident", "affinity", "random_walk", "dense_crf", "metrics", "networks"}
 
 LIGHT = {"pydantic", "pydantic_core", "yaml"}
 FILES_AND_CONFIG = {

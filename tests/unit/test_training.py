@@ -298,11 +298,21 @@ def run_in(folder: Path, **changes: Any) -> Run:
     return replace(run, **changes)
 
 
-CLASSIFIER = Classifier(epochs=8, batch_size=4, crop_size=32, learning_rate=0.02, dropout=0.2)
-AFFINITYNET = AffinityNet(
-    weights="none", freeze_backbone=False, epochs=12, batch_size=4, crop_size=80, learning_rate=0.03
+CLASSIFIER = Classifier(
+    epochs=8, batch_size=4, crop_size=32, learning_rate=0.02, dropout=0.2, new_layer_factor=10
 )
-SEGMENTER = Segmenter(weights="none", epochs=8, batch_size=4, crop_size=32, learning_rate=0.02)
+AFFINITYNET = AffinityNet(
+    weights="none",
+    freeze_backbone=False,
+    epochs=12,
+    batch_size=4,
+    crop_size=80,
+    learning_rate=0.03,
+    new_layer_factor=10,
+)
+SEGMENTER = Segmenter(
+    weights="none", epochs=8, batch_size=4, crop_size=32, learning_rate=0.02, new_layer_factor=10
+)
 
 
 @pytest.fixture(scope="module")

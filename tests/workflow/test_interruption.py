@@ -34,8 +34,7 @@ def cut_off(workflow, signal_number: int) -> None:
 def test_after_ctrl_c_the_same_command_goes_on(workflow) -> None:
     checkpoint = workflow.results / "classifier" / "checkpoint.pt"
     expected = checkpoint.read_bytes()
-    cut_off(workflow, signal.SIGINT)
-    assert not checkpoint.exists()
+    cut_off(workflow, signal.SIGINT)  # Snakemake may or may not get to removing the half file
     workflow.snakemake("results/tiny/classifier/checkpoint.pt")
     assert checkpoint.read_bytes() == expected
 

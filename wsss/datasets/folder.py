@@ -13,11 +13,11 @@ from unicodedata import category
 
 import numpy as np
 
-from wsss.confident import IGNORE
 from wsss.datasets.images import decode_image, read_mask
 from wsss.datasets.lists import Labelled, read_classes, read_ids, read_labels
 from wsss.datasets.manifest import ImageRow, Manifest
 from wsss.datasets.problems import Problems
+from wsss.labels import IGNORE
 from wsss.runtime import progress
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from wsss.artifacts import replacing
-from wsss.confident import IGNORE
+from wsss.labels import IGNORE
 
 MAX_PIXELS = 50_000_000
 """Larger images are refused before they are decoded: no stage could hold them, and bombs look like that."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from wsss.confident import IGNORE
 from wsss.datasets.problems import Problems
+from wsss.labels import IGNORE
 
 HEADER = ["image", "labels"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wsss.confident import BACKGROUND, IGNORE
 from wsss.config import Folder, Shapes
 from wsss.datasets.images import palette_image
 from wsss.datasets.scenes import CLASSES, draw_scene
+from wsss.labels import BACKGROUND, IGNORE
 from wsss.runtime import progress
 
 SPLITS = ("train", "val")

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from wsss.confident import IGNORE
 from wsss.datasets.scenes.animals import Animal, draw_animal
 from wsss.datasets.scenes.drawing import Array, Grid, noise
 from wsss.datasets.scenes.ground import draw_ground, scatter
 from wsss.datasets.scenes.heads import CLASSES
+from wsss.labels import IGNORE
 
 SHAPES = ((3, 4), (4, 3), (1, 1))
 """Height to width: few, because images of one size can be batched."""
