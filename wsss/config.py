@@ -147,7 +147,7 @@ class Classifier(Network):
     dropout: Float = Field(
         0.0, ge=0.0, lt=1.0, description="share of the last level's channels dropped in training"
     )
-    epochs: Epochs = 24.0
+    epochs: Epochs = 30.0
     batch_size: BatchSize = 16
     crop_size: CropSize = 128
     scale: Resize = (0.9, 1.2)
@@ -204,7 +204,7 @@ class AffinityNet(Network):
     normalization: Literal["none", "group"] = Field("group", description="of each level's 1x1 convolution")
     radius: Int = Field(5, ge=2, description="reach of a pair in cells; 5: 34 pairs per cell")
     border: Literal["full", "cropped"] = Field("full", description="full: all pairs; cropped: as published")
-    epochs: Epochs = 7.0
+    epochs: Epochs = 9.0
     batch_size: BatchSize = 8
     crop_size: CropSize = Field(192, description="side of the square crop after input_scale, a multiple of 8")
     jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
@@ -236,12 +236,12 @@ class RandomWalk(Section):
         "constant", description="its score: by alpha or constant"
     )
     alpha: Positive = Field(16.0, description="power: (1 - largest CAM)^alpha; larger means less background")
-    constant: Share = Field(0.35, description="constant: this, everywhere; larger means more background")
+    constant: Share = Field(0.38, description="constant: this, everywhere; larger means more background")
     beta: Positive = Field(12.0, description="power of the affinities; larger: fainter borders stop the walk")
     t: Count = Field(32, description="steps of the walk; it spreads over some radius * sqrt(t) / 2 cells")
     tolerance: Float = Field(0.0001, gt=0.0, lt=1.0, description="largest error of the propagated scores")
     normalize: bool = Field(False, description="after the walk, divide each class by its maximum, as IRN")
-    refine: Refine = "dense_crf"
+    refine: Refine = "none"
 
 
 class Segmenter(Network):
@@ -253,7 +253,7 @@ class Segmenter(Network):
     weights: Text = Field("classifier", description="classifier (its backbone), none, imagenet, or a path")
     frozen_stages: FrozenStages = 0
     batch_norm: BatchNorm = "trained"
-    epochs: Epochs = 16.0
+    epochs: Epochs = 20.0
     batch_size: BatchSize = 16
     crop_size: CropSize = 128
     scale: Resize = (0.9, 1.2)
