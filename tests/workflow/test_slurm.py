@@ -91,7 +91,7 @@ def test_a_training_asks_for_a_gpu(workflow, cluster: dict[str, str]) -> None:
     assert asked["--comment"] == "rule_train_classifier"
     assert asked["--gpus"] == "1"
     cpus = asked.get("--cpus-per-task") or asked.get("--cpus-per-gpu")  # depends on the plugin
-    assert cpus == "8"
+    assert cpus == "2"  # eight threads, of which `--cores 2` leaves two
     assert asked["--mem"] == "16000"
     assert asked["-t"] == "1440"
     assert asked["-p"] == "vision"
