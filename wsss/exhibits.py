@@ -53,7 +53,8 @@ def best_and_worst(
     }
     ranked = sorted(miou, key=lambda image_id: -miou[image_id]) or list(rows)
     names = (f"Best {what}", f"Worst {what}") if miou else ("First images", "Last images")
-    basis = f"{len(miou)} scored images of {split}, by the mIoU of each" if miou else f"{split}, not ranked"
+    of = f"of {len(ranked)} {'scored ' if miou else ''}images of {split}"
+    why = "by the mIoU of each" if miou else "without true masks to rank them by"
     best = ranked[: min(count, (len(ranked) + 1) // 2)]
     worst = ranked[::-1][: min(count, len(ranked) // 2)]
     first, last = (
@@ -61,7 +62,7 @@ def best_and_worst(
             tuple(rows[image_id] for image_id in ids),
             truth.classes,
             name,
-            f"{len(ids)} of {basis}",
+            f"{len(ids)} {of}, {why}",
         )
         for ids, name in zip((best, worst), names, strict=True)
     )

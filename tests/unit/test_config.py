@@ -270,7 +270,10 @@ REFINING = {"label_confident_regions", "evaluate_cams"}
         ({"segmenter": {"epochs": 1}}, {"train_segmenter"}),
         ({"segmentation": {"flip": True}}, {"segment", "plot_train_gallery"}),
         ({"dense_crf": {"iterations": 3}}, REFINING),
-        ({"random_walk": {"refine": "dense_crf"}}, {"propagate_cams", "evaluate_affinities", "evaluate_cams"}),
+        (
+            {"random_walk": {"refine": "dense_crf"}},
+            {"propagate_cams", "evaluate_affinities", "evaluate_cams"},
+        ),
     ],
 )
 def test_a_change_reaches_just_the_rules_that_use_it(change: dict[str, Any], rules: set[str]):

@@ -69,6 +69,7 @@ def test_without_true_masks_the_first_and_the_last(manifest: Manifest) -> None:
     assert picked(blind, 2) == (["a", "b"], ["e", "d"])
     best, worst = best_and_worst(blind, "train", prediction, 2, "masks")
     assert (best.title, worst.title) == ("First images", "Last images")
+    assert best.subtitle == "2 of 5 images of train, without true masks to rank them by"
     assert exhibits_of(best, {"prediction": {name: prediction(name) for name in SHARES}})[0].miou == {}
 
 

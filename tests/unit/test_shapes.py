@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss.confident import IGNORE
 from wsss.config import Folder, Shapes
 from wsss.datasets import Manifest, prepare, read_image, read_mask
 from wsss.datasets.scenes import CLASSES, draw_scene
 from wsss.datasets.scenes.heads import HEADS
+from wsss.labels import IGNORE
 
 SIZE = 64
 

@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from wsss.artifacts import Cams
-from wsss.confident import BACKGROUND, IGNORE
 from wsss.datasets.images import voc_palette
 from wsss.figures.style import MUTED, PAPER, axes_at, heading, notice, styled
+from wsss.labels import BACKGROUND, IGNORE
 
 Picture = NDArray[np.uint8]
 LabelMap = NDArray[np.uint8]

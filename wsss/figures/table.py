@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from wsss.figures.scores import NO_MASKS, Scored, Scores, scored_stages
+from wsss.figures.scores import Scored, Scores, scored_stages
 from wsss.figures.style import MUTED
 
 
@@ -21,7 +21,7 @@ def score_table(metrics: Mapping[str, Scores]) -> str:
         before_segmentation = len(stages) - bool(metrics["segmentation"]["scored_images"])
         ceiling = Scored("over true affinities", MUTED, metrics["affinities"]["ceiling"])
         stages.insert(before_segmentation, ceiling)
-    sections = [_iou_table(stages) if stages else f'<p class="note">{NO_MASKS}</p>']
+    sections = [_iou_table(stages)] if stages else []
     if scored_on_train:
         sections += [
             _backgrounds(metrics["cams"]),

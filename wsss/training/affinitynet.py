@@ -13,10 +13,11 @@ from torch import Tensor
 
 from wsss.affinity import affinity_loss, pair_targets
 from wsss.checkpoints import affinitynet_of
-from wsss.confident import IGNORE, grid_labels
+from wsss.confident import grid_labels
 from wsss.config import AffinityNet as AffinityNetConfig
 from wsss.datasets import ImageRow, read_image
 from wsss.inference import STRIDE, compute_levels
+from wsss.labels import IGNORE
 from wsss.loading import Compute, prefetch
 from wsss.networks import AffinityNet, freeze
 from wsss.runtime import progress

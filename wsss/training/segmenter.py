@@ -12,9 +12,9 @@ from torch import Tensor
 
 from wsss.artifacts import PseudoMask
 from wsss.checkpoints import segmenter_of
-from wsss.confident import IGNORE
 from wsss.config import Segmenter as SegmenterConfig
 from wsss.datasets import ImageRow, read_image
+from wsss.labels import IGNORE
 from wsss.networks import freeze
 from wsss.training.loop import Losses
 from wsss.training.run import Run, first_weights, require_all, train
