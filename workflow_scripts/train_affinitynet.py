@@ -6,29 +6,15 @@ from typing import TYPE_CHECKING
 from wsss.artifacts import open_shards, read_masks
 from wsss.config import AffinityNet
 from wsss.datasets import Manifest
-from wsss.loading import Compute
-from wsss.provenance import file_digest
-from wsss.runtime import Stage, worker_count
-from wsss.training import Run, resume_path, train_affinitynet
+from wsss.runtime import Stage
+from wsss.training import Run, train_affinitynet
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with Stage(snakemake) as stage:
     images = Manifest.read(snakemake.input.images)
-    run = Run(
-        checkpoint=Path(snakemake.output.checkpoint),
-        history=Path(snakemake.output.history),
-        classes=images.classes,
-        seed=stage.seed,
-        compute=Compute(stage.device, stage.config["precision"], worker_count(stage.threads)),
-        resume=resume_path(
-            snakemake.output.checkpoint,
-            stage.config,
-            snakemake.params.code,
-            [file_digest(path) for path in snakemake.input],
-        ),
-    )
+    run = Run.of(stage, images.classes)
     config, classifier = AffinityNet(**stage.config["affinitynet"]), Path(snakemake.input.classifier)
     with open_shards(snakemake.input.labels, read_masks) as labels:
         train_affinitynet(images.rows, labels, config, run, classifier=classifier)

@@ -62,10 +62,12 @@ class Stage:
         config: the dict of the rule's `params: config=`.
         seed, threads: what was set.
         label: the rule and its wildcards.
+        inputs: digests of the input files by path, set within the `with` block.
         device: set within the `with` block; the CPU for rules that ask for no GPU.
     """
 
     device: torch.device
+    inputs: dict[str, str]
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -80,7 +82,7 @@ class Stage:
             stack.enter_context(_unwinding_when_terminated())
             set_threads(self.threads)
             seed_everything(self.seed)
-            self._inputs = {str(path): file_digest(path) for path in self.job.input}
+            self.inputs = {str(path): file_digest(path) for path in self.job.input}
             self.device = stack.enter_context(self._device())
             self._stack = stack.pop_all()
         self._start = time.monotonic()
@@ -117,7 +119,7 @@ class Stage:
             rule=self.job.rule,
             config=self.config,
             code=self.job.params.code,
-            inputs=self._inputs,
+            inputs=self.inputs,
             seed=self.config.get("seed"),
             versions=_versions(),
             device=_device_name(self.device),

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from torch import Tensor
 from torch.optim import SGD
@@ -15,8 +16,9 @@ from wsss.config import AffinityNet, Classifier, Segmenter
 from wsss.datasets import ImageRow
 from wsss.loading import Compute
 from wsss.networks import Network, parameter_groups
+from wsss.runtime import Stage, worker_count
 from wsss.training.loop import LossFunction, fit
-from wsss.training.resume import ResumePoint
+from wsss.training.resume import ResumePoint, resume_path
 from wsss.training.sampling import Plan, ReadSample
 from wsss.weights import resolve_weights
 
@@ -42,6 +44,19 @@ class Run:
     seed: int
     compute: Compute
     resume: Path | None = None
+
+    @classmethod
+    def of(cls, stage: Stage, classes: Sequence[str]) -> Self:
+        """Take from a training rule's job what it says: outputs `checkpoint` and `history`, seed, device."""
+        checkpoint = Path(stage.job.output.get("checkpoint"))
+        return cls(
+            checkpoint=checkpoint,
+            history=Path(stage.job.output.get("history")),
+            classes=classes,
+            seed=stage.seed,
+            compute=Compute(stage.device, stage.config["precision"], worker_count(stage.threads)),
+            resume=resume_path(checkpoint, stage.config, stage.job.params.code, list(stage.inputs.values())),
+        )
 
 
 def first_weights(config: AffinityNet | Segmenter, classifier: Path | None) -> dict[str, Tensor] | None:
