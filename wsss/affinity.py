@@ -24,6 +24,9 @@ Border = Literal["full", "cropped"]
 Kinds = tuple[Tensor, Tensor, Tensor]
 """One tensor per kind of pair: two background cells, two cells of one class, two cells that differ."""
 
+STRIDE = 8
+"""Pixels of AffinityNet's input per cell and side."""
+
 LOG_GUARD = 1e-5
 CPU_BLOCK = 2**17
 """Feature differences per block on the CPU: half a megabyte of float32 stays in a core's own cache."""

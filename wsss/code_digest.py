@@ -16,8 +16,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 PACKAGE = __name__.partition(".")[0]
 
-# Scripts import these, but nothing in them changes a result, so their edits rerun nothing. The configuration
-# reaches a job as `params`, which Snakemake compares itself.
+# Scripts import these modules and packages, but nothing in them changes a result, so their edits rerun
+# nothing. The configuration reaches a job as `params`, which Snakemake compares itself.
 WITHOUT_INFLUENCE = frozenset(
     {"wsss.config", "wsss.provenance", "wsss.runtime.console", "wsss.runtime.locks"}
 )
@@ -44,7 +44,7 @@ def code_digest(script: Path | str, root: Path = ROOT) -> dict[str, str]:
     pending = [start]
     while pending:
         for name in _imported(pending.pop(), root):
-            if name not in found and name not in WITHOUT_INFLUENCE:
+            if name not in found and WITHOUT_INFLUENCE.isdisjoint([name, *_parents(name)]):
                 found[name] = _module(name, root)
                 pending.append(found[name])
     return {Path(script).name: start.digest} | {name: found[name].digest for name in sorted(found)}

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from wsss.config import ConfigError, Study, load_study, main, read_study, section_params
+from wsss.config import ConfigError, Study, load_study, read_study, section_params
+from wsss.config.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = sorted(

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-STUDY = {"config", "config_fields", "config_text", "provenance", "code_digest", "shards"}
+STUDY = {"config", "provenance", "code_digest", "shards", "summary"}
 METHOD = {"labels", "cam", "confident", "affinity", "random_walk", "dense_crf", "metrics", "networks"}
 
 LIGHT = {"pydantic", "pydantic_core", "yaml"}

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wsss.affinity import Border, affinity_leak, oracle_stencil
+from wsss.affinity import STRIDE, Border, affinity_leak, oracle_stencil
 from wsss.artifacts import Cams
 from wsss.confident import grid_labels
 from wsss.config import RandomWalk
 from wsss.evaluation.masks import PROTOCOL, Scores, Truth, no_pixels, scores_of
-from wsss.inference import STRIDE, propagate_image
+from wsss.inference import propagate_image
 from wsss.metrics import confusion_matrix
 from wsss.transforms import scaled_labels
 

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.affinity import affinity_loss, pair_targets
+from wsss.affinity import STRIDE, affinity_loss, pair_targets
 from wsss.checkpoints import affinitynet_of
 from wsss.confident import grid_labels
 from wsss.config import AffinityNet as AffinityNetConfig
 from wsss.datasets import ImageRow, read_image
-from wsss.inference import STRIDE, compute_levels
+from wsss.inference import compute_levels
 from wsss.labels import IGNORE
 from wsss.loading import Compute, prefetch
 from wsss.networks import AffinityNet, freeze

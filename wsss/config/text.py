@@ -21,7 +21,7 @@ def commented_yaml(study: BaseModel) -> str:
     """A configuration as YAML, each key with its field's description as comment."""
     head = [
         "# yaml-language-server: $schema=schemas/config.schema.yaml",
-        f"{_GENERATED} from wsss/config.py. These are the defaults: edit them, or put what differs",
+        f"{_GENERATED} from wsss/config/. These are the defaults: edit them, or put what differs",
         "# into a file of its own and run `snakemake --configfile my_study.yaml`.",
         "",
         *_comment(type(study)),

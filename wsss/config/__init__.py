@@ -1,0 +1,20 @@
+"""The study: one model per stage, and the one source of `config.yaml` and `schemas/config.schema.yaml`."""
+
+from wsss.config.datasets import Folder, Shapes
+from wsss.config.networks import AffinityNet, Classifier, Segmenter
+from wsss.config.params import section_params
+from wsss.config.study import ConfigError, RandomWalk, Study, load_study, read_study
+
+__all__ = [
+    "AffinityNet",
+    "Classifier",
+    "ConfigError",
+    "Folder",
+    "RandomWalk",
+    "Segmenter",
+    "Shapes",
+    "Study",
+    "load_study",
+    "read_study",
+    "section_params",
+]

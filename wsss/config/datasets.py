@@ -1,0 +1,49 @@
+"""The kinds of data sets: one model each, told apart by `kind`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from wsss.config.fields import Count, Float, Int, Natural, Section, Text
+
+
+class Shapes(Section):
+    """Images with image-level labels. Masks serve for scoring only."""
+
+    kind: Literal["shapes"] = Field("shapes", description="scenes drawn from a seed; folder: your own images")
+    train: Count = Field(500, description="number of training images")
+    val: Count = Field(100, description="number of unseen images on which the segmentation network is scored")
+    size: Int = Field(128, ge=32, description="longest side of an image")
+    seed: Natural = Field(0, description="another seed draws other images")
+
+
+class Splits(Section):
+    """Files with one image id per line."""
+
+    train: Text = Field(description="ids of the training images")
+    val: Text = Field(description="ids of the images on which the segmentation network is scored")
+
+
+class Folder(Section):
+    """A directory of images; the paths below `root` are relative to it."""
+
+    kind: Literal["folder"] = Field(description="your own images")
+    root: Text = Field(description="the directory, relative to where snakemake runs", examples=["my_photos"])
+    images: Text = Field("images", description="folder of the images, <id>.jpg or <id>.png")
+    labels: Text = Field("labels.csv", description="image-level labels, lines of `id,class class ...`")
+    classes: Text = Field("classes.txt", description="one class per line; line n has the value n in masks")
+    masks: Text | None = Field(None, description="folder of masks, <id>.png, for scoring; null: none")
+    splits: Splits | None = Field(None, description="{train: file, val: file} of ids; null: see holdout")
+    scored: Text | None = Field(None, description="file of train ids to score; null: all with a mask")
+    holdout: Float = Field(
+        0.1, gt=0.0, lt=1.0, description="without splits: share of images in val, by hash of id"
+    )
+
+    @field_validator("scored")
+    @classmethod
+    def _needs_masks(cls, scored: str | None, info: ValidationInfo) -> str | None:
+        if scored and info.data.get("masks", "") is None:
+            raise ValueError("allowed null, as long as `masks` is null: there is nothing to score on")
+        return scored

@@ -1,0 +1,59 @@
+"""Which part of the configuration each rule's result depends on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wsss.config.study import Study
+from wsss.config.text import did_you_mean
+
+# The sections, or keys of sections, that a rule's result depends on; a change of any other does not rerun it.
+_USED = {
+    "prepare_dataset": "dataset shards",
+    "train_classifier": "seed precision classifier",
+    "compute_cams": "precision classifier.backbone classifier.output_stride cam",
+    "label_confident_regions": "confident dense_crf",
+    "train_affinitynet": "seed precision affinitynet",
+    "compute_affinities": "precision affinitynet.backbone affinitynet.output_stride affinitynet.input_scale "
+    "affinitynet.normalization affinitynet.radius affinitynet.border affinity",
+    "propagate_cams": "random_walk dense_crf",
+    "train_segmenter": "seed precision segmenter",
+    "segment": "precision segmenter.backbone segmenter.output_stride segmenter.name segmentation dense_crf",
+    "export_masks": "",
+    "evaluate_classifier": "precision",
+    "evaluate_cams": "confident.refine random_walk.refine dense_crf",
+    "evaluate_confident": "",
+    "evaluate_affinities": "affinitynet.input_scale affinitynet.radius affinitynet.border random_walk",
+    "evaluate_pseudo_masks": "",
+    "evaluate_segmentation": "",
+    "plot_scores": "",
+    "plot_history": "",
+    "plot_train_gallery": "precision segmentation dense_crf report",
+    "plot_val_gallery": "report",
+}
+
+
+def section_params(study: Study, rule: str) -> dict[str, Any]:
+    """The part of the configuration that a rule's result depends on, by section, as plain JSON values.
+
+    Order and types are fixed (`8` and `8.0` in YAML give the same), so that Snakemake, which compares
+    representations, sees a change exactly where there is one.
+
+    Raises:
+        ValueError: If no such rule is known.
+    """
+    if rule not in _USED:
+        raise ValueError(
+            f"rule {rule!r}: wsss/config/params.py does not say what it uses{did_you_mean(rule, _USED)}"
+        )
+    settings = study.model_dump(mode="json")
+    params: dict[str, Any] = {}
+    for path in _USED[rule].split():
+        section, _, key = path.partition(".")
+        if key:
+            params.setdefault(section, {})[key] = settings[section][key]
+        else:
+            params[section] = settings[section]
+    if not any(part.get("refine") == "dense_crf" for part in params.values() if isinstance(part, dict)):
+        params.pop("dense_crf", None)
+    return params

@@ -1,0 +1,206 @@
+"""The study: one model per stage, and the one source of `config.yaml` and `schemas/config.schema.yaml`.
+
+`python -m wsss.config` writes both files; a field's description is its comment in `config.yaml`.
+Lengths are in pixels of the image, or in cells of the stride-8 grid where a description says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+
+from wsss.config.datasets import Folder, Shapes
+from wsss.config.fields import (
+    Count,
+    Flip,
+    Float,
+    ImageScales,
+    Natural,
+    NonNegative,
+    Positive,
+    Refine,
+    Section,
+    Share,
+    Text,
+)
+from wsss.config.networks import AffinityNet, Classifier, Network, Segmenter
+from wsss.config.text import problems
+
+
+class ConfigError(ValueError):
+    """A configuration that describes no study; the message lists every problem by key path."""
+
+
+class Shards(Section):
+    """Result files per split and stage: with more files a new image repeats less work, in more jobs."""
+
+    train: Count = Field(4, description="100 to 500 images per file are a good measure")
+    val: Count = Field(2, description="the same for val")
+
+    def __getitem__(self, split: str) -> int:
+        """The number of shards of a split."""
+        return int(getattr(self, split))
+
+
+class Cam(Section):
+    """Class activation maps: where in the image the classifier sees each of its classes."""
+
+    scales: ImageScales = (1.0, 0.5, 1.5, 2.0)
+    flip: Flip = True
+
+
+class Confident(Section):
+    """Confident regions, the labels of AffinityNet. The background scores (1 - largest CAM)^alpha."""
+
+    low_alpha: Positive = Field(1.2, description="strong background: a class that still wins is confident")
+    high_alpha: Positive = Field(6.0, description="weak background: where it still wins, it is confident")
+    refine: Refine = "dense_crf"
+
+    @field_validator("high_alpha")
+    @classmethod
+    def _above_low_alpha(cls, high_alpha: float, info: ValidationInfo) -> float:
+        if high_alpha <= info.data.get("low_alpha", 0):
+            raise ValueError(f"allowed a number > low_alpha ({info.data['low_alpha']:g})")
+        return high_alpha
+
+
+class DenseCrf(Section):
+    """Dense CRF wherever a stage says `refine: dense_crf`. Published: [3, 3], [80, 13, 10] on 500 px."""
+
+    iterations: Natural = Field(10, description="of mean field")
+    gaussian: tuple[Positive, NonNegative] = Field(
+        (3.0, 3.0), description="[pixels, weight] of the kernel that smoothes"
+    )
+    bilateral: tuple[Positive, Positive, NonNegative] = Field(
+        (20.0, 10.0, 3.0), description="[pixels, grey levels, weight] of the kernel that follows colours"
+    )
+
+
+class Affinity(Section):
+    """Affinities as they are kept for the random walk, before the power beta."""
+
+    flip: Flip = False
+
+
+class RandomWalk(Section):
+    """Random walk of the CAMs over the affinities: pseudo masks."""
+
+    background: Literal["power", "constant"] = Field(
+        "constant", description="its score: by alpha or constant"
+    )
+    alpha: Positive = Field(16.0, description="power: (1 - largest CAM)^alpha; larger means less background")
+    constant: Share = Field(0.38, description="constant: this, everywhere; larger means more background")
+    beta: Positive = Field(12.0, description="power of the affinities; larger: fainter borders stop the walk")
+    t: Count = Field(32, description="steps of the walk; it spreads over some radius * sqrt(t) / 2 cells")
+    tolerance: Float = Field(0.0001, gt=0.0, lt=1.0, description="largest error of the propagated scores")
+    normalize: bool = Field(False, description="after the walk, divide each class by its maximum, as IRN")
+    refine: Refine = "none"
+
+
+class Segmentation(Section):
+    """Masks predicted by the segmentation network."""
+
+    scales: ImageScales = (1.0,)
+    flip: Flip = False
+    refine: Refine = "none"
+
+
+class Report(Section):
+    """What the report shows."""
+
+    gallery: Natural = Field(6, description="images shown of the best, and as many of the worst")
+
+
+class Study(Section):
+    """All that decides the results of a study. Threads and memory stand in rules/ and profiles/."""
+
+    name: str = Field(
+        "shapes", pattern=r"^[a-z0-9][a-z0-9_-]*$", description="results lie in <results>/<name>/"
+    )
+    results: Text = Field("results", description="relative to where snakemake runs")
+    seed: Natural = Field(0, description="of first weights, crops, order; mIoU varies by some 2 points")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where faster"
+    )
+    refined_splits: tuple[Literal["train", "val"], ...] = Field(("train",), description="with CAMs and masks")
+    shards: Shards = Shards()
+    dataset: Shapes | Folder = Field(Shapes(), discriminator="kind")
+    classifier: Classifier = Classifier()
+    cam: Cam = Cam()
+    confident: Confident = Confident()
+    dense_crf: DenseCrf = DenseCrf()
+    affinitynet: AffinityNet = AffinityNet()
+    affinity: Affinity = Affinity()
+    random_walk: RandomWalk = RandomWalk()
+    segmenter: Segmenter = Segmenter()
+    segmentation: Segmentation = Segmentation()
+    report: Report = Report()
+
+    @field_validator("refined_splits")
+    @classmethod
+    def _with_train(cls, splits: tuple[str, ...]) -> tuple[str, ...]:
+        if "train" not in splits or len(set(splits)) < len(splits):
+            raise ValueError("allowed [train] or [train, val]")
+        return tuple(sorted(splits))
+
+    @field_validator("dataset", mode="before")
+    @classmethod
+    def _without_leftovers(cls, dataset: Any) -> Any:
+        """Drop the keys of `shapes` left when an overlay of another kind is merged over `config.yaml`."""
+        if not isinstance(dataset, Mapping):
+            return dataset
+        dataset = {"kind": "shapes"} | dict(dataset)
+        leftovers = set() if dataset["kind"] == "shapes" else Shapes.model_fields.keys() - {"kind"}
+        return {key: value for key, value in dataset.items() if key not in leftovers}
+
+    @field_validator("affinitynet", "segmenter")
+    @classmethod
+    def _on_the_same_backbone(cls, network: Network, info: ValidationInfo) -> Network:
+        classifier = info.data.get("classifier")
+        if classifier and network.weights == "classifier" and network.backbone != classifier.backbone:
+            raise ValueError(
+                f"`weights: classifier` needs the classifier's backbone `{classifier.backbone}`, "
+                f"not `{network.backbone}`"
+            )
+        return network
+
+
+def load_study(config: Mapping[str, Any]) -> Study:
+    """The study that a configuration describes; keys that it leaves out have their default.
+
+    Raises:
+        ConfigError: Listing every problem: key path, what was given, what is allowed.
+    """
+    try:
+        return Study.model_validate(dict(config))
+    except ValidationError as error:
+        found = problems(error, Study)
+    raise ConfigError("\n  ".join(["the configuration describes no study:", *found]))
+
+
+def read_study(*files: Path | str) -> Study:
+    """The study of YAML files, each merged over those before it, as Snakemake merges `--configfile`s.
+
+    Raises:
+        ConfigError: If a file is no YAML mapping, or as for `load_study`.
+        OSError: If a file cannot be read.
+    """
+    config: dict[str, Any] = {}
+    for file in map(Path, files):
+        try:
+            overlay = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{file}: no YAML: {error}") from error
+        if not isinstance(overlay, dict):
+            raise ConfigError(f"{file}: expected keys and values")
+        config = _merged(config, overlay)
+    return load_study(config)
+
+
+def _merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    both = {key for key in base if isinstance(base[key], dict) and isinstance(overlay.get(key), dict)}
+    return {**base, **overlay, **{key: _merged(base[key], overlay[key]) for key in both}}

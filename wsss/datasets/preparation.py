@@ -1,0 +1,26 @@
+"""From the study's section `dataset` to the list of its images, whatever their kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsss.datasets.folder import read_folder
+from wsss.datasets.manifest import Manifest
+from wsss.datasets.shapes import draw_shapes
+
+if TYPE_CHECKING:
+    from wsss.config import Folder, Shapes
+
+
+def prepare(config: Folder | Shapes, generated: Path) -> Manifest:
+    """List the images of a data set, after checking all of them.
+
+    Args:
+        config: The study's section ``dataset``.
+        generated: Folder for images that the data set draws; untouched by the kind ``folder``.
+
+    Raises:
+        DatasetError: With all problems of the data set in one message.
+    """
+    return read_folder(draw_shapes(config, generated) if config.kind == "shapes" else config)

@@ -1,0 +1,77 @@
+"""From CAMs and affinities to pseudo masks, on AffinityNet's grid and back (Ahn & Kwak 2018, section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wsss.affinity import STRIDE
+from wsss.artifacts import PseudoMask
+from wsss.cam import background_score, constant_background
+from wsss.config import RandomWalk
+from wsss.inference.passes import bilinear
+from wsss.inference.refinement import Refine
+from wsss.random_walk import propagate
+from wsss.transforms import scaled_size
+
+LEAST_PEAK = 1e-5
+"""A class whose largest walked score is below this is not raised to 1: it is nowhere."""
+
+
+def propagate_image(
+    stencil: Tensor,
+    cams: Tensor,
+    classes: Sequence[int],
+    *,
+    input_scale: float,
+    walk: RandomWalk,
+    refine: Refine | None = None,
+) -> PseudoMask:
+    """Make a pseudo mask: CAMs and a background, walked over the affinities (Ahn & Kwak 2018, section 3.3).
+
+    Args:
+        stencil: affinities (P, h, w) of `compute_affinities`.
+        cams: (K, H, W) in [0, 1]; with K = 0 all is background.
+        classes: the K classes, 0-based.
+        input_scale: the factor with which the affinities were computed.
+        walk: background, beta, t, tolerance and normalize.
+        refine: function from scores (1 + K, H, W), background first, to refined ones.
+
+    Returns:
+        mask (H, W) uint8, the scores (1 + K, h, w) float16 on the grid, and what they stand for: mask values
+        (1 + K,), 0 and then class + 1.
+    """
+    scores = to_grid(with_background(cams, walk), input_scale)
+    walked = propagate(stencil.float(), scores, beta=walk.beta, t=walk.t, tolerance=walk.tolerance)
+    if walk.normalize:
+        walked[1:] /= walked[1:].amax((1, 2), keepdim=True).clamp(min=LEAST_PEAK)
+    values = np.array([0, *(label + 1 for label in classes)], np.int64)
+    fine = from_grid(walked, cams.shape[-2:], input_scale)
+    winner = (refine(fine) if refine else fine).argmax(0).cpu().numpy()
+    return PseudoMask(values.astype(np.uint8)[winner], walked.half().cpu().numpy(), values)
+
+
+def with_background(cams: Tensor, walk: RandomWalk) -> Tensor:
+    """Put the background's scores before the CAMs: (K, H, W) → (1 + K, H, W) float32."""
+    if walk.background == "power":
+        background = background_score(cams, walk.alpha)
+    else:
+        background = constant_background(cams, walk.constant)
+    return torch.cat([background[None], cams.to(background.dtype)])
+
+
+def to_grid(scores: Tensor, input_scale: float) -> Tensor:
+    """Average scores (C, H, W) over AffinityNet's cells, at the border over the pixels inside: (C, h, w)."""
+    resized = bilinear(scores[None], scaled_size(scores.shape[-2:], input_scale))
+    return F.avg_pool2d(resized, STRIDE, ceil_mode=True)[0]
+
+
+def from_grid(scores: Tensor, size: Sequence[int], input_scale: float) -> Tensor:
+    """Bring scores (C, h, w) bilinearly from AffinityNet's cells to the image: (C, H, W), ``size`` (H, W)."""
+    height, width = scaled_size(size, input_scale)
+    fine = F.interpolate(scores[None], scale_factor=STRIDE, mode="bilinear", align_corners=False)
+    return bilinear(fine[..., :height, :width], size)[0]
