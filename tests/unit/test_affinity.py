@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +13,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from wsss import affinity
 from wsss.affinity import (
     Border,
     affinity_leak,
@@ -19,6 +22,7 @@ from wsss.affinity import (
     half_plane_offsets,
     oracle_stencil,
     pair_targets,
+    torch_engine,
     valid_pairs,
 )
 
@@ -136,8 +140,54 @@ def test_blocks_do_not_change_the_result(block: int, monkeypatch: pytest.MonkeyP
         return stencil.detach(), torch.autograd.grad(stencil, features, weights)[0]
 
     expected = value_and_gradient()
-    monkeypatch.setattr(affinity, "CPU_BLOCK", block)
+    monkeypatch.setattr(torch_engine, "CPU_BLOCK", block)
     torch.testing.assert_close(value_and_gradient(), expected)
+
+
+def engine_case(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of two images with more channels and cells than one block, some equal; shifts; slopes."""
+    cells = random_features(2 * 7 * 11, 70, dtype=dtype)
+    cells[5:40:3, ::2] = cells[6:41:3, ::2]
+    shifts = torch.tensor([1, 10, 11, 12, 44, len(cells) - 1, len(cells)])
+    return cells, shifts, random_features(len(shifts), len(cells), dtype=dtype, seed=1)
+
+
+IN_THE_INTERPRETER = """
+import sys, torch
+from wsss.affinity import triton_engine
+
+cells, shifts, slopes = torch.load(sys.argv[1])
+found = triton_engine.distance(cells, shifts), triton_engine.gradient(cells, shifts, slopes)
+torch.save(found, sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_triton_engine_in_its_interpreter(dtype: torch.dtype, tmp_path: Path):
+    """In a process of its own: what Triton's library calls is interpreted only if it is imported so."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    cells, shifts, slopes = engine_case(dtype)
+    file = tmp_path / "case.pt"
+    torch.save((cells, shifts, slopes), file)
+    command = [sys.executable, "-c", IN_THE_INTERPRETER, str(file)]
+    env = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run(command, env=env, check=True)
+    expected = torch_engine.distance(cells, shifts), torch_engine.gradient(cells, shifts, slopes)
+    torch.testing.assert_close(torch.load(file), expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_cuda_equals_cpu(dtype: torch.dtype):
+    here = random_features(2, 70, 9, 13, dtype=dtype).requires_grad_()
+    there = here.detach().cuda().requires_grad_()
+    weights = random_features(2, 34, 9, 13, dtype=dtype, seed=1)
+    for features in (here, there):
+        (affinity_stencil(features) * weights.to(features.device)).sum().backward()
+    assert here.grad is not None
+    assert there.grad is not None
+    torch.testing.assert_close(there.grad.cpu(), here.grad)
+    torch.testing.assert_close(affinity_stencil(there).cpu(), affinity_stencil(here))
 
 
 def test_images_of_a_batch_do_not_touch():
