@@ -7,14 +7,14 @@ from wsss.checkpoints import restore_affinitynet
 from wsss.datasets import Manifest
 from wsss.inference import compute_affinities
 from wsss.loading import Compute
-from wsss.runtime import Stage, progress, worker_count
+from wsss.runtime import Stage, progress
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with Stage(snakemake) as stage:
     images = Manifest.read(snakemake.input.images)
-    compute = Compute(stage.device, stage.config["precision"], worker_count(stage.threads))
+    compute = Compute.of(stage)
     model = compute.place(restore_affinitynet(snakemake.input.checkpoint))
     input_scale = stage.config["affinitynet"]["input_scale"]
     affinities = compute_affinities(

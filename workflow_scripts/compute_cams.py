@@ -7,14 +7,14 @@ from wsss.checkpoints import restore_classifier
 from wsss.datasets import Manifest
 from wsss.inference import compute_cams
 from wsss.loading import Compute
-from wsss.runtime import Stage, progress, worker_count
+from wsss.runtime import Stage, progress
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with Stage(snakemake) as stage:
     images = Manifest.read(snakemake.input.images)
-    compute = Compute(stage.device, stage.config["precision"], worker_count(stage.threads))
+    compute = Compute.of(stage)
     model = compute.place(restore_classifier(snakemake.input.checkpoint))
     cams = compute_cams(model, images.rows, **stage.config["cam"], compute=compute)
     write_cams(snakemake.output.cams, progress(cams, len(images)))

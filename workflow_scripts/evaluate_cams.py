@@ -6,7 +6,7 @@ from wsss.artifacts import open_shards, read_cams, write_json
 from wsss.datasets import Manifest
 from wsss.evaluation import Truth, score_cams, score_refined_cams
 from wsss.inference import Refine, image_refinement
-from wsss.runtime import Stage, worker_count
+from wsss.runtime import Stage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -23,6 +23,5 @@ with Stage(snakemake) as stage, open_shards(snakemake.input.cams, read_cams) as 
             return image_refinement(rows[image_id], stage.config["dense_crf"])
 
         around_best = [scores["constant"] + step for step in (-0.05, 0.0, 0.05)]
-        workers = worker_count(stage.threads)
-        scores["dense_crf"] = score_refined_cams(truth, cams, refinement, around_best, workers)
+        scores["dense_crf"] = score_refined_cams(truth, cams, refinement, around_best, stage.threads)
     write_json(snakemake.output.metrics, scores)

@@ -10,8 +10,8 @@ from wsss.artifacts import read_cams, write_masks
 from wsss.confident import confident_labels
 from wsss.datasets import ImageRow, Manifest
 from wsss.inference import image_refinement
-from wsss.loading import prefetch
-from wsss.runtime import Stage, progress, worker_count
+from wsss.loading import in_threads
+from wsss.runtime import Stage, progress
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -32,5 +32,5 @@ with Stage(snakemake) as stage, read_cams(snakemake.input.cams) as cams:
         )
         return row.id, labels.cpu().numpy()
 
-    labels = prefetch(label, images.rows, worker_count(stage.threads))
+    labels = in_threads(label, images.rows, stage.threads)
     write_masks(snakemake.output.labels, progress(labels, len(images)))

@@ -9,7 +9,7 @@ from wsss.exhibits import best_and_worst, exhibits_of
 from wsss.figures import pictures, plot_gallery, write_figure, write_page
 from wsss.inference import segment
 from wsss.loading import Compute
-from wsss.runtime import Stage, worker_count
+from wsss.runtime import Stage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -25,7 +25,7 @@ with (
         manifest, "train", lambda name: pseudo_masks[name].mask, count, "pseudo masks"
     )
     shown = best.rows + worst.rows
-    compute = Compute(stage.device, stage.config["precision"], worker_count(stage.threads))
+    compute = Compute.of(stage)
     model = compute.place(restore_segmenter(snakemake.input.checkpoint))
     settings = {key: stage.config["segmentation"][key] for key in ("scales", "flip")}
     settings["dense_crf"] = stage.config.get("dense_crf")

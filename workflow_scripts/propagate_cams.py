@@ -8,8 +8,8 @@ from wsss.artifacts import PseudoMask, read_affinities, read_cams, write_pseudo_
 from wsss.config import RandomWalk
 from wsss.datasets import ImageRow, Manifest
 from wsss.inference import image_refinement, propagate_image
-from wsss.loading import prefetch
-from wsss.runtime import Stage, progress, worker_count
+from wsss.loading import in_threads
+from wsss.runtime import Stage, progress
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -34,5 +34,5 @@ with (
             refine=image_refinement(row, dense_crf, stage.device) if dense_crf else None,
         )
 
-    masks = prefetch(propagate, images.rows, worker_count(stage.threads))
+    masks = in_threads(propagate, images.rows, stage.threads)
     write_pseudo_masks(snakemake.output.masks, progress(masks, len(images)))

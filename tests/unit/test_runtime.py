@@ -172,7 +172,7 @@ def test_seeds_repeat_all_three_generators() -> None:
 
 
 @pytest.mark.parametrize(
-    ("threads", "cores", "workers"), [(1, 8, 0), (2, 8, 1), (8, 2, 1), (8, 1, 0), (0, 4, 0), (64, 64, 8)]
+    ("threads", "cores", "workers"), [(1, 8, 1), (2, 8, 2), (8, 2, 2), (8, 1, 1), (0, 4, 1), (64, 64, 8)]
 )
 def test_workers_never_outnumber_threads_or_cores(
     monkeypatch: pytest.MonkeyPatch, threads: int, cores: int, workers: int

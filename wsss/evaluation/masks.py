@@ -19,7 +19,7 @@ from torch import Tensor
 from wsss.artifacts import Cams
 from wsss.datasets import Manifest, read_mask
 from wsss.inference import Refine
-from wsss.loading import prefetch
+from wsss.loading import in_threads
 from wsss.metrics import (
     alpha_threshold,
     background_sweep,
@@ -103,7 +103,7 @@ def score_refined_cams(
     cams: Mapping[str, Cams],
     refinement: Callable[[str], Refine],
     constants: Sequence[float],
-    workers: int,
+    threads: int,
 ) -> Scores:
     """Score the classes that win after a refinement of CAMs and a constant background, without any walk.
 
@@ -112,7 +112,7 @@ def score_refined_cams(
         cams: by image id.
         refinement: gives the function that refines the scores of an image id.
         constants: backgrounds to try; the scores are those of the best.
-        workers: threads that refine.
+        threads: that refine.
 
     """
 
@@ -128,7 +128,7 @@ def score_refined_cams(
         )
 
     confusions = torch.stack([no_pixels(truth)] * len(constants))
-    for found in prefetch(confusions_of, truth, workers):
+    for found in in_threads(confusions_of, truth, threads):
         confusions += found
     best = int(mean_iou(confusions).nan_to_num().argmax())
     return scores_of(truth, confusions[best], REFINED_PROTOCOL) | {"constant": constants[best]}

@@ -83,11 +83,8 @@ def set_threads(threads: int) -> None:
 
 
 def worker_count(threads: int) -> int:
-    """Return how many workers may load data beside the main thread: with it they fit `threads` and cores.
-
-    0, which means that the main thread loads, for one thread; at most 8, since more only cost memory.
-    """
-    return min(max(0, min(threads, _cores()) - 1), _MOST_WORKERS)
+    """Return how many workers keep `threads` threads and this machine's cores busy, at most 8."""
+    return max(1, min(threads, _cores(), _MOST_WORKERS))
 
 
 def peak_memory_mb() -> float:

@@ -16,7 +16,7 @@ from wsss.config import AffinityNet, Classifier, Segmenter
 from wsss.datasets import ImageRow
 from wsss.loading import Compute
 from wsss.networks import Network, parameter_groups
-from wsss.runtime import Stage, worker_count
+from wsss.runtime import Stage
 from wsss.training.loop import LossFunction, fit
 from wsss.training.resume import ResumePoint, resume_path
 from wsss.training.sampling import Plan, ReadSample
@@ -54,7 +54,7 @@ class Run:
             history=Path(stage.job.output.get("history")),
             classes=classes,
             seed=stage.seed,
-            compute=Compute(stage.device, stage.config["precision"], worker_count(stage.threads)),
+            compute=Compute.of(stage),
             resume=resume_path(checkpoint, stage.config, stage.job.params.code, list(stage.inputs.values())),
         )
 
