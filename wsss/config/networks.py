@@ -99,7 +99,7 @@ class AffinityNet(Network):
     normalization: Literal["none", "group"] = Field("group", description="of each level's 1x1 convolution")
     radius: Int = Field(5, ge=2, description="reach of a pair in cells; 5: 34 pairs per cell")
     border: Literal["full", "cropped"] = Field("full", description="full: all pairs; cropped: as published")
-    epochs: Epochs = 9.0
+    epochs: Epochs = 4.0
     batch_size: BatchSize = 8
     crop_size: CropSize = Field(192, description="side of the square crop after input_scale, a multiple of 8")
     jitter: Jitter = (0.2, 0.2, 0.2, 0.02)

@@ -38,8 +38,8 @@ class ConfigError(ValueError):
 class Shards(Section):
     """Result files per split and stage: with more files a new image repeats less work, in more jobs."""
 
-    train: Count = Field(4, description="100 to 500 images per file are a good measure")
-    val: Count = Field(2, description="the same for val")
+    train: Count = Field(2, description="100 to 500 images per file are a good measure")
+    val: Count = Field(1, description="the same for val")
 
     def __getitem__(self, split: str) -> int:
         """The number of shards of a split."""
@@ -93,12 +93,12 @@ class RandomWalk(Section):
         "constant", description="its score: by alpha or constant"
     )
     alpha: Positive = Field(16.0, description="power: (1 - largest CAM)^alpha; larger means less background")
-    constant: Share = Field(0.38, description="constant: this, everywhere; larger means more background")
+    constant: Share = Field(0.3, description="constant: this, everywhere; larger means more background")
     beta: Positive = Field(12.0, description="power of the affinities; larger: fainter borders stop the walk")
-    t: Count = Field(32, description="steps of the walk; it spreads over some radius * sqrt(t) / 2 cells")
+    t: Count = Field(16, description="steps of the walk; it spreads over some radius * sqrt(t) / 2 cells")
     tolerance: Float = Field(0.0001, gt=0.0, lt=1.0, description="largest error of the propagated scores")
     normalize: bool = Field(False, description="after the walk, divide each class by its maximum, as IRN")
-    refine: Refine = "none"
+    refine: Refine = "dense_crf"
 
 
 class Segmentation(Section):
