@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wsss.config import Folder
-from wsss.datasets import DatasetError, Manifest, prepare, write_mask
-from wsss.datasets import folder as folder_module
+from wsss.datasets import DatasetError, Manifest, checks, prepare, write_mask
 from wsss.datasets.folder import held_out
 
 AWKWARD = "no-break\u202fspace, comma \u2028 line 'quote' #%"
@@ -158,14 +157,14 @@ def test_masks_fit_the_rotated_image(photos: Photos) -> None:
 
 
 def test_every_image_is_decoded_once(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
-    decoded, lock, decode = [], threading.Lock(), folder_module.decode_image
+    decoded, lock, decode = [], threading.Lock(), checks.decode_image
 
     def count(content: bytes, name: Path) -> np.ndarray:
         with lock:
             decoded.append(name.stem)
         return decode(content, name)
 
-    monkeypatch.setattr(folder_module, "decode_image", count)
+    monkeypatch.setattr(checks, "decode_image", count)
     photos.read()
     assert sorted(decoded) == sorted(IDS)
 

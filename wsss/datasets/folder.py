@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from unicodedata import category
 
-import numpy as np
-
-from wsss.datasets.images import decode_image, read_mask
+from wsss.datasets.checks import check_files, warn_about_absent_classes
 from wsss.datasets.lists import Labelled, read_classes, read_ids, read_labels
 from wsss.datasets.manifest import ImageRow, Manifest
 from wsss.datasets.problems import Problems
-from wsss.labels import IGNORE
-from wsss.runtime import progress
 
 if TYPE_CHECKING:
     from wsss.config import Folder
@@ -30,14 +23,6 @@ IMAGE_SUFFIXES = {".avif", ".bmp", ".gif", ".png", ".tga", ".tif", ".tiff", ".we
 
 _NO_TEXT = {"Cc", "Cs"}
 """Unicode's categories of control characters, and of bytes that are no UTF-8: no list can hold them."""
-
-
-class Checked(NamedTuple):
-    """What decoding found in an image: size in pixels, and the digest of the file."""
-
-    height: int
-    width: int
-    digest: str
 
 
 def read_folder(config: Folder) -> Manifest:
@@ -58,7 +43,7 @@ def read_folder(config: Folder) -> Manifest:
     masks = _list_masks(root / config.masks, images, problems) if config.masks is not None else {}
     splits = _read_splits(config, images, labelled, problems)
     scored = _read_scored(config, images, splits, masks, problems)
-    checked = _check_all(images, masks, len(classes), problems)
+    checked = check_files(images, masks, len(classes), problems)
     problems.raise_any(f"data set {config.root}")
     rows = (
         ImageRow(
@@ -73,7 +58,7 @@ def read_folder(config: Folder) -> Manifest:
         for image_id in sorted(splits)
     )
     manifest = Manifest(classes, tuple(rows))
-    _warn_about_absent_classes(manifest)
+    warn_about_absent_classes(manifest)
     return manifest
 
 
@@ -160,55 +145,3 @@ def _read_scored(
         elif masks and image_id not in masks:
             problems.add("scored id without mask", f"{place}: {image_id!r} has no mask in {config.masks}")
     return set(scored)
-
-
-def _check_all(
-    images: Mapping[str, Path], masks: Mapping[str, Path], n_classes: int, problems: Problems
-) -> dict[str, Checked]:
-    """Decode every image and every mask."""
-    checked: dict[str, Checked] = {}
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        results = pool.map(lambda image_id: _check(images[image_id], masks.get(image_id), n_classes), images)
-        shown = progress(results, len(images), label="checking images")
-        for image_id, (found, wrong) in zip(images, shown, strict=True):
-            for kind, message in wrong:
-                problems.add(kind, message)
-            if found is not None:
-                checked[image_id] = found
-    return checked
-
-
-def _check(image: Path, mask: Path | None, n_classes: int) -> tuple[Checked | None, list[tuple[str, str]]]:
-    """Decode an image and its mask; return what was found, and what is wrong, as (kind, message)."""
-    try:
-        content = image.read_bytes()
-        height, width = decode_image(content, image).shape[:2]
-    except OSError as error:
-        return None, [("unreadable image", f"{image}: {error.strerror}")]
-    except ValueError as error:
-        return None, [("unreadable image", str(error))]
-    found = Checked(height, width, blake2b(content, digest_size=16).hexdigest())
-    return found, [] if mask is None else list(_check_mask(mask, found, n_classes))
-
-
-def _check_mask(path: Path, image: Checked, n_classes: int) -> Iterator[tuple[str, str]]:
-    try:
-        mask = read_mask(path)
-    except (OSError, ValueError) as error:
-        yield "unreadable mask", str(error)
-        return
-    height, width = mask.shape
-    if (height, width) != (image.height, image.width):
-        sizes = f"{width} x {height}, but its image has {image.width} x {image.height}"
-        yield "mask of another size", f"{path}: {sizes}"
-    alien = [value for value in np.unique(mask).tolist() if value > n_classes and value != IGNORE]
-    if n_classes and alien:
-        allowed = f"allowed are 0 … {n_classes} and {IGNORE}"
-        yield "mask with an unknown class", f"{path}: values {alien}; {allowed}"
-
-
-def _warn_about_absent_classes(manifest: Manifest) -> None:
-    present = {label for row in manifest.split("train") for label in row.labels}
-    absent = [name for label, name in enumerate(manifest.classes) if label not in present]
-    if absent:
-        logging.getLogger(__name__).warning("no training image shows: %s", " ".join(absent))
