@@ -11,6 +11,7 @@ from snakemake.utils import min_version
 from wsss.config import load_study, section_params
 from wsss.provenance import code_digest
 from wsss.shards import shard_names
+from wsss.sources import source_images, source_tables
 from wsss.summary import summary
 
 min_version("9.25")

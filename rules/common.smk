@@ -5,8 +5,6 @@ reads, and a shard whose images stayed the same starts nothing. A job with a pla
 """
 
 import csv
-from hashlib import blake2b
-from pathlib import Path
 
 SCORED = ["classifier", "cams", "confident", "affinities", "pseudo_masks", "segmentation"]
 
@@ -58,23 +56,3 @@ def true_masks(split):
         return [row["mask"] for row in rows if row["split"] == split and row[counts]]
 
     return files
-
-
-def source_tables(dataset):
-    """Input: the lists of one's own data set; `prepare_dataset` itself says which are missing."""
-    if dataset.kind != "folder":
-        return []
-    splits = [dataset.splits.train, dataset.splits.val] if dataset.splits else []
-    named = [dataset.classes, dataset.labels, dataset.scored, *splits]
-    tables = [Path(dataset.root, name) for name in named if name]
-    return [str(table) for table in tables if table.is_file()]
-
-
-def source_images(dataset):
-    """Param: one's own images and masks by name, size and time. As inputs, thousands would stand in every message."""
-    if dataset.kind != "folder":
-        return "drawn"
-    folders = [Path(dataset.root, name) for name in (dataset.images, dataset.masks) if name]
-    files = sorted(file for folder in folders for file in folder.glob("*"))
-    facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return f"{len(files)} files, digest {blake2b(repr(facts).encode(), digest_size=8).hexdigest()}"

@@ -1,6 +1,6 @@
 """The data set as tables: one of everything for the scores, and one per split and per shard without any mask.
 
-Input: a folder of images with labels (nothing for the drawn data set). Output: `dataset/`.
+Input: the files of a data set (nothing for the drawn one). Output: `dataset/`.
 """
 
 
@@ -10,10 +10,8 @@ checkpoint prepare_dataset:
         tables=lambda wildcards: source_tables(study.dataset),
     output:
         manifest="<results>/dataset/manifest.tsv",
-        splits=expand("<results>/dataset/{split}.tsv", split=["train", "val"]),
-        shards=[
-            expand("<results>/dataset/{split}/{shard}.tsv", **shards_of(split)) for split in ("train", "val")
-        ],
+        splits=expand("<results>/dataset/{split}.tsv", split=study.splits),
+        shards=[expand("<results>/dataset/{split}/{shard}.tsv", **shards_of(split)) for split in study.splits],
         provenance="<results>/dataset/manifest.tsv.json",
     log:
         "<results>/logs/prepare_dataset.log",

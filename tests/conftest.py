@@ -7,16 +7,20 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
-from wsss.config import Shapes
+from wsss.config import Shapes, Voc12
+from wsss.datasets.images import palette_image
+from wsss.datasets.scenes import draw_scene
 from wsss.datasets.shapes import draw_shapes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,3 +128,96 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 def workflow(finished: Workflow, tmp_path: Path) -> Workflow:
     """A copy of the finished run, times of files and Snakemake's memory included, to change."""
     return Workflow(shutil.copytree(finished.folder, tmp_path / "workflow"))
+
+
+@dataclass(frozen=True)
+class VocTree:
+    """PASCAL VOC 2012 and SBD in miniature: folders, lists, annotations and masks, with drawn scenes."""
+
+    folder: Path
+
+    OFFICIAL: ClassVar = {
+        "train": ("2007_000032", "2007_000039", "2008_000015", "2008_000019"),
+        "val": ("2007_000033", "2007_000042", "2009_000080"),
+        "test": ("2008_000006", "2010_000099", "2011_000101"),
+    }
+    SBD: ClassVar = {
+        "train": ("2008_000002", "2008_000003", "2008_000015", "2009_000080"),
+        "val": ("2007_000033", "2008_000008", "2011_000003"),
+    }
+    ALL_DIFFICULT = "2008_000003"
+    CLASSES = ("bird", "cat", "cow", "dog", "sheep")
+    """Of the drawn animals, one for each kind."""
+    VALUES = (3, 8, 10, 12, 17)
+
+    @property
+    def root(self) -> Path:
+        """The root of VOC 2012."""
+        return self.folder / "VOCdevkit" / "VOC2012"
+
+    @property
+    def sbd(self) -> Path:
+        """The root of SBD."""
+        return self.folder / "SBD"
+
+    def config(self, **changes: Any) -> Voc12:
+        """The section `dataset` that reads this tree."""
+        return Voc12.model_validate({"kind": "voc12", "root": str(self.root), "sbd": str(self.sbd)} | changes)
+
+    def write(self) -> None:
+        """Write all of it."""
+        for name in ("JPEGImages", "Annotations", "SegmentationClass", "ImageSets/Segmentation"):
+            (self.root / name).mkdir(parents=True)
+        self.sbd.mkdir()
+        for name, ids in self.OFFICIAL.items():
+            self.list(name, ids)
+        for name, ids in self.SBD.items():
+            (self.sbd / f"{name}.txt").write_text("\n".join(ids) + "\n")
+        for image_id in sorted({*sum(self.OFFICIAL.values(), ()), *sum(self.SBD.values(), ())}):
+            self.draw(image_id)
+
+    def list(self, name: str, ids: Iterable[str]) -> None:
+        """Write an official list."""
+        path = self.root / "ImageSets" / "Segmentation" / f"{name}.txt"
+        path.write_text("".join(f"{image_id}\n" for image_id in ids))
+
+    def draw(self, image_id: str) -> None:
+        """Draw an image, its annotation unless it is of test, and its mask if VOC has it."""
+        photograph, kinds = draw_scene(np.random.default_rng(int(image_id.replace("_", ""))), 64)
+        jpeg = self.root / "JPEGImages" / f"{image_id}.jpg"
+        Image.fromarray(photograph).save(jpeg, quality=92, subsampling="4:4:4")
+        if image_id in self.OFFICIAL["test"]:
+            return
+        shown = [kind for kind in np.unique(kinds).tolist() if 0 < kind < 255]
+        difficult = image_id == self.ALL_DIFFICULT
+        self.annotate(image_id, [(self.CLASSES[kind - 1], difficult) for kind in shown])
+        if image_id in (*self.OFFICIAL["train"], *self.OFFICIAL["val"]):
+            values = np.arange(256, dtype=np.uint8)
+            values[1:6] = self.VALUES
+            palette_image(values[kinds]).save(self.root / "SegmentationClass" / f"{image_id}.png")
+
+    def annotate(self, image_id: str, objects: Iterable[tuple[str, bool]]) -> None:
+        """Write an annotation as VOC does, with a part that is no object of its own."""
+        lines = [
+            f"<object><name>{name}</name><pose>Left</pose><difficult>{difficult:d}</difficult>"
+            "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+            "<part><name>head</name></part></object>"
+            for name, difficult in objects
+        ]
+        head = f"<annotation><folder>VOC2012</folder><filename>{image_id}.jpg</filename>"
+        annotation = self.root / "Annotations" / f"{image_id}.xml"
+        annotation.write_text("\n".join([head, *lines, "</annotation>\n"]))
+
+
+@pytest.fixture(scope="session")
+def voc_tree_to_copy(tmp_path_factory: pytest.TempPathFactory) -> VocTree:
+    """A tree that no test may change."""
+    tree = VocTree(tmp_path_factory.mktemp("voc"))
+    tree.write()
+    return tree
+
+
+@pytest.fixture
+def voc_tree(voc_tree_to_copy: VocTree, tmp_path: Path) -> VocTree:
+    """A tree to change."""
+    return VocTree(shutil.copytree(voc_tree_to_copy.folder, tmp_path / "data"))

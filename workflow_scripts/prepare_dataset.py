@@ -17,7 +17,7 @@ with Stage(snakemake) as stage:
     manifest = prepare(study.dataset, generated=folder / study.dataset.kind)
     manifest.write(snakemake.output.manifest)
     maskless = manifest.without_masks()
-    for split in ("train", "val"):
+    for split in study.splits:
         maskless.split(split).write(folder / f"{split}.tsv")
         count = study.shards[split]
         for index, name in enumerate(shard_names(count)):

@@ -58,14 +58,12 @@ def test_config_yaml_names_every_key_and_comments_it():
     assert max(map(len, lines)) <= 120
 
 
-def test_commented_out_alternative_is_a_valid_section():
+def test_commented_out_alternatives_are_valid_sections():
     text = (ROOT / "config.yaml").read_text("utf-8")
-    folder = re.search(r"^# or:\n((?:# .*\n)+)", text, flags=re.MULTILINE)
-    assert folder
-    assert (
-        load_study(yaml.safe_load(folder[1].replace("# ", "", 1).replace("\n# ", "\n"))).dataset.kind
-        == "folder"
-    )
+    found = re.findall(r"^# or:\n((?:# (?!or:).*\n)+)", text, flags=re.MULTILINE)
+    sections = [yaml.safe_load(re.sub("^# ", "", alternative, flags=re.MULTILINE)) for alternative in found]
+    models = get_args(Study.model_fields["dataset"].annotation)
+    assert [type(load_study(section).dataset) for section in sections] == list(models[1:])
 
 
 def test_schema_accepts_the_default_study_and_refuses_what_load_study_refuses():
@@ -133,7 +131,10 @@ def issubclass_of_model(annotation: Any) -> bool:
         ),
         ({"refined_splits": ["val"]}, "refined_splits: got ['val'], allowed [train] or [train, val]"),
         ({"name": "My Study"}, "name: got 'My Study', allowed text that matches ^[a-z0-9][a-z0-9_-]*$"),
-        ({"dataset": {"kind": "coco"}}, "dataset.kind: got 'coco', allowed 'shapes' or 'folder'"),
+        (
+            {"dataset": {"kind": "photos"}},
+            "dataset.kind: got 'photos', allowed 'shapes' or 'folder' or 'voc12'",
+        ),
         (
             {"dataset": {"kind": "folder"}},
             "dataset.root: missing, the directory, relative to where snakemake runs",
@@ -176,8 +177,8 @@ def test_impossible_values(config: dict[str, Any], expected: str):
         ({"classifier": {"epoch": 3}}, "classifier.epoch: unknown key, did you mean 'epochs'?"),
         ({"confident": {"beta": 8}}, "confident.beta: unknown key, it is known as `random_walk.beta`"),
         (
-            {"dataset": {"root": "x"}},
-            "dataset.root: unknown key, it is known as `dataset.root with kind: folder`",
+            {"dataset": {"holdout": 0.2}},
+            "dataset.holdout: unknown key, it is known as `dataset.holdout with kind: folder`",
         ),
         ({"affinity": {"zzz": 1}}, "affinity.zzz: unknown key, allowed flip"),
         ({"affinity": {1: 1}}, "affinity.1: unknown key, allowed flip"),

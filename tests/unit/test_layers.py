@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-STUDY = {"config", "provenance", "code_digest", "shards", "summary"}
+STUDY = {"config", "provenance", "code_digest", "shards", "sources", "summary"}
 METHOD = {"labels", "cam", "confident", "affinity", "random_walk", "dense_crf", "metrics", "networks"}
 
 LIGHT = {"pydantic", "pydantic_core", "yaml"}
@@ -101,7 +101,8 @@ def test_the_package_keeps_its_layers():
 
 def test_the_study_layer_loads_nothing_heavy():
     heavy = ("torch", "numpy", "scipy", "h5py", "PIL", "snakemake")
-    code = f"import sys, wsss.config, wsss.provenance, wsss.shards; print(sys.modules.keys() & {set(heavy)})"
+    light = "wsss.config, wsss.provenance, wsss.shards, wsss.sources"
+    code = f"import sys, {light}; print(sys.modules.keys() & {set(heavy)})"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
 

@@ -1,6 +1,6 @@
 """The study: one model per stage, and the one source of `config.yaml` and `schemas/config.schema.yaml`."""
 
-from wsss.config.datasets import Folder, Shapes
+from wsss.config.datasets import Folder, Shapes, Voc12
 from wsss.config.networks import AffinityNet, Classifier, Segmenter
 from wsss.config.params import section_params
 from wsss.config.study import ConfigError, RandomWalk, Study, load_study, read_study
@@ -14,6 +14,7 @@ __all__ = [
     "Segmenter",
     "Shapes",
     "Study",
+    "Voc12",
     "load_study",
     "read_study",
     "section_params",

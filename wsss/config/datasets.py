@@ -12,7 +12,7 @@ from wsss.config.fields import Count, Float, Int, Natural, Section, Text
 class Shapes(Section):
     """Images with image-level labels. Masks serve for scoring only."""
 
-    kind: Literal["shapes"] = Field("shapes", description="scenes drawn from a seed; folder: your own images")
+    kind: Literal["shapes"] = Field("shapes", description="scenes drawn from a seed; others see below")
     train: Count = Field(500, description="number of training images")
     val: Count = Field(100, description="number of unseen images on which the segmentation network is scored")
     size: Int = Field(128, ge=32, description="longest side of an image")
@@ -47,3 +47,22 @@ class Folder(Section):
         if scored and info.data.get("masks", "") is None:
             raise ValueError("allowed null, as long as `masks` is null: there is nothing to score on")
         return scored
+
+
+class Voc12(Section):
+    """PASCAL VOC 2012, with the images that SBD adds to it."""
+
+    kind: Literal["voc12"] = Field(description="PASCAL VOC 2012, see docs/datasets.md")
+    root: Text = Field(description="the folder VOCdevkit/VOC2012", examples=["data/VOCdevkit/VOC2012"])
+    train: Literal["train_aug", "train"] = Field(
+        "train_aug", description="train: the official 1,464 images; train_aug: the 10,582 with those of SBD"
+    )
+    sbd: Text | None = Field(
+        None, description="folder of SBD, for the lists of train_aug; null: the root has them"
+    )
+    difficult: Literal["kept", "dropped"] = Field(
+        "dropped",
+        description="objects marked difficult: dropped from the image's labels, or kept, as published",
+    )
+    test: bool = Field(False, description="list the test images too, for `snakemake voc_submission`")
+    download: bool = Field(False, description="fetch what is missing: VOC 2012 (2 GB), SBD (1.4 GB)")

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from wsss.config.datasets import Folder, Shapes
+from wsss.config.datasets import Folder, Shapes, Voc12
 from wsss.config.fields import (
     Count,
     Flip,
@@ -40,6 +40,7 @@ class Shards(Section):
 
     train: Count = Field(2, description="100 to 500 images per file are a good measure")
     val: Count = Field(1, description="the same for val")
+    test: Count = Field(1, description="the same for test, of a data set that has it")
 
     def __getitem__(self, split: str) -> int:
         """The number of shards of a split."""
@@ -128,7 +129,7 @@ class Study(Section):
     )
     refined_splits: tuple[Literal["train", "val"], ...] = Field(("train",), description="with CAMs and masks")
     shards: Shards = Shards()
-    dataset: Shapes | Folder = Field(Shapes(), discriminator="kind")
+    dataset: Shapes | Folder | Voc12 = Field(Shapes(), discriminator="kind")
     classifier: Classifier = Classifier()
     cam: Cam = Cam()
     confident: Confident = Confident()
@@ -140,6 +141,11 @@ class Study(Section):
     segmentation: Segmentation = Segmentation()
     report: Report = Report()
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits of the data set; `test` has neither labels nor masks."""
+        return ("train", "val", "test") if getattr(self.dataset, "test", False) else ("train", "val")
+
     @field_validator("refined_splits")
     @classmethod
     def _with_train(cls, splits: tuple[str, ...]) -> tuple[str, ...]:
@@ -150,12 +156,14 @@ class Study(Section):
     @field_validator("dataset", mode="before")
     @classmethod
     def _without_leftovers(cls, dataset: Any) -> Any:
-        """Drop the keys of `shapes` left when an overlay of another kind is merged over `config.yaml`."""
+        """Drop the numbers of `shapes` left when an overlay of another kind is merged over `config.yaml`."""
         if not isinstance(dataset, Mapping):
             return dataset
         dataset = {"kind": "shapes"} | dict(dataset)
-        leftovers = set() if dataset["kind"] == "shapes" else Shapes.model_fields.keys() - {"kind"}
-        return {key: value for key, value in dataset.items() if key not in leftovers}
+        numbers = Shapes.model_fields if dataset["kind"] != "shapes" else ()
+        return {
+            key: value for key, value in dataset.items() if not (key in numbers and isinstance(value, int))
+        }
 
     @field_validator("affinitynet", "segmenter")
     @classmethod

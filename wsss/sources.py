@@ -1,0 +1,87 @@
+"""The files from which a data set is read: where they lie, and what of them Snakemake watches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+from wsss.config import Folder, Shapes, Voc12
+
+VOC12_IMAGES = "JPEGImages"
+VOC12_ANNOTATIONS = "Annotations"
+VOC12_MASKS = "SegmentationClass"
+VOC12_LISTS = "ImageSets/Segmentation"
+VOC12_AUGMENTED = ("train_aug", "trainaug")
+"""Names under which a VOC tree may hold the list of `train_aug` ready-made."""
+
+SBD_LISTS = ("train.txt", "val.txt")
+SBD_FOLDERS = (".", "dataset", "benchmark_RELEASE/dataset")
+"""Where the lists lie below SBD's root, which may be any folder of what `benchmark.tgz` holds."""
+
+
+def voc12_list(config: Voc12, name: str) -> Path:
+    """The official list of ids of this name."""
+    return Path(config.root, VOC12_LISTS, f"{name}.txt")
+
+
+def voc12_augmented_list(config: Voc12) -> Path | None:
+    """The ready-made list of `train_aug` in the tree, if it has one."""
+    lists = (voc12_list(config, name) for name in VOC12_AUGMENTED)
+    return next((path for path in lists if path.is_file()), None)
+
+
+def sbd_lists(root: Path | str) -> list[Path] | None:
+    """SBD's two lists of ids, if they are there."""
+    candidates = ([Path(root, folder, name) for name in SBD_LISTS] for folder in SBD_FOLDERS)
+    return next((paths for paths in candidates if all(path.is_file() for path in paths)), None)
+
+
+def source_tables(dataset: Folder | Shapes | Voc12) -> list[str]:
+    """The lists that a data set is read from, as far as they are there; reading says which are missing."""
+    return [str(path) for path in _tables(dataset) if path.is_file()]
+
+
+def source_images(dataset: Folder | Shapes | Voc12) -> str:
+    """A data set's images, masks and annotations by name, size and time, as a short text.
+
+    As inputs of a rule thousands of files would stand in every message.
+    """
+    if dataset.kind == "shapes":
+        return "drawn"
+    facts = sorted(fact for folder in _folders(dataset) for fact in _facts(folder))
+    return f"{len(facts)} files, digest {blake2b(repr(facts).encode(), digest_size=8).hexdigest()}"
+
+
+def _tables(dataset: Folder | Shapes | Voc12) -> list[Path]:
+    if dataset.kind == "voc12":
+        names = ("train", "val", *(["test"] if dataset.test else []))
+        official = [voc12_list(dataset, name) for name in names]
+        return official if dataset.train == "train" else [*official, *_augmented(dataset)]
+    if dataset.kind == "folder":
+        splits = [dataset.splits.train, dataset.splits.val] if dataset.splits else []
+        named = [dataset.classes, dataset.labels, dataset.scored, *splits]
+        return [Path(dataset.root, name) for name in named if name]
+    return []
+
+
+def _augmented(dataset: Voc12) -> list[Path]:
+    ready_made = voc12_augmented_list(dataset)
+    if ready_made:
+        return [ready_made]
+    return (dataset.sbd and sbd_lists(dataset.sbd)) or []
+
+
+def _folders(dataset: Folder | Voc12) -> list[Path]:
+    if dataset.kind == "voc12":
+        return [Path(dataset.root, name) for name in (VOC12_IMAGES, VOC12_ANNOTATIONS, VOC12_MASKS)]
+    return [Path(dataset.root, name) for name in (dataset.images, dataset.masks) if name]
+
+
+def _facts(folder: Path) -> Iterator[tuple[str, int, int]]:
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                status = entry.stat()
+                yield entry.path, status.st_size, status.st_mtime_ns
