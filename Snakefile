@@ -44,6 +44,7 @@ include: "rules/segmenter.smk"
 include: "rules/masks.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+include: "rules/voc_submission.smk"
 
 
 rule all:

@@ -47,6 +47,8 @@ rule segment:
         "<results>/logs/segment/{split}/{shard}.log",
     benchmark:
         "<results>/benchmarks/segment/{split}/{shard}.tsv"
+    wildcard_constraints:
+        split="|".join(study.splits),
     conda:
         "../envs/wsss.yaml"
     threads: 8

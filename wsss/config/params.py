@@ -30,6 +30,7 @@ _USED = {
     "plot_history": "",
     "plot_train_gallery": "precision segmentation dense_crf report",
     "plot_val_gallery": "report",
+    "voc_submission": "",
 }
 
 

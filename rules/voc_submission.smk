@@ -1,0 +1,45 @@
+"""The archive for the evaluation server of PASCAL VOC, made by `snakemake voc_submission` alone.
+
+Input: the segmentation of the test images, which `dataset: {kind: voc12, test: true}` lists. Output:
+`voc_submission/results.tgz`.
+"""
+
+
+def of_test(files):
+    """Input function: what `files` says, in a study that has test images; in others the target ends at once."""
+
+    def found(wildcards):
+        if "test" not in study.splits:
+            raise WorkflowError(
+                "voc_submission needs the test images of VOC 2012, dataset: {kind: voc12, test: true}; "
+                f"the dataset of this study is of kind {study.dataset.kind}, without them"
+            )
+        return files(wildcards)
+
+    return found
+
+
+rule voc_submission:
+    """Pack the masks of the test images, and check the archive before it gets its name."""
+    input:
+        images=of_test(result("<results>/dataset/test.tsv")),
+        masks=of_test(all_shards("<results>/segmentation/{split}/{shard}.h5", "test")),
+    output:
+        archive="<results>/voc_submission/results.tgz",
+        provenance="<results>/voc_submission/results.tgz.json",
+    log:
+        "<results>/logs/voc_submission.log",
+    benchmark:
+        "<results>/benchmarks/voc_submission.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        config=section_params(study, "voc_submission"),
+        code=code_digest("workflow_scripts/voc_submission.py"),
+    message:
+        "Pack the masks of the test images"
+    script:
+        "../workflow_scripts/voc_submission.py"
