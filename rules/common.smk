@@ -56,3 +56,17 @@ def true_masks(split):
         return [row["mask"] for row in rows if row["split"] == split and row[counts]]
 
     return files
+
+
+def of_test(files):
+    """Input function: what `files` says, in a study that has test images; in others the target ends at once."""
+
+    def found(wildcards):
+        if "test" not in study.splits:
+            raise WorkflowError(
+                "voc_submission needs the test images of VOC 2012, dataset: {kind: voc12, test: true}; "
+                f"the dataset of this study is of kind {study.dataset.kind}, without them"
+            )
+        return files(wildcards)
+
+    return found

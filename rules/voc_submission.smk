@@ -5,20 +5,6 @@ Input: the segmentation of the test images, which `dataset: {kind: voc12, test: 
 """
 
 
-def of_test(files):
-    """Input function: what `files` says, in a study that has test images; in others the target ends at once."""
-
-    def found(wildcards):
-        if "test" not in study.splits:
-            raise WorkflowError(
-                "voc_submission needs the test images of VOC 2012, dataset: {kind: voc12, test: true}; "
-                f"the dataset of this study is of kind {study.dataset.kind}, without them"
-            )
-        return files(wildcards)
-
-    return found
-
-
 rule voc_submission:
     """Pack the masks of the test images, and check the archive before it gets its name."""
     input:

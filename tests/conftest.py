@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pytest
@@ -51,6 +51,15 @@ class Workflow:
     """A copy of the workflow with the photographs of a study beside it."""
 
     folder: Path
+
+    @classmethod
+    def create(cls, folder: Path, study: Mapping[str, Any]) -> Self:
+        """Copy the workflow into a folder, with a study."""
+        for part in PARTS:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+            copy(ROOT / part, folder / part)
+        (folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+        return cls(folder)
 
     @property
     def results(self) -> Path:
@@ -113,14 +122,24 @@ class Workflow:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """A finished run, which no test may change; `said.txt` is what it said."""
-    folder = tmp_path_factory.mktemp("workflow")
-    for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
-        copy(ROOT / part, folder / part)
-    draw_shapes(Shapes(train=12, val=6, size=64), folder / "photos")
-    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
-    workflow = Workflow(folder)
-    (folder / "said.txt").write_text(workflow.snakemake())
+    workflow = Workflow.create(tmp_path_factory.mktemp("workflow"), STUDY)
+    draw_shapes(Shapes(train=12, val=6, size=64), workflow.folder / "photos")
+    (workflow.folder / "said.txt").write_text(workflow.snakemake())
+    return workflow
+
+
+@pytest.fixture(scope="session")
+def finished_voc(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """The same for a miniature of VOC 2012, with its submission."""
+    dataset = {"kind": "voc12", "root": "data/VOCdevkit/VOC2012", "sbd": "data/SBD", "test": True}
+    study = STUDY | {
+        "dataset": dataset,
+        "refined_splits": ["train"],
+        "shards": {"train": 1, "val": 1, "test": 2},
+    }
+    workflow = Workflow.create(tmp_path_factory.mktemp("voc"), study)
+    VocTree(workflow.folder / "data").write()
+    workflow.snakemake("all", "voc_submission")
     return workflow
 
 
@@ -128,6 +147,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 def workflow(finished: Workflow, tmp_path: Path) -> Workflow:
     """A copy of the finished run, times of files and Snakemake's memory included, to change."""
     return Workflow(shutil.copytree(finished.folder, tmp_path / "workflow"))
+
+
+@pytest.fixture
+def voc_workflow(finished_voc: Workflow, tmp_path: Path) -> Workflow:
+    """A copy of the finished run on VOC, to change."""
+    return Workflow(shutil.copytree(finished_voc.folder, tmp_path / "voc"))
 
 
 @dataclass(frozen=True)
