@@ -15,12 +15,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torchvision.datasets import SBDataset
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from wsss.config import ConfigError, load_study, read_study
 from wsss.datasets import DatasetError, Manifest, prepare, read_mask, write_mask
-from wsss.datasets.voc12_annotations import CLASSES
+from wsss.datasets.problems import Problems
+from wsss.datasets.voc12_annotations import CLASSES, read_annotations
 from wsss.datasets.voc12_download import TRIES, download_missing
 from wsss.sources import source_images, source_tables
 
@@ -219,6 +222,7 @@ def test_all_problems_come_in_one_message(voc_tree) -> None:
     [
         ("<annotation>", "no XML: no element found: line 1, column 12"),
         ("", "no XML: no element found: line 1, column 0"),
+        ('<?xml version="1.0" encoding="klingon"?><annotation/>', "no XML: unknown encoding: klingon"),
         ("<annotations/>", "the root is <annotations>, expected <annotation>"),
         ("<annotation/>", "there is no <object>"),
         ("<annotation><part><object><name>cat</name></object></part></annotation>", "there is no <object>"),
@@ -253,6 +257,23 @@ def test_a_document_type_is_refused_in_any_encoding(voc_tree) -> None:
     path = voc_tree.root / "Annotations" / "2008_000008.xml"
     path.write_text('<!DOCTYPE a [<!ENTITY b "cat">]><annotation/>', encoding="utf-16")
     assert refusal(voc_tree)[0].endswith("has a document type, 'a'; annotations have none")
+
+
+@given(st.binary(max_size=4), st.integers(0, 200), st.integers(0, 8))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_annotation_raises_nothing(tmp_path: Path, put: bytes, place: int, removed: int) -> None:
+    content = (
+        b'<?xml version="1.0" encoding="utf-8"?>'
+        b"<annotation><object><name>cat</name><difficult>0</difficult></object></annotation>"
+    )
+    path, problems = tmp_path / "damaged.xml", Problems()
+    path.write_bytes(content[:place] + put + content[place + removed :])
+    labels = read_annotations({"damaged": path}, "kept", problems)
+    if labels:
+        assert len(labels["damaged"]) == 1
+    else:
+        with pytest.raises(DatasetError, match="bad annotation"):
+            problems.raise_any("damaged")
 
 
 def test_deeply_nested_xml_is_refused_like_any_other(voc_tree) -> None:

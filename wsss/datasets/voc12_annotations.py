@@ -89,7 +89,10 @@ def _parse(path: Path) -> ElementTree.Element:
     parser.StartDoctypeDeclHandler = _refuse_document_type
     try:
         parser.Parse(path.read_bytes(), True)
-    except expat.ExpatError as error:
+    except (
+        expat.ExpatError,
+        LookupError,
+    ) as error:  # LookupError: the file claims an encoding unknown to Python
         raise ValueError(f"no XML: {error}") from error
     return builder.close()
 
