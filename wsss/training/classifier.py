@@ -12,10 +12,7 @@ from torch import Tensor
 from wsss.checkpoints import classifier_of
 from wsss.config import Classifier as ClassifierConfig
 from wsss.datasets import ImageRow, read_image
-from wsss.inference import classify
-from wsss.loading import Compute
-from wsss.metrics import average_precision
-from wsss.networks import Classifier, freeze
+from wsss.networks import freeze
 from wsss.training.loop import Losses
 from wsss.training.run import Run, train
 from wsss.training.sampling import Sample
@@ -23,16 +20,13 @@ from wsss.transforms import TrainTransform
 from wsss.weights import resolve_weights
 
 
-def train_classifier(
-    rows: Sequence[ImageRow], config: ClassifierConfig, run: Run, *, validation: Sequence[ImageRow] = ()
-) -> None:
+def train_classifier(rows: Sequence[ImageRow], config: ClassifierConfig, run: Run) -> None:
     """Train a multi-label classifier and write its checkpoint.
 
     Args:
         rows: training images with their labels.
         config: the section ``classifier``.
         run: where to write, the classes, and how to compute.
-        validation: images whose mAP the history shows after each epoch; nothing is chosen by it.
 
     Raises:
         ValueError: no images, or weights that cannot be had or do not fit.
@@ -53,8 +47,7 @@ def train_classifier(
     def losses(images: Tensor, labels: Tensor) -> Losses:
         return {"loss": F.multilabel_soft_margin_loss(model(images), labels)}
 
-    figures = {"mAP": lambda: mean_average_precision(model, validation, run.compute)} if validation else {}
-    train(model, read, losses, samples=len(rows), config=config, run=run, figures=figures)
+    train(model, read, losses, samples=len(rows), config=config, run=run)
 
 
 def multi_hot(rows: Sequence[ImageRow], n_classes: int) -> Tensor:
@@ -63,10 +56,3 @@ def multi_hot(rows: Sequence[ImageRow], n_classes: int) -> Tensor:
     for index, row in enumerate(rows):
         targets[index, list(row.labels)] = 1
     return targets
-
-
-def mean_average_precision(model: Classifier, rows: Sequence[ImageRow], compute: Compute) -> float:
-    """Mean over the classes that appear of the average precision, in [0, 1]; ``model`` in evaluation mode."""
-    classified, logits = zip(*classify(model, rows, compute=compute), strict=True)
-    scores = torch.stack(logits)
-    return average_precision(scores, multi_hot(classified, scores.shape[1])).nanmean().item()

@@ -40,7 +40,6 @@ def fit(
     compute: Compute,
     history: Path,
     resume: ResumePoint,
-    figures: Mapping[str, Callable[[], float]],
     label: str,
 ) -> None:
     """Train a network in place.
@@ -57,10 +56,8 @@ def fit(
         power: exponent of the schedule: step s of n takes ``(1 - s / n) ** power`` of those learning rates.
         compute: where and how the network computes.
         history: TSV to write: step (number of steps done), epoch, learning_rate (of the first group),
-            images_per_second, the scalars of ``loss_function`` (means since the last row) and ``figures``.
+            images_per_second, and the scalars of ``loss_function`` (means since the last row).
         resume: where an interrupted training left its state; it stays there until `ResumePoint.discard`.
-        figures: functions by column, called after each epoch with the model in evaluation mode; nan in other
-            rows.
         label: what the progress bar calls the training.
 
     Raises:
@@ -83,7 +80,6 @@ def fit(
                 continue
             rows.append(_row(step + 1, plan, optimizer, means))
             _refuse_divergence(model, rows)
-            rows[-1] |= _measure(model, figures if plan.epoch_ends(step) else dict.fromkeys(figures))
             writer.append(rows[-1])
             resume.save_if_due(lambda: _state(model, optimizer, rows))
             means = _Means()
@@ -141,13 +137,6 @@ def _row(done: int, plan: Plan, optimizer: torch.optim.Optimizer, means: _Means)
         "images_per_second": means.steps_per_second() * plan.batch_size,
         **losses,
     }
-
-
-def _measure(model: nn.Module, figures: Mapping[str, Callable[[], float] | None]) -> dict[str, float]:
-    model.eval()
-    values = {name: measure() if measure else float("nan") for name, measure in figures.items()}
-    model.train()
-    return values
 
 
 def _refuse_divergence(model: nn.Module, rows: list[dict[str, float]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -86,7 +86,6 @@ def train(
     samples: int,
     config: Classifier | AffinityNet | Segmenter,
     run: Run,
-    figures: Mapping[str, Callable[[], float]] | None = None,
 ) -> None:
     """Train ``network`` as ``config`` says and write its checkpoint; see `fit` for the other arguments.
 
@@ -108,7 +107,6 @@ def train(
         compute=run.compute,
         history=run.history,
         resume=resume,
-        figures=figures or {},
         label=label,
     )
     save_network(run.checkpoint, network, config.model_dump(mode="json"), run.classes)
