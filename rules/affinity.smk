@@ -8,9 +8,9 @@ rule train_affinitynet:
     """Train AffinityNet on pairs of confident cells."""
     input:
         images=result("<results>/dataset/train.tsv"),
-        labels=all_shards("<results>/confident/{shard}.h5", "train"),
+        labels=all_shards("<results>/confident/{shard}.h5", "train") if study.affinitynet.epochs else [],
         classifier=result("<results>/classifier/checkpoint.pt"),
-        weights=weights_file(study.affinitynet),
+        weights=weights_file("affinitynet"),
     output:
         checkpoint="<results>/affinitynet/checkpoint.pt",
         history="<results>/affinitynet/history.tsv",

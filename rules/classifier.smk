@@ -8,7 +8,7 @@ rule train_classifier:
     """Train the classifier on the image-level labels of train."""
     input:
         images=result("<results>/dataset/train.tsv"),
-        weights=weights_file(study.classifier),
+        weights=weights_file("classifier"),
     output:
         checkpoint="<results>/classifier/checkpoint.pt",
         history="<results>/classifier/history.tsv",

@@ -6,6 +6,8 @@ reads, and a shard whose images stayed the same starts nothing. A job with a pla
 
 import csv
 
+from snakemake.exceptions import WorkflowError
+
 SCORED = ["classifier", "cams", "confident", "affinities", "pseudo_masks", "segmentation"]
 
 
@@ -40,9 +42,16 @@ def shards_of(split):
     return {"split": split, "shard": shard_names(study.shards[split])}
 
 
-def weights_file(network):
-    """Input function: the file that a network starts from, if `weights` names one."""
-    return [] if network.weights in ("none", "imagenet", "classifier") else result(network.weights)
+def weights_file(section):
+    """Input function: the file that a network starts from, if `weights` names one. Without it nothing begins."""
+    weights = getattr(study, section).weights
+    if weights in ("none", "imagenet", "classifier"):
+        return []
+    if not Path(weights).is_file():
+        raise WorkflowError(
+            f"{section}.weights: {weights}: no such file, seen from {Path.cwd()}. Put it there or give another path."
+        )
+    return result(weights)
 
 
 def true_masks(split):

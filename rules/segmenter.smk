@@ -10,7 +10,7 @@ rule train_segmenter:
         images=result("<results>/dataset/train.tsv"),
         masks=all_shards("<results>/pseudo_masks/{split}/{shard}.h5", "train"),
         classifier=result("<results>/classifier/checkpoint.pt"),
-        weights=weights_file(study.segmenter),
+        weights=weights_file("segmenter"),
     output:
         checkpoint="<results>/segmenter/checkpoint.pt",
         history="<results>/segmenter/history.tsv",

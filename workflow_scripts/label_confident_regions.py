@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from wsss.affinity import STRIDE
 from wsss.artifacts import read_cams, write_masks
 from wsss.confident import confident_labels
+from wsss.config import Confident
 from wsss.datasets import ImageRow, Manifest
 from wsss.inference import image_refinement
 from wsss.loading import in_threads
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 with Stage(snakemake) as stage, read_cams(snakemake.input.cams) as cams:
     images, dense_crf = Manifest.read(snakemake.input.images), stage.config.get("dense_crf")
-    low_alpha, high_alpha = (stage.config["confident"][key] for key in ("low_alpha", "high_alpha"))
+    confident = Confident(**stage.config["confident"])
 
     def label(row: ImageRow) -> tuple[str, NDArray[np.uint8]]:
         """Label an image's pixels."""
@@ -26,9 +28,10 @@ with Stage(snakemake) as stage, read_cams(snakemake.input.cams) as cams:
         labels = confident_labels(
             torch.from_numpy(scores).to(stage.device),
             torch.from_numpy(classes + 1),
-            low_alpha=low_alpha,
-            high_alpha=high_alpha,
+            low_alpha=confident.low_alpha,
+            high_alpha=confident.high_alpha,
             refine=image_refinement(row, dense_crf, stage.device) if dense_crf else None,
+            pool=STRIDE if confident.pooling == "scores" else 1,
         )
         return row.id, labels.cpu().numpy()
 

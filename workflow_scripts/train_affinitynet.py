@@ -17,4 +17,5 @@ with Stage(snakemake) as stage:
     run = Run.of(stage, images.classes)
     config, classifier = AffinityNet(**stage.config["affinitynet"]), Path(snakemake.input.classifier)
     with open_shards(snakemake.input.labels, read_masks) as labels:
-        train_affinitynet(images.rows, labels, config, run, classifier=classifier)
+        pooled = stage.config["confident"]["pooling"] == "scores"
+        train_affinitynet(images.rows, labels, config, run, classifier=classifier, pooled=pooled)

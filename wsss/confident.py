@@ -37,12 +37,11 @@ def confident_labels(
         high_alpha: exponent of the weak background, 24 in the paper.
         refine: function from scores (1 + K, H, W), background first, to refined scores, e.g. a dCRF on the
             image.
-        pool: average the scores over `pool` x `pool` pixels before the decision. 8 is the published order,
-            which labels stride-8 cells from pooled scores; 1 labels pixels, which `grid_labels` may reduce to
-            cells.
+        pool: side of the cells, in pixels, that are labelled as one by their mean scores. 8 is the published
+            order, which labels stride-8 cells; 1 labels each pixel, and `grid_labels` lets them vote.
 
     Returns:
-        (ceil(H / pool), ceil(W / pool)) uint8.
+        (H, W) uint8.
 
     Raises:
         ValueError: `classes` does not fit `cams` or is no mask value, or low_alpha exceeds high_alpha.
@@ -60,7 +59,7 @@ def confident_labels(
     foreground = palette[_winner(cams, low_alpha, refine, pool)]
     surely_background = _winner(cams, high_alpha, refine, pool) == 0
     labels = foreground.masked_fill(foreground == BACKGROUND, IGNORE)
-    return labels.masked_fill(surely_background, BACKGROUND)
+    return _spread(labels.masked_fill(surely_background, BACKGROUND), pool)[: cams.shape[1], : cams.shape[2]]
 
 
 def grid_labels(labels: Tensor, stride: int = 8, *, ignore_votes: bool = True) -> Tensor:
@@ -75,7 +74,7 @@ def grid_labels(labels: Tensor, stride: int = 8, *, ignore_votes: bool = True) -
         stride: pixels per cell and side.
         ignore_votes: let 255 win a cell as any label (right for confident regions, whose undecided cells must
             stay so); if False, 255 labels only cells without any other label (right for true masks with void
-            borders).
+            borders, and for labels that cells have in common).
 
     Returns:
         (..., ceil(H / stride), ceil(W / stride)) uint8.
@@ -104,3 +103,8 @@ def _pool(maps: Tensor, stride: int) -> Tensor:
         return maps
     pooled = F.avg_pool2d(maps.reshape(-1, 1, *maps.shape[-2:]), stride, ceil_mode=True)
     return pooled.reshape(*maps.shape[:-2], *pooled.shape[-2:])
+
+
+def _spread(cells: Tensor, stride: int) -> Tensor:
+    """Give the value of each cell (h, w) to its pixels: (stride * h, stride * w)."""
+    return cells.repeat_interleave(stride, 0).repeat_interleave(stride, 1)

@@ -49,6 +49,9 @@ class TrainTransform:
         normalization: what the network wants done to an image last.
         flip: mirror every other view.
         padding: what surrounds an image that is smaller than the crop.
+        longest_side: pixels to which the longest side is brought before the scaling; None: as it is.
+        grid: pixels of a cell that no crop cuts through: a crop begins at a whole cell of the image, and a
+            smaller image is laid at a whole cell of the crop.
     """
 
     crop_size: int
@@ -57,6 +60,8 @@ class TrainTransform:
     normalization: Normalize
     flip: bool = True
     padding: Padding = "mean"
+    longest_side: int | None = None
+    grid: int = 1
 
     def __call__(
         self, image: Pixels, labels: Pixels | None, rng: np.random.Generator
@@ -72,20 +77,25 @@ class TrainTransform:
         """
         if labels is not None and labels.shape != image.shape[:2]:
             raise ValueError(f"labels of shape {labels.shape} for an image of shape {image.shape}")
-        size = scaled_size(image.shape[:2], rng.uniform(*self.scale))
-        rows, columns = (random_span(side, self.crop_size, rng) for side in size)
+        size = scaled_size(image.shape[:2], self._factor(image.shape[:2], rng))
+        rows, columns = (random_span(side, self.crop_size, rng, self.grid) for side in size)
         step = -1 if self.flip and rng.random() < 0.5 else 1
+        place = _place(rows), _place(columns)
+        if step < 0 and self.grid > 1:  # the cells are mirrored with the image
+            place = place[0], slice(self.crop_size - place[1].stop, self.crop_size - place[1].start)
         view = scaled_crop(image, size, rows, columns, Image.Resampling.BICUBIC)[:, ::step]
         canvas = self._empty()
-        canvas[:, _place(rows), _place(columns)] = normalised(
-            colour_jitter(view, self.jitter, rng), self.normalization
-        )
+        canvas[:, *place] = normalised(colour_jitter(view, self.jitter, rng), self.normalization)
         if labels is None:
             return canvas, None
         seen = scaled_crop(labels, size, rows, columns, Image.Resampling.NEAREST)[:, ::step]
         label_canvas = torch.full((self.crop_size, self.crop_size), IGNORE, dtype=torch.uint8)
-        label_canvas[_place(rows), _place(columns)] = _tensor(seen)
+        label_canvas[place] = _tensor(seen)
         return canvas, label_canvas
+
+    def _factor(self, size: Sequence[int], rng: np.random.Generator) -> float:
+        factor = rng.uniform(*self.scale)
+        return factor if self.longest_side is None else factor * self.longest_side / max(size)
 
     def _empty(self) -> Tensor:
         """A crop of padding alone."""
@@ -114,10 +124,13 @@ def scaled_labels(labels: Pixels, factor: float) -> Pixels:
     return _resized(labels, factor, Image.Resampling.NEAREST)
 
 
-def random_span(side: int, crop_size: int, rng: np.random.Generator) -> Span:
-    """Cut a random ``crop_size`` out of a longer side; lay a shorter one at a random place."""
+def random_span(side: int, crop_size: int, rng: np.random.Generator, grid: int = 1) -> Span:
+    """Cut a random ``crop_size`` out of a longer side; lay a shorter one at a random place.
+
+    Start and place are multiples of ``grid``.
+    """
     slack = side - crop_size
-    offset = int(rng.integers(abs(slack) + 1))
+    offset = grid * int(rng.integers(abs(slack) // grid + 1))
     return Span(offset, 0, crop_size) if slack > 0 else Span(0, offset, side)
 
 

@@ -1,19 +1,24 @@
-"""From the configuration's ``weights`` ("none", "imagenet" or a path) to the state dict of a backbone."""
+"""From the configuration's ``weights`` ("none", "imagenet" or a path) to the state dict of a backbone.
+
+``python -m wsss.weights FILE BACKBONE`` lists what of a file is used, what is not, and what is missing.
+"""
 
 from __future__ import annotations
 
 import logging
 import pickle
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlparse
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models import MobileNet_V2_Weights, ResNet18_Weights, ResNet50_Weights, WeightsEnum
 
-from wsss.networks import backbone_state, build_backbone, state_problems
+from wsss.networks import BACKBONES, backbone_state, build_backbone, state_problems
+from wsss.networks.state import PREFIX
 from wsss.pretrained.caffe import read_caffemodel
 from wsss.pretrained.mxnet import read_params
 from wsss.pretrained.names import resnet38_state, vgg16_state
@@ -87,6 +92,20 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return _read_tensors(path)
 
 
+def load_finished(network: nn.Module, path: Path) -> None:
+    """Load every weight of a network, those above its backbone too, from a published or own checkpoint.
+
+    Raises:
+        ValueError: listing every entry that is missing, unknown, or of another shape; nothing is loaded then.
+    """
+    state = read_state(path)
+    if problems := state_problems(network, state):
+        name = type(network).__name__
+        raise ValueError(f"weights: {path} is no finished {name}:\n  " + "\n  ".join(problems))
+    network.load_state_dict(state, strict=False)  # strict would ask for num_batches_tracked
+    logger.info("weights: %s: all %d entries used", path, len(state))
+
+
 def _as_tensors(path: Path, state: Mapping[str, np.ndarray], unused: Sequence[str]) -> dict[str, Tensor]:
     if unused:
         logger.info("weights: %s: not used: %s", path, ", ".join(unused))
@@ -126,4 +145,26 @@ def fitting(state: Mapping[str, Tensor], backbone: str, source: str) -> dict[str
         expected = build_backbone(backbone, output_stride=8)
     if problems := state_problems(expected, weights):
         raise ValueError(f"weights: {source} does not fit {backbone}:\n  " + "\n  ".join(problems))
+    unused = [key for key in state if key.removeprefix(PREFIX) not in weights]
+    logger.info("weights: %s: %d entries used for %s", source, len(weights), backbone)
+    if unused:
+        logger.info("weights: %s: not used: %s", source, ", ".join(unused))
     return weights
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Say how ``FILE`` fits ``BACKBONE``; return 0 if it does, else 1."""
+    if len(arguments) != 2 or arguments[1] not in BACKBONES:
+        print("usage: python -m wsss.weights FILE BACKBONE   (one of " + ", ".join(BACKBONES) + ")")
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
+    try:
+        fitting(read_state(Path(arguments[0])), arguments[1], arguments[0])
+    except ValueError as error:
+        print(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

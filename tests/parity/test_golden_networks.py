@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from wsss.affinity import half_plane_offsets
-from wsss.networks import AffinityNet, Levels, build_affinitynet, build_classifier
+from wsss.networks import AffinityNet, Levels, Network, build_affinitynet, build_classifier
+from wsss.weights import load_finished, resolve_weights
 
 HERE = Path(__file__).parent
 LEVELS = {
@@ -30,6 +31,13 @@ def name(request: pytest.FixtureRequest) -> str:
 def golden(name: str) -> dict[str, np.ndarray]:
     with np.load(HERE / f"{name}.npz", allow_pickle=False) as arrays:
         return dict(arrays)
+
+
+def build(name: str, kind: str) -> Network:
+    """The published classifier ("cls") or AffinityNet ("aff")."""
+    if kind == "cls":
+        return build_classifier(name, 20, output_stride=8, dropout=0.5)
+    return build_affinitynet(name, normalization=NORMALIZATIONS[name])
 
 
 def draw(key: str, shape: tuple[int, ...]) -> torch.Tensor:
@@ -88,10 +96,8 @@ def outputs(name: str, golden: dict[str, np.ndarray]) -> dict[str, torch.Tensor]
 
 def test_state_dicts_have_exactly_the_published_keys(name: str, golden: dict[str, np.ndarray]) -> None:
     with torch.device("meta"):
-        classifier = build_classifier(name, 20, output_stride=8, dropout=0.5)
-        net = build_affinitynet(name, normalization=NORMALIZATIONS[name])
-    assert list(classifier.state_dict()) == golden["keys_cls"].tolist()
-    assert list(net.state_dict()) == golden["keys_aff"].tolist()
+        for kind in ("cls", "aff"):
+            assert list(build(name, kind).state_dict()) == golden[f"keys_{kind}"].tolist()
 
 
 @pytest.mark.parametrize("array", ["logits", "cam", *Levels._fields, "affinity_features", "affinity_matrix"])
@@ -103,3 +109,45 @@ def test_outputs_are_those_of_the_published_code(
     assert found.shape == expected.shape
     difference = np.linalg.norm(found - expected) / np.linalg.norm(expected.astype(np.float64))
     assert difference <= 1e-5 if expected.dtype == np.float32 else 1e-4
+
+
+def published_file(path: Path, network: torch.nn.Module, keys: Iterable[str]) -> dict[str, float]:
+    """Write a state dict of these keys, one number per entry, and return the numbers."""
+    shapes = {key: value.shape for key, value in network.state_dict().items()}
+    numbers = {key: 1.0 + number for number, key in enumerate(keys)}
+    torch.save({key: torch.tensor(value).expand(shapes[key]) for key, value in numbers.items()}, path)
+    return numbers
+
+
+@pytest.mark.parametrize("kind", ["cls", "aff"])
+def test_published_checkpoints_load_as_finished_networks(
+    name: str, kind: str, golden: dict[str, np.ndarray], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / f"{name}_{kind}.pth"
+    with torch.device("meta"):
+        network = build(name, kind)
+    numbers = published_file(path, network, golden[f"keys_{kind}"].tolist())
+    load_finished(network.to_empty(device="cpu"), path)
+    assert f"all {len(numbers)} entries used" in caplog.text
+    state = network.state_dict()
+    assert state.keys() == numbers.keys()
+    assert all((state[key] == number).all() for key, number in numbers.items())
+
+
+@pytest.mark.parametrize("kind", ["cls", "aff"])
+def test_published_checkpoints_start_a_backbone(
+    name: str, kind: str, golden: dict[str, np.ndarray], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path, heads = tmp_path / f"{name}_{kind}.pth", ("fc8.", "f8_", "gn8_", "f9.")
+    with torch.device("meta"):
+        network = build(name, kind)
+    numbers = published_file(path, network, golden[f"keys_{kind}"].tolist())
+    weights = resolve_weights(str(path), name)
+    assert weights is not None
+    assert {key: value[(0,) * value.ndim].item() for key, value in weights.items()} == {
+        key: number for key, number in numbers.items() if not key.startswith(heads)
+    }
+    unused = ", ".join(key for key in numbers if key.startswith(heads))
+    assert f"not used: {unused}" in caplog.text

@@ -64,10 +64,11 @@ def test_pooling_averages_scores_before_the_decision():
     cams = torch.zeros(1, 8, 12)
     cams[0, :3, :8] = 1
     # Class 3/8 on average, background (1 - cam)^alpha 5/8 for any alpha: the average decides, not a vote.
-    assert confident_labels(cams, [6], low_alpha=1, high_alpha=9, pool=8).tolist() == [[0, 0]]
+    assert confident_labels(cams, [6], low_alpha=1, high_alpha=9, pool=8).tolist() == [[0] * 12] * 8
     cams[0, 3:, :8] = 0.4
     # Class 0.625; background 0.375 and less. The last four columns make a cell of their own.
-    assert confident_labels(cams, [6], low_alpha=1, high_alpha=9, pool=8).tolist() == [[6, 0]]
+    labels = confident_labels(cams, [6], low_alpha=1, high_alpha=9, pool=8)
+    assert labels.tolist() == [[6] * 8 + [0] * 4] * 8
 
 
 @pytest.mark.parametrize("classes", [[1], [1, 0], [1, 255], [1, 2, 3]])

@@ -94,10 +94,19 @@ def issubclass_of_model(annotation: Any) -> bool:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({"classifier": {"epochs": "x"}}, "classifier.epochs: got 'x', allowed a number > 0"),
-        ({"classifier": {"epochs": 0}}, "classifier.epochs: got 0, allowed a number > 0"),
-        ({"classifier": {"epochs": float("inf")}}, "classifier.epochs: got inf, allowed a number > 0"),
-        ({"classifier": {"epochs": None}}, "classifier.epochs: got null, allowed a number > 0"),
+        ({"segmenter": {"epochs": "x"}}, "segmenter.epochs: got 'x', allowed a number > 0"),
+        ({"segmenter": {"epochs": 0}}, "segmenter.epochs: got 0, allowed a number > 0"),
+        ({"classifier": {"epochs": float("inf")}}, "classifier.epochs: got inf, allowed a number >= 0"),
+        ({"classifier": {"epochs": None}}, "classifier.epochs: got null, allowed a number >= 0"),
+        (
+            {"affinitynet": {"epochs": 0}},
+            "affinitynet.epochs: got 0, only `weights` with the path of a finished network need no training",
+        ),
+        (
+            {"confident": {"pooling": "scores"}},
+            "affinitynet: `confident.pooling: scores` labels cells of 8 pixels of the image, so allowed is "
+            "input_scale 1, not 2",
+        ),
         ({"classifier": {"batch_size": 2.5}}, "classifier.batch_size: got 2.5, allowed a whole number >= 1"),
         (
             {"classifier": {"batch_size": True}},
@@ -264,6 +273,10 @@ REFINING = {"label_confident_regions", "evaluate_cams"}
         ({"classifier": {"output_stride": 16}}, {"train_classifier", "compute_cams"}),
         ({"cam": {"flip": False}}, {"compute_cams"}),
         ({"confident": {"low_alpha": 5}}, {"label_confident_regions"}),
+        (
+            {"confident": {"pooling": "scores"}, "affinitynet": {"input_scale": 1}},
+            {"label_confident_regions", "train_affinitynet", "compute_affinities", "evaluate_affinities"},
+        ),
         ({"affinitynet": {"learning_rate": 0.3}}, {"train_affinitynet"}),
         ({"affinitynet": {"radius": 4}}, {"train_affinitynet", "compute_affinities", "evaluate_affinities"}),
         ({"affinity": {"flip": True}}, {"compute_affinities"}),

@@ -118,6 +118,12 @@ def test_history_shows_losses_and_rate(rows: int) -> None:
     assert f"{10 * rows:,} steps, {rows / 4:.3g} epochs; a note" in words(figure)
 
 
+def test_history_of_a_network_that_was_given_finished() -> None:
+    figure = plot_history(history(0), "AffinityNet", "a note")
+    assert not figure.axes
+    assert any("Not trained here" in text for text in words(figure))
+
+
 @pytest.mark.parametrize("window", [1, 2, 7, 50])
 def test_running_mean(window: int) -> None:
     values = np.random.default_rng(window).normal(size=20)

@@ -19,12 +19,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from wsss.artifacts import PseudoMask, load_checkpoint, read_history
+from wsss.cam import background_score
 from wsss.checkpoints import restore_affinitynet, restore_classifier, restore_segmenter
+from wsss.confident import confident_labels
 from wsss.config import AffinityNet, Classifier, Segmenter
 from wsss.datasets import ImageRow, read_image
 from wsss.inference import classify
 from wsss.loading import Compute
 from wsss.metrics import average_precision
+from wsss.networks import build_affinitynet
+from wsss.networks.base import IMAGENET
 from wsss.training import (
     ResumePoint,
     Run,
@@ -35,7 +39,7 @@ from wsss.training import (
     train_classifier,
     train_segmenter,
 )
-from wsss.training.affinitynet import crop_cells
+from wsss.training.affinitynet import augmentation, cell_labels, crop_cells
 from wsss.training.classifier import multi_hot
 from wsss.training.level_store import LevelStore
 from wsss.training.sampling import Plan, training_batches
@@ -388,6 +392,61 @@ def test_affinitynet_learns_borders(pictures: Pictures, tmp_path: Path) -> None:
     assert restore_affinitynet(run.checkpoint).radius == 5
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("size", [(75, 117), (96, 40), (131, 96)])
+def test_pooled_labels_of_a_crop_are_those_of_the_published_order(size: tuple[int, int], seed: int) -> None:
+    """Scores are cropped and mirrored with the image, averaged over 8x8 pixels, and then decide."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 2, 6, 8, generator=generator)
+    cams = nn.functional.interpolate(coarse**3, size, mode="bilinear")[0]
+    labels = confident_labels(cams, [3, 9], low_alpha=1, high_alpha=4, pool=8)
+    rows, columns = np.indices(size).astype(np.uint8)
+    places = np.dstack([rows, columns, np.full(size, 255, np.uint8)])
+    config = AFFINITYNET.model_copy(update={"crop_size": 96, "input_scale": 1.0, "jitter": (0, 0, 0, 0)})
+    view, cropped = augmentation(config, lambda image: image, pooled=True)(
+        places, labels.numpy(), np.random.default_rng(seed)
+    )
+    assert cropped is not None
+    row, column, inside = (view * 255).round().long()
+    winners = []
+    for alpha in (1, 4):
+        scores = torch.cat([background_score(cams, alpha)[None], cams])[:, row, column] * (inside > 0)
+        winners.append(nn.functional.avg_pool2d(scores, 8))
+    expected = torch.tensor([255, 3, 9])[winners[0].argmax(0)]
+    expected[winners[1].argmax(0) == 0] = 0
+    expected[torch.cat(winners).amax(0) < 1e-5] = 255
+    assert torch.equal(cell_labels(cropped, pooled=True).long(), expected)
+    assert len(expected.unique()) >= 3
+
+
+def test_affinitynet_pads_as_its_section_says() -> None:
+    for padding in ("mean", "black"):
+        views = augmentation(AFFINITYNET.model_copy(update={"padding": padding}), IMAGENET, pooled=False)
+        view, _ = views(np.full((8, 8, 3), 128, np.uint8), None, np.random.default_rng(0))
+        expected = torch.zeros(3) if padding == "mean" else IMAGENET(torch.zeros(3, 1, 1)).flatten()
+        assert any(torch.equal(view[:, y, x], expected) for y in (0, -1) for x in (0, -1))
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_affinitynet_keeps_frozen_stages(
+    pictures: Pictures, classifier: Run, tmp_path: Path, pooled: bool
+) -> None:
+    update = {"weights": "classifier", "frozen_stages": 2, "epochs": 1, "input_scale": 1.0}
+    config = AFFINITYNET.model_copy(update=update)
+    train_affinitynet(
+        pictures.rows,
+        pictures.masks,
+        config,
+        run := run_in(tmp_path),
+        classifier=classifier.checkpoint,
+        pooled=pooled,
+    )
+    before, after = restore_classifier(classifier.checkpoint), restore_affinitynet(run.checkpoint)
+    assert states_equal(before.backbone.stem, after.backbone.stem)
+    assert states_equal(before.backbone.early, after.backbone.early)
+    assert not states_equal(before.backbone.last, after.backbone.last)
+
+
 def test_affinitynet_on_stored_levels_leaves_the_backbone_alone(
     pictures: Pictures, classifier: Run, tmp_path: Path
 ) -> None:
@@ -413,6 +472,38 @@ def test_affinitynet_skips_images_without_pairs(
     train_affinitynet(pictures.rows, some, config, run_in(tmp_path))
     assert "confident pairs in 2 of 12 images" in caplog.text
     assert "1 steps of 4 from 2 images" in caplog.text
+
+
+def test_a_finished_classifier_is_taken_as_it_is(
+    pictures: Pictures, classifier: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = str(classifier.checkpoint)
+    config = CLASSIFIER.model_copy(update={"epochs": 0.0, "weights": weights})
+    monkeypatch.setattr("wsss.training.classifier.read_image", None)  # no image is looked at
+    train_classifier(pictures.rows, config, run := run_in(tmp_path))
+    assert states_equal(restore_classifier(weights), restore_classifier(run.checkpoint))
+    assert {len(values) for values in read_history(run.history).values()} == {0}
+    with pytest.raises(ValueError, match=r"no finished Classifier:\s+fc8\.weight: got \(2, .*expected \(3, "):
+        train_classifier(pictures.rows, config, replace(run, classes=("red", "blue", "green")))
+
+
+def test_a_finished_affinitynet_needs_all_its_entries(
+    pictures: Pictures, classifier: Run, tmp_path: Path
+) -> None:
+    with torch.random.fork_rng():
+        finished = build_affinitynet("small", normalization="group").state_dict()
+    torch.save({f"module.{key}": value for key, value in finished.items()}, tmp_path / "aff.pth")
+    config = AFFINITYNET.model_copy(update={"epochs": 0.0, "weights": str(tmp_path / "aff.pth")})
+    train_affinitynet([], {}, config, run := run_in(tmp_path / "run"))
+    restored = restore_affinitynet(run.checkpoint).state_dict()
+    assert all(torch.equal(restored[key], value) for key, value in finished.items())
+
+    wrong = config.model_copy(update={"weights": str(classifier.checkpoint)})
+    with pytest.raises(ValueError, match="no finished AffinityNet") as caught:
+        train_affinitynet([], {}, wrong, run_in(tmp_path / "wrong"))
+    assert "missing f9.weight (448, 448, 1, 1)" in str(caught.value)
+    assert "unknown fc8.weight" in str(caught.value)
+    assert not (tmp_path / "wrong" / "checkpoint.pt").exists()
 
 
 def test_missing_labels_and_weights_are_refused(pictures: Pictures, tmp_path: Path) -> None:

@@ -81,6 +81,43 @@ def test_crops_reach_every_place() -> None:
     assert random_span(32, 32, rng) == (0, 0, 32)
 
 
+@pytest.mark.parametrize("side", [31, 32, 40, 53])
+def test_crops_on_a_grid_cut_no_cell(side: int) -> None:
+    rng = np.random.default_rng(0)
+    spans = {random_span(side, 40, rng, grid=8) for _ in range(100)}
+    offsets = range(0, abs(side - 40) + 1, 8)
+    assert spans == {(x, 0, 40) if side > 40 else (0, x, side) for x in offsets}
+
+
+@pytest.mark.parametrize("width", [44, 53, 40])
+def test_cells_stay_whole_in_every_view_on_a_grid(width: int) -> None:
+    numbers = np.arange(6 * 7, dtype=np.uint8).reshape(6, 7)
+    labels = numbers.repeat(8, 0).repeat(8, 1)[:45, :width]
+    transform = TrainTransform(48, (1.0, 1.0), CALM, plain, grid=8)
+    places = set()
+    for seed in range(40):
+        view = transform(np.dstack([labels] * 3), labels, np.random.default_rng(seed))[1].numpy()
+        cells = view.reshape(6, 8, 6, 8).swapaxes(1, 2).reshape(6, 6, 64)
+        assert all(len(set(cell.tolist()) - {255}) <= 1 for row in cells for cell in row)
+        places.add(view.tobytes())
+    assert len(places) > 1  # mirrored or not, at least
+
+
+@pytest.mark.parametrize(("size", "expected"), [((75, 100), (48, 64)), ((300, 150), (64, 32))])
+def test_the_longest_side_is_brought_to_a_length_before_the_scaling(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    image = np.full((*size, 3), 255, np.uint8)
+    whole = TrainTransform(80, (1.0, 1.0), CALM, plain, longest_side=64)
+    view, _ = whole(image, None, np.random.default_rng(0))
+    assert (int(view[0].any(1).sum()), int(view[0].any(0).sum())) == expected
+    scaled_down = TrainTransform(80, (0.5, 1.0), CALM, plain, longest_side=64)
+    views = [scaled_down(image, None, np.random.default_rng(seed))[0][0] for seed in range(60)]
+    longest = [max(int(view.any(0).sum()), int(view.any(1).sum())) for view in views]
+    assert 32 <= min(longest) < 36
+    assert 60 < max(longest) <= 64
+
+
 def test_scales_cover_their_range() -> None:
     image = np.full((100, 100, 3), 255, np.uint8)
     transform = TrainTransform(256, (0.5, 2.0), CALM, plain)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,23 +20,29 @@ if TYPE_CHECKING:
 class HistoryWriter:
     """Write a tab-separated history anew, each row on disk as soon as it is appended.
 
-    The first row fixes the columns. A training that resumes appends the rows of its saved state first.
+    The first row fixes the columns, where none are given. A training that resumes appends the rows of its
+    saved state first.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, columns: Sequence[str] = ()) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._columns: list[str] = []
         self._file = self.path.open("w", encoding="utf-8", buffering=1)
+        if columns:
+            self._begin(columns)
 
     def append(self, row: Mapping[str, float]) -> None:
         """Write one row. Raises `ArtifactError` when its columns differ from those of the first row."""
         if not self._columns:
-            self._columns = list(row)
-            self._file.write("\t".join(self._columns) + "\n")
+            self._begin(row)
         if set(row) != set(self._columns):
             raise ArtifactError(f"{self.path}: columns {sorted(row)}, expected {sorted(self._columns)}")
         self._file.write("\t".join(f"{row[column]:.9g}" for column in self._columns) + "\n")
+
+    def _begin(self, columns: Iterable[str]) -> None:
+        self._columns = list(columns)
+        self._file.write("\t".join(self._columns) + "\n")
 
     def close(self) -> None:
         """Close the file."""

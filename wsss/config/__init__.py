@@ -3,11 +3,12 @@
 from wsss.config.datasets import Folder, Shapes, Voc12
 from wsss.config.networks import AffinityNet, Classifier, Segmenter
 from wsss.config.params import section_params
-from wsss.config.study import ConfigError, RandomWalk, Study, load_study, read_study
+from wsss.config.study import Confident, ConfigError, RandomWalk, Study, load_study, read_study
 
 __all__ = [
     "AffinityNet",
     "Classifier",
+    "Confident",
     "ConfigError",
     "Folder",
     "RandomWalk",

@@ -56,6 +56,13 @@ BatchNorm = Annotated[
     Field(description="frozen: statistics and scales stay those of the loaded weights"),
 ]
 Epochs = Annotated[Positive, Field(description="passes over train; steps = epochs * images / batch_size")]
+EpochsOrNone = Annotated[
+    NonNegative,
+    Field(
+        description="passes over train; steps = epochs * images / batch_size; 0: none, `weights` is the path "
+        "of the finished network"
+    ),
+]
 BatchSize = Annotated[Count, Field(description="images per step")]
 CropSize = Annotated[
     int,

@@ -10,8 +10,10 @@ from wsss.config.fields import (
     Backbone,
     BatchNorm,
     BatchSize,
+    Count,
     CropSize,
     Epochs,
+    EpochsOrNone,
     Float,
     FrozenStages,
     Int,
@@ -60,6 +62,13 @@ class Network(Section):
             raise ValueError(f"allowed 8, the only one of `{backbone}`")
         return output_stride
 
+    @field_validator("epochs", check_fields=False)
+    @classmethod
+    def _trained_or_finished(cls, epochs: float, info: ValidationInfo) -> float:
+        if epochs == 0 and info.data.get("weights") in ("none", "imagenet", "classifier"):
+            raise ValueError("only `weights` with the path of a finished network need no training")
+        return epochs
+
     @field_validator("frozen_stages", "batch_norm", "freeze_backbone", check_fields=False)
     @classmethod
     def _has_learned(cls, value: object, info: ValidationInfo) -> object:
@@ -76,9 +85,12 @@ class Classifier(Network):
     dropout: Float = Field(
         0.0, ge=0.0, lt=1.0, description="share of the last level's channels dropped in training"
     )
-    epochs: Epochs = 30.0
+    epochs: EpochsOrNone = 30.0
     batch_size: BatchSize = 16
     crop_size: CropSize = 128
+    longest_side: Count | None = Field(
+        None, description="pixels to which the longest side is brought before `scale`; null: as it is"
+    )
     scale: Resize = (0.9, 1.2)
     jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
     learning_rate: LearningRate = 0.05
@@ -95,13 +107,19 @@ class AffinityNet(Network):
     input_scale: Positive = Field(
         2.0, description="resize of the image; a cell covers 8 / input_scale pixels"
     )
-    freeze_backbone: bool = Field(False, description="true: features computed once, more steps a minute")
+    frozen_stages: FrozenStages = 0
+    freeze_backbone: bool = Field(
+        False, description="true: features of whole images computed once, more steps a minute"
+    )
     normalization: Literal["none", "group"] = Field("group", description="of each level's 1x1 convolution")
     radius: Int = Field(5, ge=2, description="reach of a pair in cells; 5: 34 pairs per cell")
     border: Literal["full", "cropped"] = Field("full", description="full: all pairs; cropped: as published")
-    epochs: Epochs = 4.0
+    epochs: EpochsOrNone = 4.0
     batch_size: BatchSize = 8
     crop_size: CropSize = Field(192, description="side of the square crop after input_scale, a multiple of 8")
+    padding: Literal["mean", "black"] = Field(
+        "mean", description="around an image smaller than the crop: the mean colour; black: as published"
+    )
     jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
     learning_rate: LearningRate = 0.02
     momentum: Momentum = 0.9

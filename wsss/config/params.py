@@ -13,7 +13,7 @@ _USED = {
     "train_classifier": "seed precision classifier",
     "compute_cams": "precision classifier.backbone classifier.output_stride cam",
     "label_confident_regions": "confident dense_crf",
-    "train_affinitynet": "seed precision affinitynet",
+    "train_affinitynet": "seed precision affinitynet confident.pooling",
     "compute_affinities": "precision affinitynet.backbone affinitynet.output_stride affinitynet.input_scale "
     "affinitynet.normalization affinitynet.radius affinitynet.border affinity",
     "propagate_cams": "random_walk dense_crf",

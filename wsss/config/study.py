@@ -60,6 +60,10 @@ class Confident(Section):
     low_alpha: Positive = Field(1.2, description="strong background: a class that still wins is confident")
     high_alpha: Positive = Field(6.0, description="weak background: where it still wins, it is confident")
     refine: Refine = "dense_crf"
+    pooling: Literal["vote", "scores"] = Field(
+        "vote",
+        description="label of a stride-8 cell: vote of its pixels; scores: by their mean, as published",
+    )
 
     @field_validator("high_alpha")
     @classmethod
@@ -173,6 +177,17 @@ class Study(Section):
             raise ValueError(
                 f"`weights: classifier` needs the classifier's backbone `{classifier.backbone}`, "
                 f"not `{network.backbone}`"
+            )
+        return network
+
+    @field_validator("affinitynet")
+    @classmethod
+    def _on_the_cells_of_the_labels(cls, network: AffinityNet, info: ValidationInfo) -> AffinityNet:
+        confident = info.data.get("confident")
+        if confident and confident.pooling == "scores" and network.input_scale != 1:
+            raise ValueError(
+                f"`confident.pooling: scores` labels cells of 8 pixels of the image, so allowed is "
+                f"input_scale 1, not {network.input_scale:g}"
             )
         return network
 

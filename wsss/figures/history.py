@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from wsss.figures.style import INK, MUTED, axes_at, heading, styled
+from wsss.figures.style import INK, MUTED, axes_at, heading, notice, styled
 
 Values = NDArray[np.float64]
 
@@ -31,11 +31,13 @@ def plot_history(history: Mapping[str, Values], title: str, note: str = "") -> F
     """Draw a training over its epochs.
 
     Args:
-        history: columns (rows,) of a `history.tsv`.
+        history: columns (rows,) of a `history.tsv`; without rows a notice stands for the curves.
         title: what was trained.
         note: what else there is to say, for the line below the title.
     """
     epochs = history["epoch"]
+    if not len(epochs):
+        return notice(title, "Not trained here: `weights` holds the finished network (`epochs: 0`)")
     losses = {name: values for name, values in history.items() if name not in NO_LOSS}
     figure = Figure(figsize=(WIDTH, ABOVE + LOSS + GAP + RATE + BELOW))
     length = f"{history['step'][-1]:,.0f} steps, {epochs[-1]:.3g} epochs"

@@ -23,9 +23,9 @@ from wsss.networks import AffinityNet, freeze
 from wsss.runtime import progress
 from wsss.training.level_store import LevelStore
 from wsss.training.loop import Losses
-from wsss.training.run import Run, first_weights, require_all, train
+from wsss.training.run import Run, adopt, first_weights, require_all, train
 from wsss.training.sampling import Sample
-from wsss.transforms import TrainTransform, scaled_labels
+from wsss.transforms import Normalize, TrainTransform, scaled_labels
 
 LabelMap = NDArray[np.uint8]
 
@@ -39,6 +39,7 @@ def train_affinitynet(
     run: Run,
     *,
     classifier: Path | None = None,
+    pooled: bool = False,
 ) -> None:
     """Train AffinityNet on confident regions and write its checkpoint.
 
@@ -53,6 +54,8 @@ def train_affinitynet(
         config: the section ``affinitynet``.
         run: where to write, the classes, and how to compute.
         classifier: checkpoint that ``weights: classifier`` means.
+        pooled: the labels are those of the image's stride-8 cells (`confident_labels` with ``pool``), which
+            crops then keep whole; else the pixels of a crop's cells vote.
 
     Raises:
         ValueError: images without confident labels, no pair in any image, or weights that cannot be had or do
@@ -60,26 +63,33 @@ def train_affinitynet(
         OSError: the disk has no room for the levels.
         TrainingError: the training diverged.
     """
+    if config.epochs == 0:
+        adopt(affinitynet_of(config.model_dump(), len(run.classes)), config, run)
+        return
     require_all(labels, rows, "map of confident regions")
     torch.manual_seed(run.seed)
     weights = first_weights(config, classifier)
     model = run.compute.place(affinitynet_of(config.model_dump(), len(run.classes), weights))
-    usable, cells = images_with_pairs(rows, labels, config, run.compute)
+    usable, cells = images_with_pairs(rows, labels, config, run.compute, pooled)
     if config.freeze_backbone:
         freeze(model, len(model.backbone.stages), "frozen")
         train_on_levels(model, usable, cells, config, run)
     else:
-        freeze(model, 0, "trained" if weights is None else "frozen")
-        train_on_images(model, usable, labels, config, run)
+        freeze(model, config.frozen_stages, "trained" if weights is None else "frozen")
+        train_on_images(model, usable, labels, config, run, pooled)
 
 
 def images_with_pairs(
-    rows: Sequence[ImageRow], labels: Mapping[str, LabelMap], config: AffinityNetConfig, compute: Compute
+    rows: Sequence[ImageRow],
+    labels: Mapping[str, LabelMap],
+    config: AffinityNetConfig,
+    compute: Compute,
+    pooled: bool,
 ) -> tuple[list[ImageRow], list[Tensor]]:
     """Reduce confident labels to cells; return the images in which they form pairs, and their cells."""
 
     def reduce(row: ImageRow) -> Tensor:
-        return grid_labels(torch.tensor(scaled_labels(labels[row.id], config.input_scale)), STRIDE)
+        return cell_labels(torch.tensor(scaled_labels(labels[row.id], config.input_scale)), pooled)
 
     usable, cells = [], []
     for row, reduced in zip(rows, prefetch(reduce, rows, compute.workers), strict=True):
@@ -124,21 +134,41 @@ def train_on_images(
     labels: Mapping[str, LabelMap],
     config: AffinityNetConfig,
     run: Run,
+    pooled: bool,
 ) -> None:
     """Train the whole network on augmented images."""
-    scale = (config.input_scale, config.input_scale)
-    transform = TrainTransform(config.crop_size, scale, config.jitter, model.backbone.normalization)
+    transform = augmentation(config, model.backbone.normalization, pooled)
 
     def read(index: int, generator: np.random.Generator) -> Sample:
         row = rows[index]
         image, cropped = transform(read_image(row.image), labels[row.id], generator)
         assert cropped is not None  # labels went in
-        return image, grid_labels(cropped, STRIDE)
+        return image, cell_labels(cropped, pooled)
 
     def losses(images: Tensor, cells: Tensor) -> Losses:
         return affinity_losses(model, model.levels(images), cells)
 
     train(model, read, losses, samples=len(rows), config=config, run=run)
+
+
+def augmentation(config: AffinityNetConfig, normalization: Normalize, pooled: bool) -> TrainTransform:
+    """Make the views of images and label maps that train the whole network."""
+    return TrainTransform(
+        config.crop_size,
+        (config.input_scale, config.input_scale),
+        config.jitter,
+        normalization,
+        padding=config.padding,
+        grid=STRIDE if pooled else 1,
+    )
+
+
+def cell_labels(labels: Tensor, pooled: bool) -> Tensor:
+    """Reduce confident labels (H, W) to cells (ceil(H / 8), ceil(W / 8)).
+
+    Pixels vote, undecided ones too. Pooled labels are the same in all of a cell but where the image ends.
+    """
+    return grid_labels(labels, STRIDE, ignore_votes=not pooled)
 
 
 def crop_cells(

@@ -14,7 +14,7 @@ from wsss.config import Classifier as ClassifierConfig
 from wsss.datasets import ImageRow, read_image
 from wsss.networks import freeze
 from wsss.training.loop import Losses
-from wsss.training.run import Run, train
+from wsss.training.run import Run, adopt, train
 from wsss.training.sampling import Sample
 from wsss.transforms import TrainTransform
 from wsss.weights import resolve_weights
@@ -32,12 +32,21 @@ def train_classifier(rows: Sequence[ImageRow], config: ClassifierConfig, run: Ru
         ValueError: no images, or weights that cannot be had or do not fit.
         TrainingError: the training diverged.
     """
+    if config.epochs == 0:
+        adopt(classifier_of(config.model_dump(), len(run.classes)), config, run)
+        return
     torch.manual_seed(run.seed)
     weights = resolve_weights(config.weights, config.backbone)
     model = classifier_of(config.model_dump(), len(run.classes), weights)
     freeze(model, config.frozen_stages, config.batch_norm)
     run.compute.place(model)
-    transform = TrainTransform(config.crop_size, config.scale, config.jitter, model.backbone.normalization)
+    transform = TrainTransform(
+        config.crop_size,
+        config.scale,
+        config.jitter,
+        model.backbone.normalization,
+        longest_side=config.longest_side,
+    )
     targets = multi_hot(rows, len(run.classes))
 
     def read(index: int, generator: np.random.Generator) -> Sample:

@@ -20,6 +20,9 @@ from wsss.training.sampling import Plan, ReadSample, Sample, training_batches
 STEPS_PER_ROW = 10
 """Steps from one row of the history to the next: reading the loss in every step would make a GPU wait."""
 
+COLUMNS = ("step", "epoch", "learning_rate", "images_per_second", "loss")
+"""Columns of every history; a loss function may add its terms."""
+
 Losses = Mapping[str, Tensor]
 LossFunction = Callable[..., Losses]
 """Computes scalars from the fields of a batch: "loss", which is minimised, and others for the history."""

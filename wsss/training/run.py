@@ -11,16 +11,17 @@ from typing import Self
 from torch import Tensor
 from torch.optim import SGD
 
+from wsss.artifacts import HistoryWriter
 from wsss.checkpoints import save_network
 from wsss.config import AffinityNet, Classifier, Segmenter
 from wsss.datasets import ImageRow
 from wsss.loading import Compute
 from wsss.networks import Network, parameter_groups
 from wsss.runtime import Stage
-from wsss.training.loop import LossFunction, fit
+from wsss.training.loop import COLUMNS, LossFunction, fit
 from wsss.training.resume import ResumePoint, resume_path
 from wsss.training.sampling import Plan, ReadSample
-from wsss.weights import resolve_weights
+from wsss.weights import load_finished, resolve_weights
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,17 @@ def first_weights(config: AffinityNet | Segmenter, classifier: Path | None) -> d
     if classifier is None:
         raise ValueError("weights: classifier: no checkpoint of the classifier was given")
     return resolve_weights(str(classifier), config.backbone)
+
+
+def adopt(network: Network, config: Classifier | AffinityNet, run: Run) -> None:
+    """Write the checkpoint of a network that `config.weights` holds finished; its history has no rows.
+
+    Raises:
+        ValueError: the file cannot be read, or its entries are not exactly those of the network.
+    """
+    load_finished(network, Path(config.weights))
+    HistoryWriter(run.history, COLUMNS).close()
+    save_network(run.checkpoint, network, config.model_dump(mode="json"), run.classes)
 
 
 def require_all(results: Mapping[str, object], rows: Sequence[ImageRow], what: str) -> None:
