@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -153,6 +153,18 @@ def workflow(finished: Workflow, tmp_path: Path) -> Workflow:
 def voc_workflow(finished_voc: Workflow, tmp_path: Path) -> Workflow:
     """A copy of the finished run on VOC, to change."""
     return Workflow(shutil.copytree(finished_voc.folder, tmp_path / "voc"))
+
+
+@pytest.fixture
+def voc_study(tmp_path: Path) -> Callable[[str], Workflow]:
+    """Makes the workflow with one of `studies/`, as it is, and the miniature where it looks for VOC 2012."""
+
+    def place(name: str) -> Workflow:
+        VocTree(tmp_path).write()
+        study = (ROOT / "studies" / f"{name}.yaml").read_text("utf-8")
+        return Workflow.create(tmp_path, yaml.safe_load(study))
+
+    return place
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,101 @@
+"""The studies of the paper: complete, valid, and with the published values where they claim them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from wsss.config import Voc12, read_study, section_params
+from wsss.training.sampling import Plan
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDIES = ROOT / "studies"
+PAPER = ("voc12-resnet38", "voc12-vgg16")
+ROAD = (
+    "prepare_dataset",
+    "train_classifier",
+    "compute_cams",
+    "label_confident_regions",
+    "train_affinitynet",
+    "compute_affinities",
+    "propagate_cams",
+    "train_segmenter",
+    "segment",
+)
+"""The rules whose results a study is about."""
+
+
+def paths(mapping: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Key paths of all single values."""
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from paths(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}"
+
+
+def stated(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((STUDIES / f"{name}.yaml").read_text("utf-8"))
+    return content
+
+
+@pytest.mark.parametrize("name", [*PAPER, "voc12-resnet50"])
+def test_nothing_that_counts_is_left_to_a_default(name: str) -> None:
+    study = read_study(ROOT / "config.yaml", STUDIES / f"{name}.yaml")
+    used = {path for rule in ROAD for path in paths(section_params(study, rule))}
+    assert used - set(paths(stated(name))) == set()
+
+
+@pytest.mark.parametrize("name", [*PAPER, "voc12-resnet50"])
+def test_the_file_alone_is_the_study(name: str) -> None:
+    study = STUDIES / f"{name}.yaml"
+    assert read_study(study) == read_study(ROOT / "config.yaml", study)
+    assert read_study(study).name == name
+
+
+SLIPS = {
+    "classifier.momentum": (0.0005, 0.9),
+    "affinitynet.momentum": (0.0005, 0.9),
+    "affinitynet.padding": ("black", "mean"),
+    "affinitynet.border": ("cropped", "full"),
+    "confident.pooling": ("scores", "vote"),
+}
+"""Keys that can copy a slip of the published code: its value, and the right one."""
+
+
+@pytest.mark.parametrize("key", SLIPS)
+def test_slips_are_copied_by_the_studies_of_the_paper_only(key: str) -> None:
+    section, name = key.split(".")
+    published, right = SLIPS[key]
+    assert [stated(study)[section][name] for study in PAPER] == [published] * 2
+    default = read_study(ROOT / "config.yaml").model_dump()[section][name]
+    assert stated("voc12-resnet50")[section][name] == default == right
+
+
+def test_labels_of_difficult_objects_are_kept_as_published() -> None:
+    assert [stated(study)["dataset"]["difficult"] for study in PAPER] == ["kept", "kept"]
+    assert (
+        stated("voc12-resnet50")["dataset"]["difficult"]
+        == "dropped"
+        == Voc12(kind="voc12", root="x").difficult
+    )
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_backbones_are_those_of_the_name(name: str) -> None:
+    study = stated(name)
+    backbone = name.removeprefix("voc12-")
+    assert {study[section]["backbone"] for section in ("classifier", "affinitynet", "segmenter")} == {
+        backbone
+    }
+    assert len({study[section]["weights"] for section in ("classifier", "affinitynet", "segmenter")}) == 1
+
+
+@pytest.mark.parametrize("name", [*PAPER, "voc12-resnet50"])
+def test_the_segmenter_takes_20000_steps(name: str) -> None:
+    segmenter = stated(name)["segmenter"]
+    assert Plan(10582, segmenter["batch_size"], segmenter["epochs"], seed=0).steps == 20000
