@@ -48,9 +48,7 @@ def weights_file(section):
     if weights in ("none", "imagenet", "classifier"):
         return []
     if not Path(weights).is_file():
-        raise WorkflowError(
-            f"{section}.weights: {weights}: no such file, seen from {Path.cwd()}. Put it there or give another path."
-        )
+        raise WorkflowError(f"{section}.weights: {weights}: no such file ({Path(weights).absolute()})")
     return result(weights)
 
 

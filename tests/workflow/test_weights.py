@@ -16,7 +16,8 @@ def test_a_missing_file_ends_the_run_before_it_begins(workflow, section: str) ->
     workflow.configure(**{section: {"weights": "weights/missing.params"}})
     done = subprocess.run(workflow.command(), cwd=workflow.folder, text=True, capture_output=True)
     assert done.returncode != 0
-    assert f"{section}.weights: weights/missing.params: no such file, seen from" in done.stderr
+    file = "weights/missing.params"
+    assert f"{section}.weights: {file}: no such file ({workflow.folder / file})" in done.stdout + done.stderr
     assert not workflow.results.exists()
 
 

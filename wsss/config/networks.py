@@ -41,7 +41,9 @@ class Network(Section):
     """What the three networks have in common."""
 
     backbone: Backbone = "small"
-    weights: Text = Field("none", description="none, imagenet (downloads them), or the path of a .pth file")
+    weights: Text = Field(
+        "none", description="none, imagenet (downloads them), or a path: .pth, .params, .caffemodel"
+    )
     output_stride: OutputStride = 8
 
     @field_validator("weights")
