@@ -474,6 +474,14 @@ def test_affinitynet_skips_images_without_pairs(
     assert "1 steps of 4 from 2 images" in caplog.text
 
 
+def test_the_border_of_the_crop_is_not_that_of_the_image(pictures: Pictures, tmp_path: Path) -> None:
+    """At 5 x 6 cells, cropped geometry would leave no pair in the image; in a crop of 10 x 10 it does."""
+    update = {"epochs": 1, "input_scale": 1.0, "border": "cropped"}
+    config = AFFINITYNET.model_copy(update=update)
+    train_affinitynet(pictures.rows, pictures.masks, config, run := run_in(tmp_path))
+    assert (read_history(run.history)["loss"] > 0).all()
+
+
 def test_a_finished_classifier_is_taken_as_it_is(
     pictures: Pictures, classifier: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
 from pathlib import Path
@@ -65,11 +64,9 @@ def test_the_road_of_the_paper_runs_in_small(voc_study) -> None:
     workflow.configure(**SMALL)
     for network in ("classifier", "affinitynet", "segmenter"):
         workflow.configure(**{network: {"weights": "vgg16.pth"}})
-    workflow.snakemake()
-    results = workflow.folder / "results" / "voc12-vgg16"
-    for stage in ("cams", "pseudo_masks", "segmentation"):
-        assert 0 <= json.loads((results / "metrics" / f"{stage}.json").read_text())["miou"] <= 1
-    assert len(list((results / "masks" / "pseudo_masks" / "val").glob("*.png"))) == 3
+    masks = workflow.folder / "results" / "voc12-vgg16" / "masks" / "segmentation" / "val"
+    workflow.snakemake(str(masks.relative_to(workflow.folder) / "index.tsv"))
+    assert {path.stem for path in masks.glob("*.png")} == {"2007_000033", "2007_000042", "2009_000080"}
 
 
 def write_even_weights(path: Path) -> None:

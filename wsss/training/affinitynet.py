@@ -93,7 +93,8 @@ def images_with_pairs(
 
     usable, cells = [], []
     for row, reduced in zip(rows, prefetch(reduce, rows, compute.workers), strict=True):
-        if any(kind.any() for kind in pair_targets(reduced[None], config.radius, config.border)):
+        # Of all pairs, because a crop has a border of its own, wherever the image lies in it.
+        if any(kind.any() for kind in pair_targets(reduced[None], config.radius, "full")):
             usable.append(row)
             cells.append(reduced)
     logger.info("confident pairs in %d of %d images; the others are skipped", len(usable), len(rows))
