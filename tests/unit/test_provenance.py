@@ -311,7 +311,7 @@ def test_command_line(finished: Path, capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().out == "results/shapes: 2 artifacts, all as today's study and code make them\n"
     Path("own.yaml").write_text("{random_walk: {t: 9}}")
     assert main(["verify", "--configfile", "own.yaml"]) == 1
-    assert capsys.readouterr().out == f"{MASKS}: config random_walk.t was 32, is 9\n"
+    assert capsys.readouterr().out == f"{MASKS}: config random_walk.t was {Study().random_walk.t}, is 9\n"
     Path("own.yaml").write_text("{name: other}")
     assert main(["verify", "--configfile", "own.yaml"]) == 1
     assert capsys.readouterr().out == "results/other: nothing has been made yet\n"
