@@ -1,6 +1,8 @@
 # Two commands for a new machine with Python >= 3.11, pip and make:
 #   make demo    install, run the default study, write its report, print the scores
 #   make test    install, run all tests
+# And to see the scores of a study beside the published ones, after computing what is missing:
+#   make tables STUDY=studies/voc12-resnet38.yaml
 # Options for pip, e.g. a CPU build of torch, a mirror or tested versions:
 #   make demo PIP_OPTIONS='--index-url https://download.pytorch.org/whl/cpu --extra-index-url https://pypi.org/simple'
 #   make test PIP_OPTIONS='--constraint envs/pins.txt'
@@ -14,13 +16,18 @@ CORES ?= all
 BIN := $(VENV)/bin
 RESULTS := results/shapes
 REPORT := $(RESULTS)/report.html
+STUDY ?=
 
-.PHONY: demo test lint clean
+.PHONY: demo tables test lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/snakemake --cores $(CORES)
 	$(BIN)/snakemake --report $(REPORT)
 	@$(BIN)/python -m wsss.summary $(RESULTS)
+
+tables: $(VENV)/.installed
+	$(BIN)/snakemake tabulate_results --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
+	@$(BIN)/python -m wsss.tables $(STUDY)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)

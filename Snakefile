@@ -45,6 +45,7 @@ include: "rules/masks.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 include: "rules/voc_submission.smk"
+include: "rules/tables.smk"
 
 
 rule all:
@@ -56,6 +57,7 @@ rule all:
         rules.plot_history.output,
         rules.plot_train_gallery.output,
         rules.plot_val_gallery.output,
+        rules.tabulate_results.output,
     message:
         "All results are there"
 

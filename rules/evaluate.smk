@@ -119,8 +119,16 @@ rule evaluate_affinities:
 
 
 rule evaluate_pseudo_masks:
-    """Score the pseudo masks of train."""
+    """Score the pseudo masks of train, and of val where the study refines it too."""
     input:
+        **(
+            {
+                "val_truth": true_masks("val"),
+                "val_masks": all_shards("<results>/pseudo_masks/{split}/{shard}.h5", "val"),
+            }
+            if "val" in study.refined_splits
+            else {}
+        ),
         images=result("<results>/dataset/manifest.tsv"),
         truth=true_masks("train"),
         masks=all_shards("<results>/pseudo_masks/{split}/{shard}.h5", "train"),

@@ -1,6 +1,8 @@
-"""Scores of the pseudo masks of train."""
+"""Scores of the pseudo masks of train, and of val where the study refines it too."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from wsss.artifacts import open_shards, read_pseudo_masks, write_json
 from wsss.datasets import Manifest
@@ -10,6 +12,16 @@ from wsss.runtime import Stage
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake), open_shards(snakemake.input.masks, read_pseudo_masks) as masks:
-    truth = Truth(Manifest.read(snakemake.input.images), "train")
-    write_json(snakemake.output.metrics, score_masks(truth, lambda image_id: masks[image_id].mask))
+
+def scores_of(split: str, shards: Iterable[Path]) -> dict[str, Any]:
+    """Score the pseudo masks of a split."""
+    with open_shards(shards, read_pseudo_masks) as masks:
+        truth = Truth(Manifest.read(snakemake.input.images), split)
+        return score_masks(truth, lambda image_id: masks[image_id].mask)
+
+
+with Stage(snakemake):
+    scores = scores_of("train", snakemake.input.masks)
+    if val_masks := snakemake.input.get("val_masks"):
+        scores["val"] = scores_of("val", val_masks)
+    write_json(snakemake.output.metrics, scores)

@@ -51,6 +51,17 @@ def test_scores_are_scores(finished) -> None:
         assert scores["scored_images"] == (6 if name == "segmentation" else 12)
 
 
+def test_pseudo_masks_are_scored_on_both_splits(finished) -> None:
+    scores = json.loads((finished.results / "metrics" / "pseudo_masks.json").read_text())
+    assert (scores["split"], scores["val"]["split"], scores["val"]["scored_images"]) == ("train", "val", 6)
+
+
+def test_tables_hold_each_stage(finished) -> None:
+    table = (finished.results / "tables" / "results.md").read_text()
+    for stage in ("CAM train", "random walk train", "random walk val", "segmentation val"):
+        assert re.search(rf"^\| {stage} +\|", table, re.M)
+
+
 def test_the_end_of_the_run_says_scores_and_places(finished) -> None:
     said = (finished.folder / "said.txt").read_text()
     assert "IoU in %" in said
@@ -79,7 +90,7 @@ def test_no_stage_but_the_scoring_reads_a_mask(finished, tmp_path: Path) -> None
     expected, found = finished.artifacts(), blind.artifacts()
     assert expected.keys() == found.keys()
     differing = {name for name in expected if expected[name] != found[name]}
-    learned = {name for name in differing if not name.startswith(("metrics/", "report/"))}
+    learned = {name for name in differing if not name.startswith(("metrics/", "report/", "tables/"))}
     assert learned == {"dataset/manifest.tsv"}
     scores = json.loads(found["metrics/pseudo_masks.json"])
     assert scores["scored_images"] == 0

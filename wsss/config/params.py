@@ -31,6 +31,7 @@ _USED = {
     "plot_train_gallery": "precision segmentation dense_crf report",
     "plot_val_gallery": "report",
     "voc_submission": "",
+    "tabulate_results": "cam random_walk segmentation",
 }
 
 

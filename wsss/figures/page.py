@@ -26,16 +26,29 @@ PAGE = Template(
 <meta charset="utf-8">
 <title>$title</title>
 <style>
-  body { font: 15px/1.5 "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; color: $ink; background: #fff;
-         max-width: 82rem; margin: 0 auto; padding: 0 1.5rem 2rem; }
-  img { display: block; max-width: 100%; margin: 1rem 0 2rem; }
+  :root { color-scheme: light dark;
+          --ink: $ink; --muted: $muted; --faint: $faint; --paper: #fff; --own: #f3f4f7; }
+  @media (prefers-color-scheme: dark) {
+    :root { --ink: #e6e8ec; --muted: #9ca3af; --faint: #363b46; --paper: #16181d; --own: #262a33; }
+    thead span { filter: brightness(1.6); }
+  }
+  body { font: 15px/1.5 "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; color: var(--ink);
+         background: var(--paper); max-width: 82rem; margin: 0 auto; padding: 0 1.5rem 2rem; }
+  img { display: block; max-width: 100%; margin: 1rem 0 2rem; background: #fff; }
   h2 { font-size: 1.05rem; margin: 2.2rem 0 .5rem; }
   table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-  th, td { padding: .32rem .9rem; text-align: right; border-bottom: 1px solid $faint; min-width: 4.5rem; }
+  th, td { padding: .32rem .9rem; text-align: right; border-bottom: 1px solid var(--faint);
+           min-width: 4.5rem; }
   th:first-child, td:first-child { text-align: left; padding-left: .3rem; }
-  thead th { vertical-align: bottom; border-bottom: 2px solid $ink; }
-  thead small, .note, dd { font-weight: normal; color: $muted; }
-  tr.mean { font-weight: bold; background: #f3f4f7; }
+  thead th { vertical-align: bottom; border-bottom: 2px solid var(--ink); }
+  thead small, .note, dd { font-weight: normal; color: var(--muted); }
+  tr.mean, tr.study { font-weight: bold; background: var(--own); }
+  tr.difference { color: var(--muted); }
+  table .text { text-align: left; }
+  .wide, .plain { margin-bottom: .6rem; }
+  .wide { width: 100%; font-size: 12.5px; }
+  .wide th, .wide td { min-width: 0; padding: .25rem .42rem; }
+  .wide th:first-child, .wide td:first-child { white-space: nowrap; }
   td { background: linear-gradient(var(--tint), var(--tint)) no-repeat
        right .9rem bottom 2px / calc(var(--share) * 4.5rem) 3px; }
   dt { font-weight: bold; margin-top: .6rem; } dd, .note { margin: 0; max-width: 50rem; }

@@ -1,0 +1,41 @@
+"""The study's scores beside the published ones, in the paper's columns; `make tables` prints them.
+
+Input: metrics, and the published results that come with the package. Output: `tables/results.{md,tsv,html}`.
+"""
+
+
+rule tabulate_results:
+    """Set the scores beside the paper's tables where the classes are VOC's, and name the protocol."""
+    input:
+        **{
+            artifact: result(f"<results>/metrics/{artifact}.json")
+            for artifact in ("cams", "pseudo_masks", "segmentation")
+        },
+        published=os.path.relpath(f"{workflow.basedir}/wsss/tables/published_results.tsv"),
+        stages=os.path.relpath(f"{workflow.basedir}/wsss/tables/published_stages.tsv"),
+    output:
+        markdown="<results>/tables/results.md",
+        values="<results>/tables/results.tsv",
+        page=report(
+            "<results>/tables/results.html",
+            caption="../report/tables.rst",
+            category="Scores",
+            labels={"scores": "beside the published"},
+        ),
+        provenance=expand("<results>/tables/results.{kind}.json", kind=["md", "tsv", "html"]),
+    log:
+        "<results>/logs/tabulate_results.log",
+    benchmark:
+        "<results>/benchmarks/tabulate_results.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=section_params(study, "tabulate_results"),
+        code=code_digest("workflow_scripts/tabulate_results.py"),
+    message:
+        "Set the scores beside the published ones"
+    script:
+        "../workflow_scripts/tabulate_results.py"
