@@ -10,7 +10,7 @@ from snakemake.utils import min_version
 
 from wsss.config import load_study, section_params
 from wsss.provenance import code_digest
-from wsss.shards import shard_names
+from wsss.shards import shard_names, shard_of
 from wsss.sources import source_images, source_tables
 from wsss.summary import summary
 
@@ -40,6 +40,7 @@ include: "rules/cam.smk"
 include: "rules/confident.smk"
 include: "rules/affinity.smk"
 include: "rules/random_walk.smk"
+include: "rules/sweep.smk"
 include: "rules/segmenter.smk"
 include: "rules/masks.smk"
 include: "rules/evaluate.smk"
@@ -60,6 +61,14 @@ rule all:
         rules.tabulate_results.output,
     message:
         "All results are there"
+
+
+rule sweep:
+    input:
+        rules.rank_sweep.output,
+        rules.plot_sweep.output,
+    message:
+        "The sweep is done"
 
 
 onsuccess:

@@ -53,14 +53,17 @@ def weights_file(section):
 
 
 def true_masks(split):
-    """Input function: the masks that a split is scored on. A changed mask changes scores, and nothing else."""
+    """Input function: the masks that a split, or the job's shard of it, is scored on. A changed mask changes scores, and nothing else."""
     counts = {"train": "scored", "val": "mask"}[split]
 
     def files(wildcards):
+        shard = wildcards.get("shard")
         with open(checkpoints.prepare_dataset.get().output.manifest, encoding="utf-8") as table:
             next(table)  # the classes
             rows = list(csv.DictReader(table, delimiter="\t"))
-        return [row["mask"] for row in rows if row["split"] == split and row[counts]]
+        scored = [row for row in rows if row["split"] == split and row[counts]]
+        count = study.shards[split]
+        return [row["mask"] for row in scored if shard is None or shard_of(row["id"], count) == int(shard)]
 
     return files
 

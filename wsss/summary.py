@@ -17,11 +17,13 @@ COLUMNS = {"cams": "CAM", "pseudo_masks": "pseudo mask", "segmentation": "segmen
 def summary(results: Path | str) -> str:
     """Describe the results of a study in the folder `results/<study>`: scores in percent, then places."""
     folder = Path(results)
-    return "\n".join(["", *_scores(folder), *_classifier(folder), "", *_places(folder), ""])
+    return "\n".join(["", *_scores(folder), *_classifier(folder), *_sweep(folder), "", *_places(folder), ""])
 
 
 def _scores(folder: Path) -> list[str]:
     metrics = {stage: _read(folder / "metrics" / f"{stage}.json") for stage in COLUMNS}
+    if not any(metrics.values()):
+        return []
     found = {stage: content for stage, content in metrics.items() if content.get("scored_images")}
     if not found:
         return [f"{folder.name}: no true masks, so no scores."]
@@ -38,6 +40,31 @@ def _classifier(folder: Path) -> list[str]:
     scores = _read(folder / "metrics" / "classifier.json")
     seen = f"{scores['scored_images']} {scores['split']}" if scores else ""
     return [f"  classifier: mAP {_percent(scores['map'])} on {seen}"] if scores else []
+
+
+def _sweep(folder: Path) -> list[str]:
+    """The three best points of a sweep, if there was one, and the overlay that holds the first."""
+    found = _read(folder / "sweep" / "points.json")
+    if not found:
+        return []
+    criterion, points = found["criterion"], found["points"]
+    lines = [
+        f"  {point['rank']}.  {criterion} {_percent(point[criterion])}  " + _walk(point)
+        for point in points[:3]
+    ]
+    overlay = folder / "sweep" / "best.yaml"
+    return [
+        "",
+        f"sweep: best of {len(points)} points on {found['images']} images of train, without dense CRF",
+        *lines,
+        f"  to run with the first: snakemake --configfile STUDY.yaml {overlay}",
+    ]
+
+
+def _walk(point: dict[str, Any]) -> str:
+    key = "alpha" if point["background"] == "power" else "constant"
+    after = ", normalize" if point["normalize"] else ""
+    return f"{key} {point[key]:g}, beta {point['beta']:g}, t {point['t']}{after}"
 
 
 def _places(folder: Path) -> list[str]:

@@ -124,6 +124,10 @@ def issubclass_of_model(annotation: Any) -> bool:
             {"cam": {"scales": []}},
             "cam.scales: got [], allowed a list with at least 1 items, each a number > 0",
         ),
+        (
+            {"sweep": {"betas": []}},
+            "sweep.betas: got [], allowed a list with at least 1 items, each a number > 0",
+        ),
         ({"cam": {"flip": "maybe"}}, "cam.flip: got 'maybe', allowed true or false"),
         ({"cam": None}, "cam: got null, allowed a section with the keys scales, flip"),
         (
@@ -234,6 +238,11 @@ def test_overlay_of_another_kind_leaves_the_keys_of_shapes_behind(tmp_path: Path
     assert study == load_study({"dataset": {"kind": "folder", "root": "photos"}, "cam": {"flip": False}})
 
 
+def test_order_of_the_values_of_a_sweep_does_not_matter():
+    swept = load_study({"sweep": {"betas": [8, 2.5, 8.0], "ts": [4, 1]}}).sweep
+    assert (swept.betas, swept.ts) == ((2.5, 8.0), (1, 4))
+
+
 def test_order_of_splits_does_not_matter():
     assert load_study({"refined_splits": ["val", "train"]}) == load_study(
         {"refined_splits": ["train", "val"]}
@@ -283,6 +292,9 @@ WALKING = {"propagate_cams", "evaluate_affinities", "tabulate_results"}
         ({"affinity": {"flip": True}}, {"compute_affinities"}),
         ({"random_walk": {"alpha": 8, "refine": "none"}}, WALKING),
         ({"random_walk": {"beta": 4, "refine": "none"}}, WALKING),
+        ({"random_walk": {"tolerance": 1e-3, "refine": "none"}}, WALKING | {"sweep_propagation"}),
+        ({"sweep": {"betas": [3]}}, set()),
+        ({"sweep": {"alphas": [3]}}, {"sweep_propagation"}),
         ({"segmenter": {"epochs": 1}}, {"train_segmenter"}),
         ({"segmentation": {"flip": True}}, {"segment", "plot_train_gallery", "tabulate_results"}),
         ({"dense_crf": {"iterations": 3}}, REFINING),

@@ -36,6 +36,26 @@ def test_classifier_has_a_line(tmp_path: Path) -> None:
     assert "classifier: mAP 95.1 on 2 val" in summary(tmp_path)
 
 
+def test_a_sweep_says_its_best_points(tmp_path: Path) -> None:
+    point = {
+        "rank": 1,
+        "background": "power",
+        "alpha": 2.0,
+        "beta": 8.0,
+        "t": 16,
+        "normalize": True,
+        "miou": 0.531,
+    }
+    write_json(
+        tmp_path / "sweep" / "points.json", {"criterion": "miou", "images": 3, "points": [point, point]}
+    )
+    said = summary(tmp_path)
+    assert "best of 2 points on 3 images" in said
+    assert "miou 53.1  alpha 2, beta 8, t 16, normalize" in said
+    assert str(tmp_path / "sweep" / "best.yaml") in said
+    assert "no true masks" not in said
+
+
 def test_places(tmp_path: Path) -> None:
     index = tmp_path / "masks" / "segmentation" / "val" / "index.tsv"
     index.parent.mkdir(parents=True)

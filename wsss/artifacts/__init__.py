@@ -28,6 +28,7 @@ from wsss.artifacts.records import (
     read_json,
     write_json,
     write_manifest,
+    write_table,
 )
 
 __all__ = [
@@ -57,4 +58,5 @@ __all__ = [
     "write_manifest",
     "write_masks",
     "write_pseudo_masks",
+    "write_table",
 ]

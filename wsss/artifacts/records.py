@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,6 +92,14 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
         raise ArtifactError(f"{path}: cannot be written as JSON: {error}") from None
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write tab-separated values, the columns being those of the first row; None and nan become empty."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]), delimiter="\t", lineterminator="\n")
+        table.writeheader()
+        table.writerows({name: _json_value(value) for name, value in row.items()} for row in rows)
 
 
 def read_json(path: str | Path) -> Any:

@@ -3,7 +3,7 @@
 from wsss.config.datasets import Folder, Shapes, Voc12
 from wsss.config.networks import AffinityNet, Classifier, Segmenter
 from wsss.config.params import section_params
-from wsss.config.study import Confident, ConfigError, RandomWalk, Study, load_study, read_study
+from wsss.config.study import Confident, ConfigError, RandomWalk, Study, Sweep, load_study, read_study
 
 __all__ = [
     "AffinityNet",
@@ -15,6 +15,7 @@ __all__ = [
     "Segmenter",
     "Shapes",
     "Study",
+    "Sweep",
     "Voc12",
     "load_study",
     "read_study",

@@ -27,6 +27,10 @@ def _ascending(scale: tuple[float, float]) -> tuple[float, float]:
     return scale
 
 
+def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(sorted(set(values)))
+
+
 # Last of the annotations with a constraint: those that follow it are lost to the JSON schema.
 NotBool = BeforeValidator(_no_truth)
 
@@ -92,6 +96,26 @@ Power = Annotated[NonNegative, Field(description="rate at step s of n: learning_
 ImageScales = Annotated[
     tuple[Positive, ...],
     Field(min_length=1, description="sizes at which an image is seen, scores averaged; work: sum of s^2"),
+]
+Alphas = Annotated[
+    tuple[Positive, ...],
+    Field(min_length=1, description="of the background by power"),
+    AfterValidator(_distinct),
+]
+Constants = Annotated[
+    tuple[Share, ...],
+    Field(min_length=1, description="of the constant background"),
+    AfterValidator(_distinct),
+]
+Betas = Annotated[
+    tuple[Positive, ...],
+    Field(min_length=1, description="a job for each and each shard; another one runs its own jobs alone"),
+    AfterValidator(_distinct),
+]
+Ts = Annotated[
+    tuple[Count, ...],
+    Field(min_length=1, description="together they cost about as much as the largest"),
+    AfterValidator(_distinct),
 ]
 Flip = Annotated[bool, Field(description="see the mirror image too and average: twice the work")]
 Refine = Annotated[

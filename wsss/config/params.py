@@ -17,6 +17,9 @@ _USED = {
     "compute_affinities": "precision affinitynet.backbone affinitynet.output_stride affinitynet.input_scale "
     "affinitynet.normalization affinitynet.radius affinitynet.border affinity",
     "propagate_cams": "random_walk dense_crf",
+    "sweep_propagation": "sweep.alphas sweep.constants sweep.ts random_walk.tolerance",
+    "rank_sweep": "",
+    "plot_sweep": "",
     "train_segmenter": "seed precision segmenter",
     "segment": "precision segmenter.backbone segmenter.output_stride segmenter.name segmentation dense_crf",
     "export_masks": "",

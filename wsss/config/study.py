@@ -15,6 +15,9 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from wsss.config.datasets import Folder, Shapes, Voc12
 from wsss.config.fields import (
+    Alphas,
+    Betas,
+    Constants,
     Count,
     Flip,
     Float,
@@ -26,6 +29,7 @@ from wsss.config.fields import (
     Section,
     Share,
     Text,
+    Ts,
 )
 from wsss.config.networks import AffinityNet, Classifier, Network, Segmenter
 from wsss.config.text import problems
@@ -106,6 +110,15 @@ class RandomWalk(Section):
     refine: Refine = "dense_crf"
 
 
+class Sweep(Section):
+    """`snakemake sweep`: other values of random_walk, without networks and without dense CRF."""
+
+    alphas: Alphas = (1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
+    constants: Constants = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+    betas: Betas = (4.0, 6.0, 8.0, 12.0, 16.0)
+    ts: Ts = (8, 16, 32, 64, 128, 256)
+
+
 class Segmentation(Section):
     """Masks predicted by the segmentation network."""
 
@@ -141,6 +154,7 @@ class Study(Section):
     affinitynet: AffinityNet = AffinityNet()
     affinity: Affinity = Affinity()
     random_walk: RandomWalk = RandomWalk()
+    sweep: Sweep = Sweep()
     segmenter: Segmenter = Segmenter()
     segmentation: Segmentation = Segmentation()
     report: Report = Report()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 from wsss.figures.scores import Scored, Scores, scored_stages
 from wsss.figures.style import MUTED
@@ -30,6 +31,27 @@ def score_table(metrics: Mapping[str, Scores]) -> str:
         ]
     sections += [_classifier(metrics["classifier"]), _protocols(metrics)]
     return _lines(sections)
+
+
+def sweep_table(ranking: Mapping[str, Any], count: int = 20) -> str:
+    """Lay out the best points of a sweep, and say how they are counted; `ranking` is `sweep/points.json`."""
+    names = ("background", "alpha", "constant", "beta", "t", "normalize")
+    shares = ("miou", "agreement", "changed", "vanished")
+    rows = [
+        _row(
+            str(point["rank"]),
+            [*(f"<td>{_setting(point[name])}</td>" for name in names), *(_percent(point[s]) for s in shares)],
+        )
+        for point in ranking["points"][:count]
+    ]
+    head = ["rank", *("α" if name == "alpha" else name for name in names), *(f"{s}, %" for s in shares)]
+    return _lines([_table(head, rows), f'<p class="note">{escape(ranking["protocol"])}</p>'])
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _iou_table(stages: Sequence[Scored]) -> str:

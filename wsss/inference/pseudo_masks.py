@@ -48,9 +48,11 @@ def propagate_image(
     scores = to_grid(with_background(cams, walk), input_scale)
     walked = propagate(stencil.float(), scores, beta=walk.beta, t=walk.t, tolerance=walk.tolerance)
     if walk.normalize:
-        walked[1:] /= walked[1:].amax((1, 2), keepdim=True).clamp(min=LEAST_PEAK)
+        walked[1:] = peaks_to_one(walked[1:])
     values = np.array([0, *(label + 1 for label in classes)], np.int64)
     fine = from_grid(walked, cams.shape[-2:], input_scale)
+    if walk.background == "constant":
+        fine[0] = walk.constant  # to the last digit, which resizing may round
     winner = (refine(fine) if refine else fine).argmax(0).cpu().numpy()
     return PseudoMask(values.astype(np.uint8)[winner], walked.half().cpu().numpy(), values)
 
@@ -64,14 +66,20 @@ def with_background(cams: Tensor, walk: RandomWalk) -> Tensor:
     return torch.cat([background[None], cams.to(background.dtype)])
 
 
+def peaks_to_one(classes: Tensor) -> Tensor:
+    """Divide each class (K, h, w) by its maximum, as IRN does after the walk."""
+    return classes / classes.amax((1, 2), keepdim=True).clamp(min=LEAST_PEAK)
+
+
 def to_grid(scores: Tensor, input_scale: float) -> Tensor:
     """Average scores (C, H, W) over AffinityNet's cells, at the border over the pixels inside: (C, h, w)."""
-    resized = bilinear(scores[None], scaled_size(scores.shape[-2:], input_scale))
-    return F.avg_pool2d(resized, STRIDE, ceil_mode=True)[0]
+    # As images of one channel: PyTorch rounds small maps differently beside others.
+    resized = bilinear(scores[:, None], scaled_size(scores.shape[-2:], input_scale))
+    return F.avg_pool2d(resized, STRIDE, ceil_mode=True)[:, 0]
 
 
 def from_grid(scores: Tensor, size: Sequence[int], input_scale: float) -> Tensor:
     """Bring scores (C, h, w) bilinearly from AffinityNet's cells to the image: (C, H, W), ``size`` (H, W)."""
     height, width = scaled_size(size, input_scale)
-    fine = F.interpolate(scores[None], scale_factor=STRIDE, mode="bilinear", align_corners=False)
-    return bilinear(fine[..., :height, :width], size)[0]
+    fine = F.interpolate(scores[:, None], scale_factor=STRIDE, mode="bilinear", align_corners=False)
+    return bilinear(fine[..., :height, :width], size)[:, 0]

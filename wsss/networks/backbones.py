@@ -1,11 +1,15 @@
-"""torchvision's classification networks as backbones, and the table of all backbones by name."""
+"""torchvision's classification networks as backbones, and the table of all backbones by name.
+
+torchvision takes as long to import as PyTorch, so it is imported where a network is built: jobs that build
+none start without.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-import torchvision
 from torch import Tensor, nn
 
 from wsss.networks.base import Backbone, Levels, set_output_stride
@@ -13,14 +17,19 @@ from wsss.networks.resnet38 import ResNet38
 from wsss.networks.small import SmallBackbone
 from wsss.networks.vgg16 import VGG16
 
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
+
 
 class MobileNetV2Backbone(Backbone):
     """MobileNetV2 (Sandler et al., CVPR 2018) without its classifier; the levels are layers 6, 13 and 17."""
 
     def __init__(self, output_stride: int) -> None:
+        from torchvision.models import mobilenet_v2
+
         super().__init__()
         self.channels = {"early": 32, "middle": 96, "last": 320, "head": 1280}
-        self.features = torchvision.models.mobilenet_v2(weights=None).features
+        self.features = mobilenet_v2(weights=None).features
         set_output_stride(list(self.features[7:14]), list(self.features[14:18]), output_stride)
 
     @property
@@ -44,7 +53,7 @@ class MobileNetV2Backbone(Backbone):
 class ResNetBackbone(Backbone):
     """ResNet-18 or -50 (He et al., CVPR 2016) without its classifier; the levels are layers 2, 3 and 4."""
 
-    def __init__(self, resnet: torchvision.models.ResNet, output_stride: int) -> None:
+    def __init__(self, resnet: ResNet, output_stride: int) -> None:
         super().__init__()
         self.conv1, self.bn1, self.relu, self.maxpool = resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = (
@@ -70,15 +79,23 @@ class ResNetBackbone(Backbone):
         return Levels(early, middle, self.layer4(middle))
 
 
+def _resnet18(output_stride: int) -> Backbone:
+    from torchvision.models import resnet18
+
+    return ResNetBackbone(resnet18(weights=None), output_stride)
+
+
+def _resnet50(output_stride: int) -> Backbone:
+    from torchvision.models import resnet50
+
+    return ResNetBackbone(resnet50(weights=None), output_stride)
+
+
 BACKBONES: dict[str, Callable[[int], Backbone]] = {
     "small": SmallBackbone,
     "mobilenet_v2": MobileNetV2Backbone,
-    "resnet18": lambda output_stride: ResNetBackbone(
-        torchvision.models.resnet18(weights=None), output_stride
-    ),
-    "resnet50": lambda output_stride: ResNetBackbone(
-        torchvision.models.resnet50(weights=None), output_stride
-    ),
+    "resnet18": _resnet18,
+    "resnet50": _resnet50,
     "resnet38": ResNet38,
     "vgg16": VGG16,
 }

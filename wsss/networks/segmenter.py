@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
-from torchvision.models.segmentation.deeplabv3 import ASPP
 
 from wsss.networks.backbones import build_backbone
 from wsss.networks.base import Backbone, resize
@@ -39,6 +38,8 @@ def atrous_rates(crop_size: int, output_stride: int) -> list[int]:
 
 def deeplabv3_head(inputs: int, n_classes: int, rates: list[int]) -> nn.Sequential:
     """torchvision's ``DeepLabHead`` with as many channels as the backbone has, 256 at most."""
+    from torchvision.models.segmentation.deeplabv3 import ASPP
+
     channels = min(inputs, HEAD_CHANNELS)
     aspp = ASPP(inputs, rates, channels)
     aspp.convs[-1][2] = PooledBatchNorm2d(channels)

@@ -1,0 +1,101 @@
+"""Other values of the random walk over the same CAMs and affinities, none of which is computed again: `snakemake sweep`.
+
+Input: the CAMs, affinities and confident regions of train, and the true masks, if there are any. Output: `sweep/`,
+counts per beta and shard, the ranking of all points, and `best.yaml`, which makes the best of them the study's.
+"""
+
+BETAS = [f"{beta:.12g}" for beta in study.sweep.betas]
+
+
+wildcard_constraints:
+    beta=r"[\d.e+-]+",
+
+
+rule sweep_propagation:
+    """Count what one shard's masks would be at all points of one beta."""
+    input:
+        manifest=result("<results>/dataset/manifest.tsv"),
+        images=result("<results>/dataset/train/{shard}.tsv"),
+        truth=true_masks("train"),
+        cams=result("<results>/cams/train/{shard}.npz"),
+        affinities=result("<results>/affinities/train/{shard}.h5"),
+        labels=result("<results>/confident/{shard}.h5"),
+    output:
+        counts="<results>/sweep/{beta}/{shard}.json",
+        provenance="<results>/sweep/{beta}/{shard}.json.json",
+    log:
+        "<results>/logs/sweep_propagation/{beta}/{shard}.log",
+    benchmark:
+        "<results>/benchmarks/sweep_propagation/{beta}/{shard}.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        config=section_params(study, "sweep_propagation"),
+        code=code_digest("workflow_scripts/sweep_propagation.py"),
+    message:
+        "Sweep beta {wildcards.beta}, {wildcards.shard}"
+    script:
+        "../workflow_scripts/sweep_propagation.py"
+
+
+rule rank_sweep:
+    """Add up the counts, rank the points, and write the overlay of the best."""
+    input:
+        counts=lambda wildcards: expand(
+            all_shards("<results>/sweep/{{beta}}/{shard}.json", "train")(wildcards), beta=BETAS
+        ),
+    output:
+        points="<results>/sweep/points.json",
+        table="<results>/sweep/points.tsv",
+        best="<results>/sweep/best.yaml",
+        provenance=expand("<results>/sweep/{file}.json", file=["points.json", "points.tsv", "best.yaml"]),
+    log:
+        "<results>/logs/rank_sweep.log",
+    benchmark:
+        "<results>/benchmarks/rank_sweep.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=section_params(study, "rank_sweep"),
+        code=code_digest("workflow_scripts/rank_sweep.py"),
+    message:
+        "Rank the points of the sweep"
+    script:
+        "../workflow_scripts/rank_sweep.py"
+
+
+rule plot_sweep:
+    """Draw beta over t, and the curves of the backgrounds."""
+    input:
+        points=result("<results>/sweep/points.json"),
+    output:
+        figure="<results>/report/sweep.png",
+        page=report(
+            "<results>/report/sweep.html",
+            caption="../report/sweep.rst",
+            category="Sweep",
+            labels={"sweep": "of the random walk"},
+        ),
+        provenance=expand("<results>/report/{file}.json", file=["sweep.png", "sweep.html"]),
+    log:
+        "<results>/logs/plot_sweep.log",
+    benchmark:
+        "<results>/benchmarks/plot_sweep.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=section_params(study, "plot_sweep"),
+        code=code_digest("workflow_scripts/plot_sweep.py"),
+    message:
+        "Draw the sweep"
+    script:
+        "../workflow_scripts/plot_sweep.py"

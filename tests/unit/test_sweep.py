@@ -1,0 +1,233 @@
+"""The sweep against the masks that the study itself would make, its ranking, its overlay and its figure."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.text import Text
+from torch.nn.functional import interpolate
+
+from wsss.artifacts import write_json, write_table
+from wsss.config import RandomWalk, read_study
+from wsss.datasets import ImageRow, Manifest
+from wsss.figures import plot_sweep, sweep_table
+from wsss.inference import propagate_image, with_background
+from wsss.metrics import confusion_matrix, mean_iou
+from wsss.sweep import (
+    Grid,
+    Tally,
+    gather,
+    overlay,
+    rank,
+    sweep_image,
+    swept_rows,
+    table,
+    tally_image,
+    total,
+    true_labels,
+)
+from wsss.sweep.counting import count_winners, winning_slots
+from wsss.sweep.points import KEYS
+
+ROOT = Path(__file__).resolve().parents[2]
+N_CLASSES = 5
+CLASSES = ["background", "ant", "bee", "cat", "$dog_{<b>$"]
+GRID = Grid((0.7, 2.0, 16.0), (0.0, 0.3, 0.42, 1.0), 3.0, (1, 7, 40), 1e-4)
+
+
+def scene(
+    size: tuple[int, int], labels: tuple[int, ...], input_scale: float, seed: int = 0
+) -> dict[str, Any]:
+    """Smooth CAMs, affinities of all sizes, and true and confident labels with unknown pixels."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, max(1, len(labels)), 5, 6, generator=generator)
+    cams = interpolate(coarse, size, mode="bicubic").clamp(0, 1)[0, : len(labels)].half()
+    cells = [-(-round(side * input_scale) // 8) for side in size]
+    values = torch.tensor([0, *(label + 1 for label in labels), 4, 255], dtype=torch.uint8)
+    truth, confident = (values[torch.randint(len(values), size, generator=generator)] for _ in range(2))
+    return {
+        "stencil": torch.rand(34, *cells, generator=generator).half(),
+        "cams": cams,
+        "truth": truth.numpy(),
+        "confident": confident.numpy(),
+    }
+
+
+def tally(size: tuple[int, int], labels: tuple[int, ...], grid: Grid = GRID, seed: int = 0) -> Tally:
+    counts = sweep_image(**scene(size, labels, 1.0, seed), input_scale=1.0, grid=grid)
+    return tally_image(counts, labels, N_CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("size", "labels", "input_scale"),
+    [
+        ((37, 53), (0, 2), 2.0),
+        ((40, 48), (1,), 1.0),
+        ((33, 20), (0, 1, 3), 0.7),
+        ((24, 31), (), 2.0),
+        ((8, 9), (2, 3), 1.0),
+    ],
+)
+def test_every_point_has_the_masks_of_the_study_itself(
+    size: tuple[int, int], labels: tuple[int, ...], input_scale: float
+) -> None:
+    image = scene(size, labels, input_scale)
+    found = tally_image(sweep_image(**image, input_scale=input_scale, grid=GRID), labels, N_CLASSES)
+    references = {"truth": found.truth, "confident": found.confident}
+    for place, point in GRID.points():
+        walk = point.walk(GRID.tolerance)
+        mask = propagate_image(
+            image["stencil"], image["cams"], labels, input_scale=input_scale, walk=walk
+        ).mask
+        for name, overlap in references.items():
+            confusion = confusion_matrix(torch.from_numpy(mask), torch.from_numpy(image[name]), N_CLASSES)
+            assert overlap.hits[place].tolist() == confusion.diagonal().tolist(), point
+            assert overlap.predicted[place].tolist() == confusion.sum(0).tolist()
+            assert overlap.expected.tolist() == confusion.sum(1).tolist()
+        won = np.bincount(mask.ravel(), minlength=N_CLASSES)
+        assert found.predicted[place].tolist() == won.tolist()
+        given_values = [0, *(label + 1 for label in labels)]
+        assert found.vanished[place].nonzero()[0].tolist() == [v for v in given_values if not won[v]]
+        assert found.changed[place] == (mask != mask_of_cams(image["cams"], labels, walk)).sum()
+
+
+def mask_of_cams(cams: torch.Tensor, labels: tuple[int, ...], walk: RandomWalk) -> np.ndarray:
+    """Take the strongest of background and CAMs, without any walk."""
+    values = np.array([0, *(label + 1 for label in labels)])
+    return values[with_background(cams, walk).argmax(0).numpy()]
+
+
+def test_the_points_cover_both_rules_and_both_normalisations() -> None:
+    points = [point for _, point in GRID.points()]
+    assert len(set(points)) == len(points) == np.prod(GRID.shape)
+    assert {(point.background, point.normalize) for point in points} == {
+        (rule, normalize) for rule in ("power", "constant") for normalize in (False, True)
+    }
+    assert all(point.beta == 3.0 for point in points)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 3), st.integers(1, 4), st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_the_first_of_the_strongest_wins(classes: int, backgrounds: int, pixels: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    scores = generator.integers(0, 4, (classes, pixels)).astype(np.float32)  # many are equal
+    over = generator.integers(0, 4, (backgrounds, pixels)).astype(np.float32)
+    expected = np.stack([np.concatenate([row[None], scores]).argmax(0) for row in over])
+    assert (winning_slots(scores, over) == expected).all()
+    contexts = generator.integers(0, 3, pixels).astype(np.uint16)
+    before = np.zeros((backgrounds, pixels), np.uint8)
+    counts, changed = count_winners(scores, over, before, contexts, 3)
+    for b in range(backgrounds):
+        assert changed[b] == (expected[b] != 0).sum()
+        for k in range(classes + 1):
+            for context in range(3):
+                assert counts[b, k, context] == ((expected[b] == k) & (contexts == context)).sum()
+
+
+def test_tallies_add_up_and_survive_json() -> None:
+    first, second = tally((24, 32), (0, 2)), tally((17, 40), (2,), seed=1)
+    both = total([first, second], GRID, N_CLASSES)
+    assert both.given_images.tolist() == [2, 1, 0, 2, 0]
+    assert both.given_pixels.tolist() == [1448, 768, 0, 1448, 0]
+    assert (both.predicted == first.predicted + second.predicted).all()
+    assert (both.truth.hits == first.truth.hits + second.truth.hits).all()
+    assert total([], GRID, N_CLASSES).given_pixels.sum() == 0
+
+
+def files(tmp_path: Path, truth: bool = True) -> list[dict[str, Any]]:
+    """The content of two shards for each of two betas, after a way through files."""
+    contents = []
+    for beta in (3.0, 8.0):
+        grid = GRID._replace(beta=beta)
+        for seed, (size, labels) in enumerate([((24, 32), (0, 2)), ((17, 40), (1, 2))]):
+            image = scene(size, labels, 1.0, seed)
+            image["truth"] = image["truth"] if truth else np.full(size, 255, np.uint8)
+            counts = tally_image(sweep_image(**image, input_scale=1.0, grid=grid), labels, N_CLASSES)
+            path = tmp_path / "counts.json"
+            write_json(path, {"classes": CLASSES, "grid": grid._asdict(), "counts": counts.as_json()})
+            contents.append(json.loads(path.read_text()))
+    return contents
+
+
+@pytest.mark.parametrize("truth", [True, False])
+def test_points_are_ranked_by_miou_or_else_without_masks(tmp_path: Path, truth: bool) -> None:
+    ranking = rank(*gather(files(tmp_path, truth)))
+    assert ranking["images"] == 2
+    values = [point[ranking["criterion"]] for point in ranking["points"]]
+    assert values == sorted(values, reverse=True)
+    assert [point["rank"] for point in ranking["points"]] == list(range(1, 85))
+    assert all(np.isnan(point["miou"]) != truth for point in ranking["points"])
+    assert (ranking["criterion"] == "miou") == truth
+    assert all(0 <= point[name] <= 1 for point in ranking["points"] for name in ("agreement", "changed"))
+
+
+def test_miou_is_that_of_the_summed_confusion_matrices(tmp_path: Path) -> None:
+    ranking = rank(*gather(files(tmp_path)))
+    point = ranking["points"][5]
+    walk = RandomWalk(**{key: point[key] for key in KEYS if point[key] is not None})
+    confusion = torch.zeros(N_CLASSES, N_CLASSES, dtype=torch.int64)
+    for seed, (size, labels) in enumerate([((24, 32), (0, 2)), ((17, 40), (1, 2))]):
+        image = scene(size, labels, 1.0, seed)
+        mask = propagate_image(image["stencil"], image["cams"], labels, input_scale=1.0, walk=walk).mask
+        confusion += confusion_matrix(torch.from_numpy(mask), torch.from_numpy(image["truth"]), N_CLASSES)
+    assert point["miou"] == pytest.approx(mean_iou(confusion).item(), abs=1e-12)
+
+
+@pytest.mark.parametrize("study", ["config.yaml", "studies/voc-animals.yaml"])
+@pytest.mark.parametrize("place", [0, -1])
+def test_the_overlay_makes_a_point_the_studys(tmp_path: Path, study: str, place: int) -> None:
+    ranking = rank(*gather(files(tmp_path)))
+    point = ranking["points"][place]
+    file = tmp_path / "best.yaml"
+    file.write_text(overlay({**ranking, "points": [point]}, str(file)))
+    before, after = read_study(ROOT / study), read_study(ROOT / study, file)
+    expected = {key: point[key] for key in KEYS if point[key] is not None}
+    assert after.random_walk == before.random_walk.model_copy(update=expected)
+    assert after.model_copy(update={"random_walk": before.random_walk}) == before
+    assert str(file) in file.read_text()
+
+
+def test_the_table_has_a_row_per_point_and_a_column_per_class(tmp_path: Path) -> None:
+    write_table(tmp_path / "points.tsv", table(rank(*gather(files(tmp_path)))))
+    head, *rows = [line.split("\t") for line in (tmp_path / "points.tsv").read_text().splitlines()]
+    assert head[: 1 + len(KEYS)] == ["rank", *KEYS]
+    assert {"miou", "agreement", "changed", "vanished", "iou_bee", "coverage_background"} <= set(head)
+    assert len(rows) == 84
+    assert {len(row) for row in rows} == {len(head)}
+    assert all(bool(row[head.index("alpha")]) != bool(row[head.index("constant")]) for row in rows)
+
+
+def test_scored_images_are_swept_and_without_masks_all() -> None:
+    def row(name: str, mask: bool, scored: bool, split: str = "train") -> ImageRow:
+        path = Path(f"{name}.png") if mask else None
+        return ImageRow(name, Path(name), path, split, scored, (), 8, 9, "")
+
+    rows = (row("a", True, True), row("b", True, False), row("c", False, False), row("d", True, True))
+    shard = Manifest(("ant",), rows[:3]).without_masks()
+    assert swept_rows(Manifest(("ant",), rows), shard) == [rows[0]]
+    assert swept_rows(Manifest(("ant",), rows), Manifest(("ant",), rows[2:3])) == []
+    assert swept_rows(Manifest(("ant",), rows[1:3]), shard) == list(shard)
+    assert (true_labels(rows[2]) == np.full((8, 9), 255)).all()
+
+
+@pytest.mark.parametrize("truth", [True, False])
+def test_the_figure_writes_each_cell_and_marks_the_best(tmp_path: Path, truth: bool) -> None:
+    ranking = rank(*gather(files(tmp_path, truth)))
+    figure = plot_sweep(ranking)
+    figure.savefig(io.BytesIO(), format="png", dpi=20)
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    best = ranking["points"][0]
+    assert f"{100 * best[ranking['criterion']]:.1f}" in texts
+    frames = [patch for axes in figure.axes for patch in axes.patches if patch.get_linewidth() == 3]
+    assert len(frames) == 1
+    cells = [patch for axes in figure.axes for patch in axes.patches if patch not in frames]
+    assert len(cells) == 4 * 2 * 3
+    assert "&lt;b&gt;" not in sweep_table(ranking)  # names of classes are no columns there

@@ -1,0 +1,38 @@
+"""Counts of one shard at all points of one beta: CAMs and affinities as they are, no network."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from wsss.artifacts import read_affinities, read_cams, read_masks, write_json
+from wsss.datasets import ImageRow, Manifest
+from wsss.loading import in_threads
+from wsss.runtime import Stage, progress
+from wsss.sweep import Grid, Tally, sweep_image, swept_rows, tally_image, total, true_labels
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with (
+    Stage(snakemake) as stage,
+    read_cams(snakemake.input.cams) as cams,
+    read_affinities(snakemake.input.affinities) as affinities,
+    read_masks(snakemake.input.labels) as labels,
+):
+    manifest = Manifest.read(snakemake.input.manifest)
+    rows = swept_rows(manifest, Manifest.read(snakemake.input.images))
+    beta = float(snakemake.wildcards.beta)
+    grid = Grid.of({**stage.config["sweep"], **stage.config["random_walk"], "beta": beta})
+    classes = ["background", *manifest.classes]
+
+    def sweep(row: ImageRow) -> Tally:
+        """Count one image."""
+        scores, given = cams[row.id]
+        stencil, maps = torch.from_numpy(affinities[row.id]), torch.from_numpy(scores)
+        known = true_labels(row), labels[row.id]
+        counts = sweep_image(stencil, maps, *known, input_scale=affinities.input_scale, grid=grid)
+        return tally_image(counts, given.tolist(), len(classes))
+
+    tallies = progress(in_threads(sweep, rows, stage.threads), len(rows))
+    counted = total(tallies, grid, len(classes)).as_json()
+    write_json(snakemake.output.counts, {"classes": classes, "grid": grid._asdict(), "counts": counted})
