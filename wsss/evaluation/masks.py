@@ -1,8 +1,8 @@
 """Scores of a study's artifacts against true masks, as `metrics/*.json` holds them.
 
 CAMs, confident regions, affinities and pseudo masks are scored on the training images that the data set lists
-as scored, the segmentation network, and pseudo masks of val where the study makes them, on all of val that has
-a mask. Without any mask the scores are nan (null in JSON), `scored_images` is 0, and nothing fails.
+as scored, the segmentation network, and pseudo masks of val where the study makes them, on all of val that
+has a mask. Without any mask the scores are nan (null in JSON), `scored_images` is 0, and nothing fails.
 """
 
 from __future__ import annotations
