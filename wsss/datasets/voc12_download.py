@@ -71,6 +71,7 @@ def _fetch(
         raise DatasetError(f"{place}: is neither empty nor complete; move it away, or add by hand {archive}")
     beside = place.with_name(f".{place.name}.download")
     beside.mkdir(parents=True, exist_ok=True)
+    logger.info("%s: fetching %s", place, archive)
     os.replace(_persistently(lambda: download(beside), place, archive, sleep), place)
     shutil.rmtree(beside)
 
