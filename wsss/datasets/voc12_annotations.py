@@ -89,10 +89,7 @@ def _parse(path: Path) -> ElementTree.Element:
     parser.StartDoctypeDeclHandler = _refuse_document_type
     try:
         parser.Parse(path.read_bytes(), True)
-    except (
-        expat.ExpatError,
-        LookupError,
-    ) as error:  # LookupError: the file claims an encoding unknown to Python
+    except (expat.ExpatError, LookupError) as error:  # LookupError: of an encoding that Python does not know
         raise ValueError(f"no XML: {error}") from error
     return builder.close()
 
