@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +62,34 @@ SMALL: dict[str, Any] = {
 
 def test_the_road_of_the_paper_runs_in_small(voc_study) -> None:
     workflow = voc_study("voc12-vgg16")
-    write_even_weights(workflow.folder / "vgg16.pth")
     workflow.configure(**SMALL)
-    for network in ("classifier", "affinitynet", "segmenter"):
-        workflow.configure(**{network: {"weights": "vgg16.pth"}})
+    start_from_even_weights(workflow, "vgg16")
     masks = workflow.folder / "results" / "voc12-vgg16" / "masks" / "segmentation" / "val"
     workflow.snakemake(str(masks.relative_to(workflow.folder) / "index.tsv"))
     assert {path.stem for path in masks.glob("*.png")} == {"2007_000033", "2007_000042", "2009_000080"}
 
 
-def write_even_weights(path: Path) -> None:
-    """Write weights for VGG16 of one number per entry, which take no room and keep activations finite."""
+def test_the_road_with_resnet38_leads_to_the_server(voc_study) -> None:
+    workflow = voc_study("voc12-resnet38")
+    workflow.configure(**SMALL, dataset={"train": "train", "test": True}, refined_splits=["train"])
+    workflow.configure(cam={"scales": [1.0]}, segmentation={"scales": [1.0]})  # a pass takes a second
+    start_from_even_weights(workflow, "resnet38")
+    workflow.snakemake("voc_submission")
+    results = workflow.folder / "results" / "voc12-resnet38"
+    with tarfile.open(results / "voc_submission" / "results.tgz") as archive:
+        assert {Path(name).stem for name in archive.getnames()} == {
+            "2008_000006",
+            "2010_000099",
+            "2011_000101",
+        }
+    shutil.rmtree(results)  # a gigabyte
+
+
+def start_from_even_weights(workflow: Any, backbone: str) -> None:
+    """Let all networks start from one number per entry: the file is small, and activations stay finite."""
     with torch.device("meta"):
-        shapes = {key: value.shape for key, value in build_backbone("vgg16", 8).state_dict().items()}
+        shapes = {key: value.shape for key, value in build_backbone(backbone, 8).state_dict().items()}
     state = {key: torch.tensor(1 / math.prod(shape[1:])).expand(shape) for key, shape in shapes.items()}
-    torch.save(state, path)
+    torch.save(state, workflow.folder / f"{backbone}.pth")
+    for network in ("classifier", "affinitynet", "segmenter"):
+        workflow.configure(**{network: {"weights": f"{backbone}.pth"}})
