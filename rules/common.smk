@@ -5,6 +5,7 @@ reads, and a shard whose images stayed the same starts nothing. A job with a pla
 """
 
 import csv
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
