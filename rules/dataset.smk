@@ -20,8 +20,8 @@ checkpoint prepare_dataset:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=6000 if study.dataset.kind == "coco" else 2000,
+        runtime=240 if study.dataset.kind == "coco" else 60,
     params:
         images=lambda wildcards: source_images(study.dataset),
         config=section_params(study, "prepare_dataset"),

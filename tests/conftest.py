@@ -150,6 +150,15 @@ def workflow(finished: Workflow, tmp_path: Path) -> Workflow:
 
 
 @pytest.fixture
+def new_workflow(tmp_path: Path) -> Workflow:
+    """The workflow before its first run, with a study that has yet to say what its data set is."""
+    study = {key: value for key, value in STUDY.items() if key != "dataset"}
+    folder = tmp_path / "workflow"
+    folder.mkdir()
+    return Workflow.create(folder, study)
+
+
+@pytest.fixture
 def voc_workflow(finished_voc: Workflow, tmp_path: Path) -> Workflow:
     """A copy of the finished run on VOC, to change."""
     return Workflow(shutil.copytree(finished_voc.folder, tmp_path / "voc"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-from wsss.config import Folder, Shapes, Voc12
+from wsss.config import Coco, Folder, Shapes, Voc12
 
 VOC12_IMAGES = "JPEGImages"
 VOC12_ANNOTATIONS = "Annotations"
@@ -19,6 +19,9 @@ VOC12_AUGMENTED = ("train_aug", "trainaug")
 SBD_LISTS = ("train.txt", "val.txt")
 SBD_FOLDERS = (".", "dataset", "benchmark_RELEASE/dataset")
 """Where the lists lie below SBD's root, which may be any folder of what `benchmark.tgz` holds."""
+
+
+SPLITS = ("train", "val")
 
 
 def voc12_list(config: Voc12, name: str) -> Path:
@@ -38,12 +41,22 @@ def sbd_lists(root: Path | str) -> list[Path] | None:
     return next((paths for paths in candidates if all(path.is_file() for path in paths)), None)
 
 
-def source_tables(dataset: Folder | Shapes | Voc12) -> list[str]:
+def coco_annotations(config: Coco, split: str) -> Path:
+    """The instance annotations of a split."""
+    return Path(config.root, "annotations", f"instances_{split}{config.year}.json")
+
+
+def coco_images(config: Coco, split: str) -> Path:
+    """The folder of a split's images."""
+    return Path(config.root, f"{split}{config.year}")
+
+
+def source_tables(dataset: Coco | Folder | Shapes | Voc12) -> list[str]:
     """The lists that a data set is read from, as far as they are there; reading says which are missing."""
     return [str(path) for path in _tables(dataset) if path.is_file()]
 
 
-def source_images(dataset: Folder | Shapes | Voc12) -> str:
+def source_images(dataset: Coco | Folder | Shapes | Voc12) -> str:
     """A data set's images, masks and annotations by name, size and time, as a short text.
 
     As inputs of a rule thousands of files would stand in every message.
@@ -54,7 +67,7 @@ def source_images(dataset: Folder | Shapes | Voc12) -> str:
     return f"{len(facts)} files, digest {blake2b(repr(facts).encode(), digest_size=8).hexdigest()}"
 
 
-def _tables(dataset: Folder | Shapes | Voc12) -> list[Path]:
+def _tables(dataset: Coco | Folder | Shapes | Voc12) -> list[Path]:
     if dataset.kind == "voc12":
         names = ("train", "val", *(["test"] if dataset.test else []))
         official = [voc12_list(dataset, name) for name in names]
@@ -63,7 +76,7 @@ def _tables(dataset: Folder | Shapes | Voc12) -> list[Path]:
         splits = [dataset.splits.train, dataset.splits.val] if dataset.splits else []
         named = [dataset.classes, dataset.labels, dataset.scored, *splits]
         return [Path(dataset.root, name) for name in named if name]
-    return []
+    return [coco_annotations(dataset, split) for split in SPLITS] if dataset.kind == "coco" else []
 
 
 def _augmented(dataset: Voc12) -> list[Path]:
@@ -73,9 +86,11 @@ def _augmented(dataset: Voc12) -> list[Path]:
     return (dataset.sbd and sbd_lists(dataset.sbd)) or []
 
 
-def _folders(dataset: Folder | Voc12) -> list[Path]:
+def _folders(dataset: Coco | Folder | Voc12) -> list[Path]:
     if dataset.kind == "voc12":
         return [Path(dataset.root, name) for name in (VOC12_IMAGES, VOC12_ANNOTATIONS, VOC12_MASKS)]
+    if dataset.kind == "coco":
+        return [coco_images(dataset, split) for split in SPLITS]
     return [Path(dataset.root, name) for name in (dataset.images, dataset.masks) if name]
 
 

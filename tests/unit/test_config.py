@@ -146,7 +146,7 @@ def issubclass_of_model(annotation: Any) -> bool:
         ({"name": "My Study"}, "name: got 'My Study', allowed text that matches ^[a-z0-9][a-z0-9_-]*$"),
         (
             {"dataset": {"kind": "photos"}},
-            "dataset.kind: got 'photos', allowed 'shapes' or 'folder' or 'voc12'",
+            "dataset.kind: got 'photos', allowed 'shapes' or 'folder' or 'voc12' or 'coco'",
         ),
         (
             {"dataset": {"kind": "folder"}},

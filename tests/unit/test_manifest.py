@@ -40,10 +40,10 @@ rows = st.builds(
     width=st.integers(1, 10_000),
     digest=st.text("0123456789abcdef", min_size=32, max_size=32),
 )
-class_names = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1)
+class_names = st.text(st.characters(exclude_categories=["Zl", "Zp", "C"]), min_size=1)
 manifests = st.builds(
     Manifest,
-    classes=st.lists(class_names.filter(lambda name: name.split() == [name]), min_size=1).map(tuple),
+    classes=st.lists(class_names, min_size=1).map(tuple),
     rows=st.lists(rows, max_size=4).map(tuple),
 )
 
@@ -61,7 +61,7 @@ def test_manifests_survive_writing_and_reading(
 def test_the_table_is_plain_text(tmp_path: Path) -> None:
     Manifest(CLASSES, (ROW, replace(ROW, id="b", mask=None, scored=False))).write(tmp_path / "manifest.tsv")
     assert (tmp_path / "manifest.tsv").read_text() == (
-        "# classes: cat cow dog\n"
+        "# classes:\tcat\tcow\tdog\n"
         "id\timage\tmask\tsplit\tscored\tlabels\theight\twidth\tdigest\n"
         "2007_000032\tphotos/2007_000032.jpg\tmasks/2007_000032.png\ttrain\t1\t0 2\t281\t500\t00ff\n"
         "b\tphotos/2007_000032.jpg\t\ttrain\t\t0 2\t281\t500\t00ff\n"
@@ -95,7 +95,8 @@ def test_shards_part_a_split() -> None:
     [
         ("", r"manifest\.tsv:1: found ''"),
         ("id\timage\n", r"manifest\.tsv:1: found 'id"),
-        ("# classes: cat\nid\timage\n", r"manifest\.tsv:2: found the columns \['id', 'image'\]"),
+        ("# classes: cat dog\n", r"manifest\.tsv:1: found '# classes: cat"),
+        ("# classes:\tcat\nid\timage\n", r"manifest\.tsv:2: found the columns \['id', 'image'\]"),
     ],
 )
 def test_other_files_are_refused_by_name_and_line(tmp_path: Path, text: str, message: str) -> None:

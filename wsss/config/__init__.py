@@ -1,6 +1,6 @@
 """The study: one model per stage, and the one source of `config.yaml` and `schemas/config.schema.yaml`."""
 
-from wsss.config.datasets import Folder, Shapes, Voc12
+from wsss.config.datasets import Coco, Folder, Shapes, Voc12
 from wsss.config.networks import AffinityNet, Classifier, Segmenter
 from wsss.config.params import section_params
 from wsss.config.study import Confident, ConfigError, RandomWalk, Study, Sweep, load_study, read_study
@@ -8,6 +8,7 @@ from wsss.config.study import Confident, ConfigError, RandomWalk, Study, Sweep, 
 __all__ = [
     "AffinityNet",
     "Classifier",
+    "Coco",
     "Confident",
     "ConfigError",
     "Folder",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from wsss.config.fields import Count, Float, Int, Natural, Section, Text
+from wsss.config.fields import Count, Float, Int, Natural, NotBool, Section, Text
 
 
 class Shapes(Section):
@@ -66,3 +66,14 @@ class Voc12(Section):
     )
     test: bool = Field(False, description="list the test images too, for `snakemake voc_submission`")
     download: bool = Field(False, description="fetch what is missing: VOC 2012 (2 GB), SBD (1.4 GB)")
+
+
+class Coco(Section):
+    """COCO as distributed: train2014/, val2014/ and annotations/instances_*.json, or those of 2017."""
+
+    kind: Literal["coco"] = Field(description="COCO 2014 or 2017, see docs/datasets.md")
+    root: Text = Field(description="the folder that holds annotations/", examples=["data/coco"])
+    year: Annotated[Literal[2014, 2017], NotBool] = Field(2014, description="2014 or 2017")
+    scored: Natural = Field(
+        5000, description="training images on which CAMs and pseudo masks are scored, by hash of id"
+    )

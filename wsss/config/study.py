@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from wsss.config.datasets import Folder, Shapes, Voc12
+from wsss.config.datasets import Coco, Folder, Shapes, Voc12
 from wsss.config.fields import (
     Alphas,
     Betas,
@@ -146,7 +146,7 @@ class Study(Section):
     )
     refined_splits: tuple[Literal["train", "val"], ...] = Field(("train",), description="with CAMs and masks")
     shards: Shards = Shards()
-    dataset: Shapes | Folder | Voc12 = Field(Shapes(), discriminator="kind")
+    dataset: Shapes | Folder | Voc12 | Coco = Field(Shapes(), discriminator="kind")
     classifier: Classifier = Classifier()
     cam: Cam = Cam()
     confident: Confident = Confident()

@@ -87,4 +87,4 @@ def warn_about_absent_classes(manifest: Manifest) -> None:
     present = {label for row in manifest.split("train") for label in row.labels}
     absent = [name for label, name in enumerate(manifest.classes) if label not in present]
     if absent:
-        logging.getLogger(__name__).warning("no training image shows: %s", " ".join(absent))
+        logging.getLogger(__name__).warning("no training image shows: %s", ", ".join(absent))

@@ -12,7 +12,7 @@ from wsss.datasets.problems import DatasetError
 from wsss.shards import shard_of
 
 COLUMNS = ("id", "image", "mask", "split", "scored", "labels", "height", "width", "digest")
-CLASSES_PREFIX = "# classes:"
+CLASSES = "# classes:"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Manifest:
     def write(self, path: Path | str) -> None:
         """Write a table of tab-separated values, under a temporary name until it is whole."""
         with replacing(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write(" ".join((CLASSES_PREFIX, *self.classes)) + "\n")
+            file.write("\t".join((CLASSES, *self.classes)) + "\n")
             table = csv.writer(file, delimiter="\t", lineterminator="\n")
             table.writerow(COLUMNS)
             table.writerows(_cells(row) for row in self.rows)
@@ -87,16 +87,14 @@ class Manifest:
         """
         with Path(path).open(encoding="utf-8", newline="") as file:
             first = file.readline()
-            if not first.startswith(CLASSES_PREFIX):
-                raise DatasetError(
-                    f"{path}:1: found {first!r}, expected a line that starts with {CLASSES_PREFIX!r}"
-                )
+            head, *classes = first.rstrip("\n").split("\t")
+            if head != CLASSES:
+                raise DatasetError(f"{path}:1: found {first!r:.80}, expected {CLASSES!r}, a tab, the classes")
             table = csv.reader(file, delimiter="\t")
             header = next(table, [])
             if tuple(header) != COLUMNS:
                 raise DatasetError(f"{path}:2: found the columns {header}, expected {list(COLUMNS)}")
-            classes = tuple(first.removeprefix(CLASSES_PREFIX).split())
-            return cls(classes, tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table))
+            return cls(tuple(classes), tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table))
 
 
 def _cells(row: ImageRow) -> tuple[object, ...]:
