@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from wsss.config import Study, load_study, section_params
+from wsss.datasets.voc12_annotations import CLASSES
 from wsss.tables import scored_results, write_tables
 from wsss.tables.__main__ import main
 from wsss.tables.comparison import comparison
@@ -73,6 +74,7 @@ def test_the_data_are_the_published_ones() -> None:
 
 
 def test_columns_are_those_of_the_paper() -> None:
+    assert list(COLUMN_OF) == ["background", *CLASSES]
     assert list(COLUMN_OF.values()) == PAPER
     for name in ("Table 2", "Table 3"):
         assert list(tables(results())[name].columns) == ["method", *PAPER, "mean"]
