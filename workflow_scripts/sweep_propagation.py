@@ -8,7 +8,7 @@ from wsss.artifacts import read_affinities, read_cams, read_masks, write_json
 from wsss.datasets import ImageRow, Manifest
 from wsss.loading import in_threads
 from wsss.runtime import Stage, progress
-from wsss.sweep import Grid, Tally, sweep_image, swept_rows, tally_image, total, true_labels
+from wsss.sweep import Grid, Tally, read_pixels, sweep_image, swept_rows, tally_image, total
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -29,9 +29,9 @@ with (
         """Count one image."""
         scores, given = cams[row.id]
         stencil, maps = torch.from_numpy(affinities[row.id]), torch.from_numpy(scores)
-        known = true_labels(row), labels[row.id]
-        counts = sweep_image(stencil, maps, *known, input_scale=affinities.input_scale, grid=grid)
-        return tally_image(counts, given.tolist(), len(classes))
+        known = read_pixels(row, labels[row.id])
+        counts = sweep_image(stencil, maps, known, input_scale=affinities.input_scale, grid=grid)
+        return tally_image(counts, known, given.tolist(), len(classes))
 
     tallies = progress(in_threads(sweep, rows, stage.threads), len(rows))
     counted = total(tallies, grid, len(classes)).as_json()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.text import Text
+from PIL import Image
 from torch.nn.functional import interpolate
 
 from wsss.artifacts import write_json, write_table
@@ -24,17 +26,19 @@ from wsss.metrics import confusion_matrix, mean_iou
 from wsss.sweep import (
     Grid,
     Tally,
+    describe_pixels,
     gather,
     overlay,
     rank,
+    read_pixels,
     sweep_image,
     swept_rows,
     table,
     tally_image,
     total,
-    true_labels,
 )
 from wsss.sweep.counting import count_winners, winning_slots
+from wsss.sweep.pixels import Pixels
 from wsss.sweep.points import KEYS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,14 +60,16 @@ def scene(
     return {
         "stencil": torch.rand(34, *cells, generator=generator).half(),
         "cams": cams,
+        "image": torch.randint(256, (*size, 3), generator=generator, dtype=torch.uint8).numpy(),
         "truth": truth.numpy(),
         "confident": confident.numpy(),
     }
 
 
-def tally(size: tuple[int, int], labels: tuple[int, ...], grid: Grid = GRID, seed: int = 0) -> Tally:
-    counts = sweep_image(**scene(size, labels, 1.0, seed), input_scale=1.0, grid=grid)
-    return tally_image(counts, labels, N_CLASSES)
+def tally_scene(image: dict[str, Any], labels: tuple[int, ...], input_scale: float, grid: Grid) -> Tally:
+    known = describe_pixels(image["image"], image["truth"], image["confident"])
+    counts = sweep_image(image["stencil"], image["cams"], known, input_scale=input_scale, grid=grid)
+    return tally_image(counts, known, labels, N_CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +86,9 @@ def test_every_point_has_the_masks_of_the_study_itself(
     size: tuple[int, int], labels: tuple[int, ...], input_scale: float
 ) -> None:
     image = scene(size, labels, input_scale)
-    found = tally_image(sweep_image(**image, input_scale=input_scale, grid=GRID), labels, N_CLASSES)
+    found = tally_scene(image, labels, input_scale, GRID)
     references = {"truth": found.truth, "confident": found.confident}
+    contrast = differences(image["image"])
     for place, point in GRID.points():
         walk = point.walk(GRID.tolerance)
         mask = propagate_image(
@@ -97,6 +104,34 @@ def test_every_point_has_the_masks_of_the_study_itself(
         given_values = [0, *(label + 1 for label in labels)]
         assert found.vanished[place].nonzero()[0].tolist() == [v for v in given_values if not won[v]]
         assert found.changed[place] == (mask != mask_of_cams(image["cams"], labels, walk)).sum()
+        right, down = np.diff(mask.astype(int), axis=1) != 0, np.diff(mask.astype(int), axis=0) != 0
+        assert found.border[place] == right.sum() + down.sum()
+        expected = contrast[0, :, :-1][right].sum() + contrast[1, :-1][down].sum()
+        assert found.contrast[place] == pytest.approx(expected, rel=1e-4)
+        assert found.colour[place] == pytest.approx(information(mask, image["image"]), abs=1e-9)
+
+
+def differences(image: np.ndarray) -> np.ndarray:
+    """Differences of colours off the border to the right and below, their mean is 1: (2, H, W)."""
+    height, width, _ = image.shape
+    found = np.zeros((2, height, width))
+    for axis, y, x in np.ndindex(found.shape):
+        dy, dx = axis, 1 - axis
+        first = image[max(y - 3 * dy, 0), max(x - 3 * dx, 0)].astype(float)
+        second = image[min(y + 4 * dy, height - 1), min(x + 4 * dx, width - 1)]
+        found[axis, y, x] = np.abs(first - second).mean()
+    return found / found.mean()
+
+
+def information(mask: np.ndarray, image: np.ndarray) -> float:
+    """Mutual information of class and colour in bits, from entropies."""
+    colour = (image // 64).astype(int) @ (16, 4, 1)
+    return entropy(mask) + entropy(colour) - entropy(mask.astype(int) * 64 + colour)
+
+
+def entropy(values: np.ndarray) -> float:
+    share = np.unique(values, return_counts=True)[1] / values.size
+    return float(-(share * np.log2(share)).sum())
 
 
 def mask_of_cams(cams: torch.Tensor, labels: tuple[int, ...], walk: RandomWalk) -> np.ndarray:
@@ -122,18 +157,18 @@ def test_the_first_of_the_strongest_wins(classes: int, backgrounds: int, pixels:
     over = generator.integers(0, 4, (backgrounds, pixels)).astype(np.float32)
     expected = np.stack([np.concatenate([row[None], scores]).argmax(0) for row in over])
     assert (winning_slots(scores, over) == expected).all()
-    contexts = generator.integers(0, 3, pixels).astype(np.uint16)
-    before = np.zeros((backgrounds, pixels), np.uint8)
-    counts, changed = count_winners(scores, over, before, contexts, 3)
-    for b in range(backgrounds):
-        assert changed[b] == (expected[b] != 0).sum()
-        for k in range(classes + 1):
-            for context in range(3):
-                assert counts[b, k, context] == ((expected[b] == k) & (contexts == context)).sum()
+    kinds = generator.integers(0, 3, pixels).astype(np.uint16)
+    known = Pixels(kinds, np.zeros((3, 3), np.int64), np.ones((2, pixels), np.float32), pixels)
+    counts = count_winners(scores, over, np.zeros((backgrounds, pixels), np.uint8), known)
+    assert counts.changed.tolist() == (expected != 0).sum(1).tolist()
+    assert counts.border.tolist() == (np.diff(expected) != 0).sum(1).tolist() == counts.contrast.tolist()
+    for b, k, kind in np.ndindex(counts.pixels.shape):
+        assert counts.pixels[b, k, kind] == ((expected[b] == k) & (kinds == kind)).sum()
 
 
 def test_tallies_add_up_and_survive_json() -> None:
-    first, second = tally((24, 32), (0, 2)), tally((17, 40), (2,), seed=1)
+    first = tally_scene(scene((24, 32), (0, 2), 1.0), (0, 2), 1.0, GRID)
+    second = tally_scene(scene((17, 40), (2,), 1.0, 1), (2,), 1.0, GRID)
     both = total([first, second], GRID, N_CLASSES)
     assert both.given_images.tolist() == [2, 1, 0, 2, 0]
     assert both.given_pixels.tolist() == [1448, 768, 0, 1448, 0]
@@ -150,7 +185,7 @@ def files(tmp_path: Path, truth: bool = True) -> list[dict[str, Any]]:
         for seed, (size, labels) in enumerate([((24, 32), (0, 2)), ((17, 40), (1, 2))]):
             image = scene(size, labels, 1.0, seed)
             image["truth"] = image["truth"] if truth else np.full(size, 255, np.uint8)
-            counts = tally_image(sweep_image(**image, input_scale=1.0, grid=grid), labels, N_CLASSES)
+            counts = tally_scene(image, labels, 1.0, grid)
             path = tmp_path / "counts.json"
             write_json(path, {"classes": CLASSES, "grid": grid._asdict(), "counts": counts.as_json()})
             contents.append(json.loads(path.read_text()))
@@ -167,6 +202,23 @@ def test_points_are_ranked_by_miou_or_else_without_masks(tmp_path: Path, truth: 
     assert all(np.isnan(point["miou"]) != truth for point in ranking["points"])
     assert (ranking["criterion"] == "miou") == truth
     assert all(0 <= point[name] <= 1 for point in ranking["points"] for name in ("agreement", "changed"))
+    assert all(
+        point["label_free"] == pytest.approx(point["agreement"] * point["colour"] * point["contrast"])
+        for point in ranking["points"]
+    )
+
+
+def ranks(values: list[float]) -> list[float]:
+    return [sum(w < v for w in values) + sum(w == v for w in values) / 2 for v in values]
+
+
+def test_correlations_are_those_of_the_ranks(tmp_path: Path) -> None:
+    ranking = rank(*gather(files(tmp_path)))
+    miou = ranks([point["miou"] for point in ranking["points"]])
+    for name, found in ranking["correlation"].items():
+        signal = ranks([point[name] for point in ranking["points"]])
+        assert found == pytest.approx(np.corrcoef(miou, signal)[0, 1], nan_ok=True)
+    assert rank(*gather(files(tmp_path, truth=False)))["correlation"] is None
 
 
 def test_miou_is_that_of_the_summed_confusion_matrices(tmp_path: Path) -> None:
@@ -215,7 +267,19 @@ def test_scored_images_are_swept_and_without_masks_all() -> None:
     assert swept_rows(Manifest(("ant",), rows), shard) == [rows[0]]
     assert swept_rows(Manifest(("ant",), rows), Manifest(("ant",), rows[2:3])) == []
     assert swept_rows(Manifest(("ant",), rows[1:3]), shard) == list(shard)
-    assert (true_labels(rows[2]) == np.full((8, 9), 255)).all()
+
+
+def test_without_a_mask_all_is_unknown(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    image, mask = (generator.integers(0, 3, shape, dtype=np.uint8) for shape in ((9, 11, 3), (9, 11)))
+    for name, array in (("image", image), ("mask", mask)):
+        Image.fromarray(array).save(tmp_path / f"{name}.png")
+    row = ImageRow("a", tmp_path / "image.png", tmp_path / "mask.png", "train", True, (), 9, 11, "")
+    known = read_pixels(row, mask)
+    assert (known.contexts[known.kinds, 0] == mask.ravel()).all()
+    assert (known.contexts[known.kinds, 1] == mask.ravel()).all()
+    unknown = read_pixels(replace(row, mask=None), mask)
+    assert (unknown.contexts[:, 0] == 255).all()
 
 
 @pytest.mark.parametrize("truth", [True, False])

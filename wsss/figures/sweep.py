@@ -15,12 +15,12 @@ from wsss.figures.style import INK, MUTED, PAPER, axes_at, heading, styled
 Point = Mapping[str, Any]
 """A point of `sweep/points.json`: values of `random_walk`, and figures as shares."""
 
-CRITERIA = {"miou": "mIoU", "agreement": "agreement with the confident regions"}
+CRITERIA = {"miou": "mIoU", "label_free": "label-free score"}
 
 SHADES = LinearSegmentedColormap.from_list("sweep", ["#f4f6f8", "#8fd0c8", "#0b9384", "#06655c"])
 
-CONTRAST = 8
-"""Percentage points below the best at which cells are palest: what is worse interests nobody."""
+PALEST = 0.85
+"""Share of the best at which cells are palest: what is worse interests nobody."""
 
 BEST = "#e0551a"
 """Colour of what marks the best point."""
@@ -70,7 +70,7 @@ def plot_sweep(ranking: Mapping[str, Any]) -> Figure:
     heading(figure, "Sweep of the random walk", _subtitle(ranking))
     shown = [point for cells in _maps(points, criterion).values() for point in cells.values()]
     values = [100 * point[criterion] for point in shown]
-    colours = Normalize(max(min(values), max(values) - CONTRAST), max(values), clip=True)
+    colours = Normalize(max(min(values), PALEST * max(values)), max(values), clip=True)
     for (rule, normalize), cells in _maps(points, criterion).items():
         left = LEFT + RULES.index(rule) * (width + GAP)
         axes = axes_at(figure, left, bottom + (not normalize) * (height + BETWEEN), width, height)

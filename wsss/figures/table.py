@@ -35,17 +35,23 @@ def score_table(metrics: Mapping[str, Scores]) -> str:
 
 def sweep_table(ranking: Mapping[str, Any], count: int = 20) -> str:
     """Lay out the best points of a sweep, and say how they are counted; `ranking` is `sweep/points.json`."""
-    names = ("background", "alpha", "constant", "beta", "t", "normalize")
-    shares = ("miou", "agreement", "changed", "vanished")
+    keys = ("background", "alpha", "constant", "beta", "t", "normalize")
+    shares, numbers = ("miou", "agreement", "changed", "vanished"), ("label_free", "colour", "contrast")
+    head = ["rank", *keys, *(f"{name} in %" for name in shares), *numbers]
     rows = [
         _row(
             str(point["rank"]),
-            [*(f"<td>{_setting(point[name])}</td>" for name in names), *(_percent(point[s]) for s in shares)],
+            [f"<td>{_setting(point[key])}</td>" for key in keys]
+            + [_percent(point[name]) for name in shares]
+            + [f"<td>{_two_digits(point[name])}</td>" for name in numbers],
         )
         for point in ranking["points"][:count]
     ]
-    head = ["rank", *("α" if name == "alpha" else name for name in names), *(f"{s}, %" for s in shares)]
-    return _lines([_table(head, rows), f'<p class="note">{escape(ranking["protocol"])}</p>'])
+    sections = [f"<h2>The best {len(rows)} points</h2>", _table(head, rows)]
+    if ranking["correlation"]:
+        known = ", ".join(f"{name} {_two_digits(value)}" for name, value in ranking["correlation"].items())
+        sections.append(f'<p class="note">Rank correlation with mIoU over all points: {known}.</p>')
+    return _lines([*sections, f'<p class="note">{escape(ranking["protocol"])}</p>'])
 
 
 def _setting(value: object) -> str:

@@ -1,6 +1,7 @@
 """The sweep: random walks with other values over the affinities and CAMs of a study, without any network."""
 
-from wsss.sweep.images import sweep_image, swept_rows, true_labels
+from wsss.sweep.images import sweep_image
+from wsss.sweep.pixels import describe_pixels, read_pixels, swept_rows
 from wsss.sweep.points import Grid, Point
 from wsss.sweep.ranking import gather, overlay, rank, table
 from wsss.sweep.tally import Tally, tally_image, total
@@ -9,13 +10,14 @@ __all__ = [
     "Grid",
     "Point",
     "Tally",
+    "describe_pixels",
     "gather",
     "overlay",
     "rank",
+    "read_pixels",
     "sweep_image",
     "swept_rows",
     "table",
     "tally_image",
     "total",
-    "true_labels",
 ]

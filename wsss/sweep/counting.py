@@ -6,13 +6,33 @@ background is then one comparison. Compiled by Numba.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from wsss.sweep.pixels import Pixels
+
 Floats = NDArray[np.float32]
 Slots = NDArray[np.uint8]
 """Which score map wins: 0 the background, 1 … K the classes."""
+
+
+class Counts(NamedTuple):
+    """Counts of one image, with leading axes over the points.
+
+    Attributes:
+        pixels: (..., K + 1, X) by winner, 0 the background and 1 … K the image's classes, and by context.
+        changed: (...) pixels whose winner is not that of the CAMs over the same background.
+        border: (...) pairs of neighbours with different winners.
+        contrast: (...) sum over these of the image's contrast there.
+    """
+
+    pixels: NDArray[np.int64]
+    changed: NDArray[np.int64]
+    border: NDArray[np.int64]
+    contrast: NDArray[np.float64]
 
 
 def winning_slots(classes: Floats, backgrounds: Floats) -> Slots:
@@ -25,25 +45,23 @@ def winning_slots(classes: Floats, backgrounds: Floats) -> Slots:
     return slots
 
 
-def count_winners(
-    classes: Floats, backgrounds: Floats, before: Slots, contexts: NDArray[np.uint16], n_contexts: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count the pixels by their winner and their context, over each background.
+def count_winners(classes: Floats, backgrounds: Floats, before: Slots, known: Pixels) -> Counts:
+    """Count over each of B backgrounds the pixels by their winner.
 
     Args:
         classes: scores (K, N) of N pixels; K may be 0.
         backgrounds: scores (B, N).
         before: (B, N) winners to compare with.
-        contexts: (N,) below `n_contexts`, what is known of each pixel.
-        n_contexts: X.
-
-    Returns:
-        Pixels by winner and context (B, K + 1, X), and pixels whose winner differs from `before` (B,).
+        known: the pixels.
     """
-    counts = np.zeros((len(backgrounds), len(classes) + 1, n_contexts), np.int64)
-    changed = np.zeros(len(backgrounds), np.int64)
-    _count(classes, backgrounds, before, contexts, counts, changed)
-    return counts, changed
+    n_backgrounds = len(backgrounds)
+    pixels = np.zeros((n_backgrounds, len(classes) + 1, len(known.contexts)), np.int64)
+    changed, border = np.zeros((2, n_backgrounds), np.int64)
+    contrast = np.zeros(n_backgrounds)
+    above = np.zeros((known.width, n_backgrounds), np.uint8)
+    inputs = classes, backgrounds, before, known.kinds, known.contrast
+    _count(*inputs, above, pixels, changed, border, contrast)
+    return Counts(pixels, changed, border, contrast)
 
 
 @njit(cache=True, nogil=True)
@@ -64,10 +82,20 @@ def _fill_winners(classes, backgrounds, slots):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _count(classes, backgrounds, before, contexts, counts, changed):  # type: ignore[no-untyped-def]
-    for i in range(backgrounds.shape[1]):
+def _count(classes, backgrounds, before, kinds, contrasts, above, pixels, changed, border, contrast):  # type: ignore[no-untyped-def]
+    """Go through the pixels row by row; `above` (W, B) holds the last winner of each column."""
+    width = len(above)
+    for i in range(len(kinds)):
         slot, best = _strongest(classes, i)
+        x, kind = i % width, kinds[i]
         for b in range(len(backgrounds)):
             winner = slot if best > backgrounds[b, i] else 0
-            counts[b, winner, contexts[i]] += 1
+            pixels[b, winner, kind] += 1
             changed[b] += winner != before[b, i]
+            if x > 0 and above[x - 1, b] != winner:
+                border[b] += 1
+                contrast[b] += contrasts[0, i - 1]
+            if i >= width and above[x, b] != winner:
+                border[b] += 1
+                contrast[b] += contrasts[1, i - width]
+            above[x, b] = winner

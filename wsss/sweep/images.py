@@ -7,83 +7,38 @@ brought to the image once for all backgrounds, a walk gives all t, and constant 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.cam import background_score
-from wsss.datasets import ImageRow, Manifest, read_mask
 from wsss.inference import from_grid, peaks_to_one, to_grid
-from wsss.labels import IGNORE
 from wsss.random_walk import propagate
-from wsss.sweep.counting import Floats, count_winners, winning_slots
+from wsss.sweep.counting import Counts, Floats, count_winners, winning_slots
+from wsss.sweep.pixels import Pixels
 from wsss.sweep.points import Grid
 
 
-class Counts(NamedTuple):
-    """Pixels of one image by winner and context at all points of one beta.
-
-    Attributes:
-        pixels: (T, 2, B, K + 1, X), winner 0 is the background, 1 … K are the image's classes.
-        changed: (T, 2, B), pixels that the CAMs with the same background would give to another class.
-        contexts: (X, 2), the true value and the confident label of a context.
-    """
-
-    pixels: NDArray[np.int64]
-    changed: NDArray[np.int64]
-    contexts: NDArray[np.int64]
-
-
-def sweep_image(
-    stencil: Tensor,
-    cams: Tensor,
-    truth: NDArray[np.uint8],
-    confident: NDArray[np.uint8],
-    *,
-    input_scale: float,
-    grid: Grid,
-) -> Counts:
-    """Count an image's pixels at all points of one beta.
+def sweep_image(stencil: Tensor, cams: Tensor, known: Pixels, *, input_scale: float, grid: Grid) -> Counts:
+    """Count an image's pixels at all points of one beta: arrays with the axes of `grid.shape` first.
 
     Args:
         stencil: affinities (P, h, w) of `compute_affinities`.
         cams: (K, H, W) in [0, 1].
-        truth: (H, W), the true values.
-        confident: (H, W), the confident labels.
+        known: the pixels of the image.
         input_scale: the factor with which the affinities were computed.
         grid: what is tried.
     """
     cams = cams.float()
     backgrounds = _backgrounds(cams, grid)
     before = winning_slots(_flat(cams), backgrounds)
-    labels, contexts = _contexts(truth, confident)
     found = [
-        count_winners(classes, walked, before, labels, len(contexts))
+        count_winners(classes, walked, before, known)
         for classes, walked in _walks(stencil, cams, backgrounds, input_scale, grid)
     ]
-    pixels, changed = (np.stack(part) for part in zip(*found, strict=True))
-    return Counts(
-        pixels.reshape(*grid.shape, *pixels.shape[2:]), changed.reshape(grid.shape), contexts.astype(np.int64)
-    )
-
-
-def swept_rows(manifest: Manifest, shard: Manifest) -> list[ImageRow]:
-    """List the images of a shard that the study scores, or all of them where it has no true mask at all.
-
-    Args:
-        manifest: the whole data set, with its masks.
-        shard: some of the images of train.
-    """
-    scored = {row.id: row for row in manifest.split("train") if row.mask and row.scored}
-    return [scored[row.id] for row in shard if row.id in scored] if scored else list(shard)
-
-
-def true_labels(row: ImageRow) -> NDArray[np.uint8]:
-    """Read an image's true mask (H, W); without one all of it is unknown."""
-    return read_mask(row.mask) if row.mask else np.full((row.height, row.width), IGNORE, np.uint8)
+    stacks = (np.stack(part) for part in zip(*found, strict=True))
+    return Counts(*(stack.reshape(*grid.shape, *stack.shape[2:]) for stack in stacks))
 
 
 def _backgrounds(cams: Tensor, grid: Grid) -> Floats:
@@ -109,17 +64,6 @@ def _walks(
         over = np.concatenate([fine[:powers], backgrounds[powers:]])
         yield fine[powers : powers + len(cams)], over
         yield fine[powers + len(cams) :], over
-
-
-def _contexts(
-    truth: NDArray[np.uint8], confident: NDArray[np.uint8]
-) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Number the pairs of true value and confident label that occur: each pixel's number, and the pairs."""
-    pairs = truth.astype(np.uint16) << 8 | confident
-    present = np.flatnonzero(np.bincount(pairs.ravel(), minlength=2**16))
-    number = np.zeros(2**16, np.uint16)
-    number[present] = np.arange(len(present))
-    return number[pairs.ravel()], np.stack([present >> 8, present & 255], 1).astype(np.uint16)
 
 
 def _flat(maps: Tensor) -> Floats:

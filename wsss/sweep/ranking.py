@@ -16,19 +16,25 @@ from wsss.sweep.tally import Tally, total
 Row = dict[str, Any]
 """A point and its figures."""
 
-MIOU, AGREEMENT = "miou", "agreement"
+MIOU, LABEL_FREE = "miou", "label_free"
+
+SIGNALS = (LABEL_FREE, "agreement", "colour", "contrast", "changed", "vanished")
+"""Figures that need no true mask."""
 
 PROTOCOL = (
     "Masks of the random walk before any dense CRF, of the images that the study scores, or of all images "
     "of train where none has a true mask. miou and iou: against the true masks, all pixels counted together. "
-    "agreement: mean IoU with the confident regions, over their pixels. changed: share of pixels that the "
-    "CAMs with the same background give to another class. vanished: share of the labels that win no pixel of "
-    "their image. coverage: share of the pixels of the images with a label that its class wins."
+    "agreement: mean IoU with the confident regions, over their pixels. colour: information that a pixel's "
+    "colour has on its class, in bits, mean over images. contrast: difference of colours across the masks' "
+    "borders, as a multiple of that across any place. label_free: the product of these three. changed: share "
+    "of pixels that the CAMs with the same background give to another class. vanished: share of the labels "
+    "that win no pixel of their image. coverage: share of the pixels of the images with a label that its "
+    "class wins. correlation: of each with miou, over the ranks of all points (Spearman)."
 )
 
 
 def rank(classes: Sequence[str], tallies: Sequence[tuple[Grid, Tally]]) -> dict[str, Any]:
-    """Rank all points, best first: by mIoU, or by the agreement where there are no true masks.
+    """Rank all points, best first: by mIoU, or without true masks by the product of three label-free signals.
 
     Args:
         classes: names, background first.
@@ -39,13 +45,14 @@ def rank(classes: Sequence[str], tallies: Sequence[tuple[Grid, Tally]]) -> dict[
     """
     rows = [row for grid, tally in tallies for row in _rows(classes, grid, tally)]
     scored = any(tally.truth.expected.any() for _, tally in tallies)
-    criterion = MIOU if scored else AGREEMENT
+    criterion = MIOU if scored else LABEL_FREE
     rows.sort(key=lambda row: np.nan_to_num(row[criterion], nan=-1), reverse=True)
     return {
         "protocol": PROTOCOL,
         "criterion": criterion,
         "classes": list(classes),
         "images": int(tallies[0][1].given_images[0]),
+        "correlation": _correlations(rows) if scored else None,
         "points": [{"rank": place} | row for place, row in enumerate(rows, start=1)],
     }
 
@@ -77,12 +84,33 @@ def _rows(classes: Sequence[str], grid: Grid, tally: Tally) -> Iterator[Row]:
 
 def _figures(tally: Tally) -> dict[str, NDArray[np.float64]]:
     """The figures of all points that are one number: (T, 2, B) each."""
+    signals = {
+        "agreement": _mean(tally.confident.iou),
+        "colour": tally.colour / tally.given_images[0],
+        "contrast": tally.contrast / np.maximum(1, tally.border),
+    }
     return {
         MIOU: _mean(tally.truth.iou),
-        AGREEMENT: _mean(tally.confident.iou),
+        LABEL_FREE: np.prod(list(signals.values()), axis=0),
+        **signals,
         "changed": tally.changed / tally.given_pixels[0],
         "vanished": tally.vanished[..., 1:].sum(-1) / max(1, tally.given_images[1:].sum()),
     }
+
+
+def _correlations(rows: Sequence[Row]) -> dict[str, float]:
+    """Spearman's rank correlation with mIoU of each signal; nan where either never differs."""
+    columns = np.array([[row[name] for row in rows] for name in (MIOU, *SIGNALS)])
+    with np.errstate(invalid="ignore"):
+        correlation = np.corrcoef([_ranks(column) for column in columns])[0, 1:]
+    return dict(zip(SIGNALS, correlation.tolist(), strict=True))
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rank values (N,) in ascending order; equal ones share the mean of their ranks."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: NDArray[np.float64] = (count.cumsum() - (count - 1) / 2)[place]
+    return ranks
 
 
 def _mean(iou: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -106,10 +134,10 @@ def overlay(ranking: Mapping[str, Any], path: str) -> str:
     """Write the best point as a file for `--configfile`, with the command that uses it; `path` is its own."""
     best = ranking["points"][0]
     section = {"random_walk": {key: best[key] for key in KEYS if best[key] is not None}}
-    count, share = len(ranking["points"]), 100 * best[ranking["criterion"]]
-    by = {MIOU: "mIoU", AGREEMENT: "agreement with the confident regions"}[ranking["criterion"]]
+    count, images = len(ranking["points"]), ranking["images"]
+    value = f"mIoU {100 * best[MIOU]:.1f} %" if ranking["criterion"] == MIOU else "by label-free signals,"
     return f"""\
-# The best of {count} points of `snakemake sweep`: {by} {share:.1f} % on {ranking["images"]} images of train.
+# The best of {count} points of `snakemake sweep`: {value} on {images} images of train.
 # Scored without dense CRF: for a study with `refine: dense_crf` another point may be the best.
 #   snakemake --cores all --configfile STUDY.yaml {path}
 {yaml.safe_dump(section, sort_keys=False)}"""

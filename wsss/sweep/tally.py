@@ -1,4 +1,4 @@
-"""What a sweep counts over all images: pixels that are right, confident or changed, at the points of a beta.
+"""What a sweep counts over all images: pixels that are right, confident or changed, and where borders run.
 
 Axes of the arrays are those of `Grid.shape`, (T, 2, B), and then the C classes, background first. Sums over
 images and shards are sums of arrays, so that jobs can be as small as one likes.
@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss.labels import BACKGROUND, IGNORE
-from wsss.sweep.images import Counts
+from wsss.sweep.counting import Counts
+from wsss.sweep.pixels import COLOURS, Pixels
 from wsss.sweep.points import Grid
 
 Integers = NDArray[np.int64]
+Floats = NDArray[np.floating]
 
 
 class Overlap(NamedTuple):
@@ -49,6 +51,9 @@ class Tally(NamedTuple):
         predicted: (T, 2, B, C) pixels that each class wins.
         changed: (T, 2, B) pixels that the CAMs with the same background give to another class.
         vanished: (T, 2, B, C) images with a class among their labels that wins no pixel.
+        border: (T, 2, B) pairs of neighbours of different classes.
+        contrast: (T, 2, B) sum over these of the image's contrast there, whose mean over the image is 1.
+        colour: (T, 2, B) sum over images of the information that a pixel's colour has on its class, in bits.
         given_images: (C,) images with the class among their labels; all of them have background.
         given_pixels: (C,) pixels of these.
     """
@@ -58,6 +63,9 @@ class Tally(NamedTuple):
     predicted: Integers
     changed: Integers
     vanished: Integers
+    border: Integers
+    contrast: Floats
+    colour: Floats
     given_images: Integers
     given_pixels: Integers
 
@@ -69,21 +77,18 @@ class Tally(NamedTuple):
     def from_json(cls, content: Mapping[str, Any]) -> Tally:
         """Read what `as_json` gave, after a way through a file."""
         truth, confident = (
-            Overlap(*(_integers(content[name][part]) for part in Overlap._fields))
+            Overlap(*(np.array(content[name][part], np.int64) for part in Overlap._fields))
             for name in ("truth", "confident")
         )
-        return cls(truth, confident, *(_integers(content[name]) for name in cls._fields[2:]))
+        return cls(truth, confident, *(np.array(content[name]) for name in cls._fields[2:]))
 
 
-def _integers(values: Any) -> Integers:
-    return np.array(values, np.int64)
-
-
-def tally_image(counts: Counts, labels: Sequence[int], n_classes: int) -> Tally:
+def tally_image(counts: Counts, known: Pixels, labels: Sequence[int], n_classes: int) -> Tally:
     """Sort one image's counts by class.
 
     Args:
         counts: of `sweep_image`.
+        known: its pixels.
         labels: its K classes, 0-based.
         n_classes: C, the background included.
     """
@@ -92,11 +97,14 @@ def tally_image(counts: Counts, labels: Sequence[int], n_classes: int) -> Tally:
     given = np.zeros(n_classes, np.int64)
     given[values] = 1
     return Tally(
-        truth=_overlap(counts, values, counts.contexts[:, 0], n_classes),
-        confident=_overlap(counts, values, counts.contexts[:, 1], n_classes),
+        truth=_overlap(counts, values, known.contexts[:, 0], n_classes),
+        confident=_overlap(counts, values, known.contexts[:, 1], n_classes),
         predicted=_by_class(won, values, n_classes),
         changed=counts.changed,
         vanished=_by_class((won == 0).astype(np.int64), values, n_classes),
+        border=counts.border,
+        contrast=counts.contrast,
+        colour=_information(counts.pixels @ np.eye(COLOURS)[known.contexts[:, 2]]),
         given_images=given,
         given_pixels=given * won[0, 0, 0].sum(),
     )
@@ -111,7 +119,7 @@ def _nothing(grid: Grid, n_classes: int) -> Tally:
     points, classes = np.zeros(grid.shape, np.int64), np.zeros(n_classes, np.int64)
     both = np.zeros((*grid.shape, n_classes), np.int64)
     none = Overlap(classes, both, both)
-    return Tally(none, none, both, points, both, classes, classes)
+    return Tally(none, none, both, points, both, points, 0.0 * points, 0.0 * points, classes, classes)
 
 
 def _add(first: Any, second: Any) -> Any:
@@ -130,6 +138,15 @@ def _overlap(counts: Counts, values: Integers, reference: Integers, n_classes: i
         predicted=_by_class(pixels.sum(-1), values, n_classes),
         hits=_by_class((pixels * (values[:, None] == reference)).sum(-1), values, n_classes),
     )
+
+
+def _information(joint: Floats) -> Floats:
+    """Mutual information in bits (...) of two variables with joint counts (..., n, m)."""
+    share = joint / joint.sum((-2, -1), keepdims=True)
+    independent = share.sum(-1, keepdims=True) * share.sum(-2, keepdims=True)
+    ratio = np.divide(share, independent, out=np.ones_like(share), where=share > 0)
+    bits: Floats = (share * np.log2(ratio)).sum((-2, -1)).clip(0)
+    return bits
 
 
 def _by_class(per_slot: Integers, values: Integers, n_classes: int) -> Integers:
