@@ -278,6 +278,27 @@ def test_a_constant_survives_the_grid_and_fits_the_stencil(
     torch.testing.assert_close(back, torch.full((1, height, width), 0.3))
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(8, 70),
+    width=st.integers(8, 70),
+    maps=st.integers(1, 4),
+    input_scale=st.sampled_from([0.5, 0.7, 1.0, 1.5, 2.0]),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_cells_come_to_the_image_as_by_two_resizings_whatever_maps_are_beside_them(
+    height: int, width: int, maps: int, input_scale: float, dtype: torch.dtype
+) -> None:
+    scaled_to = [max(1, round(side * input_scale)) for side in (height, width)]
+    cells = torch.rand(maps, *(-(-side // 8) for side in scaled_to), dtype=dtype)
+    fine = torch.nn.functional.interpolate(cells[None], scale_factor=8, mode="bilinear")
+    fine = fine[..., : scaled_to[0], : scaled_to[1]]
+    expected = torch.nn.functional.interpolate(fine, (height, width), mode="bilinear")[0]
+    found = from_grid(cells, (height, width), input_scale)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    assert torch.equal(from_grid(cells[:1], (height, width), input_scale), found[:1])
+
+
 def halves(height: int = 40, width: int = 64) -> torch.Tensor:
     """Label 1 left, 2 right."""
     return (1 + (torch.arange(width) >= width // 2).to(torch.uint8)).expand(height, width)

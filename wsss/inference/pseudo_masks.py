@@ -15,6 +15,7 @@ from wsss.cam import background_score, constant_background
 from wsss.config import RandomWalk
 from wsss.inference.passes import bilinear
 from wsss.inference.refinement import Refine
+from wsss.inference.upsampling import cells_to_pixels
 from wsss.random_walk import propagate
 from wsss.transforms import scaled_size
 
@@ -81,5 +82,7 @@ def to_grid(scores: Tensor, input_scale: float) -> Tensor:
 def from_grid(scores: Tensor, size: Sequence[int], input_scale: float) -> Tensor:
     """Bring scores (C, h, w) bilinearly from AffinityNet's cells to the image: (C, H, W), ``size`` (H, W)."""
     height, width = scaled_size(size, input_scale)
+    if scores.device.type == "cpu":
+        return cells_to_pixels(scores, STRIDE, (height, width), size)
     fine = F.interpolate(scores[:, None], scale_factor=STRIDE, mode="bilinear", align_corners=False)
     return bilinear(fine[..., :height, :width], size)[:, 0]
