@@ -108,7 +108,6 @@ def test_every_point_has_the_masks_of_the_study_itself(
         assert found.border[place] == right.sum() + down.sum()
         expected = contrast[0, :, :-1][right].sum() + contrast[1, :-1][down].sum()
         assert found.contrast[place] == pytest.approx(expected, rel=1e-4)
-        assert found.colour[place] == pytest.approx(information(mask, image["image"]), abs=1e-9)
 
 
 def differences(image: np.ndarray) -> np.ndarray:
@@ -121,17 +120,6 @@ def differences(image: np.ndarray) -> np.ndarray:
         second = image[min(y + 4 * dy, height - 1), min(x + 4 * dx, width - 1)]
         found[axis, y, x] = np.abs(first - second).mean()
     return found / found.mean()
-
-
-def information(mask: np.ndarray, image: np.ndarray) -> float:
-    """Mutual information of class and colour in bits, from entropies."""
-    colour = (image // 64).astype(int) @ (16, 4, 1)
-    return entropy(mask) + entropy(colour) - entropy(mask.astype(int) * 64 + colour)
-
-
-def entropy(values: np.ndarray) -> float:
-    share = np.unique(values, return_counts=True)[1] / values.size
-    return float(-(share * np.log2(share)).sum())
 
 
 def mask_of_cams(cams: torch.Tensor, labels: tuple[int, ...], walk: RandomWalk) -> np.ndarray:
@@ -158,7 +146,7 @@ def test_the_first_of_the_strongest_wins(classes: int, backgrounds: int, pixels:
     expected = np.stack([np.concatenate([row[None], scores]).argmax(0) for row in over])
     assert (winning_slots(scores, over) == expected).all()
     kinds = generator.integers(0, 3, pixels).astype(np.uint16)
-    known = Pixels(kinds, np.zeros((3, 3), np.int64), np.ones((2, pixels), np.float32), pixels)
+    known = Pixels(kinds, np.zeros((3, 2), np.int64), np.ones((2, pixels), np.float32), pixels)
     counts = count_winners(scores, over, np.zeros((backgrounds, pixels), np.uint8), known)
     assert counts.changed.tolist() == (expected != 0).sum(1).tolist()
     assert counts.border.tolist() == (np.diff(expected) != 0).sum(1).tolist() == counts.contrast.tolist()
@@ -203,7 +191,7 @@ def test_points_are_ranked_by_miou_or_else_without_masks(tmp_path: Path, truth: 
     assert (ranking["criterion"] == "miou") == truth
     assert all(0 <= point[name] <= 1 for point in ranking["points"] for name in ("agreement", "changed"))
     assert all(
-        point["label_free"] == pytest.approx(point["agreement"] * point["colour"] * point["contrast"])
+        point["label_free"] == pytest.approx(point["agreement"] * point["contrast"])
         for point in ranking["points"]
     )
 

@@ -36,7 +36,7 @@ def score_table(metrics: Mapping[str, Scores]) -> str:
 def sweep_table(ranking: Mapping[str, Any], count: int = 20) -> str:
     """Lay out the best points of a sweep, and say how they are counted; `ranking` is `sweep/points.json`."""
     keys = ("background", "alpha", "constant", "beta", "t", "normalize")
-    shares, numbers = ("miou", "agreement", "changed", "vanished"), ("label_free", "colour", "contrast")
+    shares, numbers = ("miou", "agreement", "changed", "vanished"), ("label_free", "contrast")
     head = ["rank", *keys, *(f"{name} in %" for name in shares), *numbers]
     rows = [
         _row(

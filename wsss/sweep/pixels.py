@@ -1,4 +1,4 @@
-"""What a sweep knows of an image's pixels before any walk: truth, confident labels, colours and contrast."""
+"""What a sweep knows of an image's pixels before any walk: truth, confident labels and contrast."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ from numpy.typing import NDArray
 from wsss.datasets import ImageRow, Manifest, read_image, read_mask
 from wsss.labels import IGNORE
 
-SHADES = 4
-"""Red, green and blue are told apart in so many steps each."""
-
-COLOURS = SHADES**3
-
 REACH = 4
 """Pixels on both sides of a border whose colours are compared: bilinear scores draw no sharper borders."""
 
@@ -24,7 +19,7 @@ class Pixels(NamedTuple):
 
     Attributes:
         kinds: (N,) row of `contexts`.
-        contexts: (X, 3) the combinations of true value, confident label and colour that occur.
+        contexts: (X, 2) the pairs of true value and confident label that occur.
         contrast: (2, N) difference of colours across the border to the right and to the lower neighbour, as a
             share of the image's mean; the last column and row have none.
         width: W.
@@ -57,22 +52,12 @@ def describe_pixels(
     image: NDArray[np.uint8], truth: NDArray[np.uint8], confident: NDArray[np.uint8]
 ) -> Pixels:
     """Describe the pixels of an image (H, W, 3) with true values and confident labels (H, W)."""
-    steps = (image // (256 // SHADES)).astype(np.int64)
-    colour = (steps @ (SHADES**2, SHADES, 1)).ravel()
-    true_numbers, true_values = _numbered(truth.ravel())
-    sure_numbers, sure_values = _numbered(confident.ravel())
-    kinds, codes = _numbered((true_numbers * len(sure_values) + sure_numbers) * COLOURS + colour)
-    pairs, colours = np.divmod(codes, COLOURS)
-    contexts = [true_values[pairs // len(sure_values)], sure_values[pairs % len(sure_values)], colours]
-    return Pixels(kinds.astype(np.uint16), np.stack(contexts, 1), _contrast(image), image.shape[1])
-
-
-def _numbered(values: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Number the different values in ascending order: each entry's number (N,), and the values."""
-    present = np.flatnonzero(np.bincount(values))
-    numbers = np.zeros(present[-1] + 1, np.int64)
+    pairs = truth.ravel().astype(np.uint16) << 8 | confident.ravel()
+    present = np.flatnonzero(np.bincount(pairs))
+    numbers = np.zeros(2**16, np.uint16)
     numbers[present] = np.arange(len(present))
-    return numbers[values], present
+    contexts = np.stack([present >> 8, present & 255], 1)
+    return Pixels(numbers[pairs], contexts, _contrast(image), image.shape[1])
 
 
 def _contrast(image: NDArray[np.uint8]) -> NDArray[np.float32]:

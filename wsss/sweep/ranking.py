@@ -18,23 +18,23 @@ Row = dict[str, Any]
 
 MIOU, LABEL_FREE = "miou", "label_free"
 
-SIGNALS = (LABEL_FREE, "agreement", "colour", "contrast", "changed", "vanished")
+SIGNALS = (LABEL_FREE, "agreement", "contrast", "changed", "vanished")
 """Figures that need no true mask."""
 
 PROTOCOL = (
     "Masks of the random walk before any dense CRF, of the images that the study scores, or of all images "
     "of train where none has a true mask. miou and iou: against the true masks, all pixels counted together. "
-    "agreement: mean IoU with the confident regions, over their pixels. colour: information that a pixel's "
-    "colour has on its class, in bits, mean over images. contrast: difference of colours across the masks' "
-    "borders, as a multiple of that across any place. label_free: the product of these three. changed: share "
-    "of pixels that the CAMs with the same background give to another class. vanished: share of the labels "
-    "that win no pixel of their image. coverage: share of the pixels of the images with a label that its "
-    "class wins. correlation: of each with miou, over the ranks of all points (Spearman)."
+    "agreement: mean IoU with the confident regions, over their pixels. contrast: difference of colours "
+    "across the masks' borders, as a multiple of that across any place. label_free: agreement times "
+    "contrast. changed: share of pixels that the CAMs with the same background give to another class. "
+    "vanished: share of the labels that win no pixel of their image. coverage: share of the pixels of the "
+    "images with a label that its class wins. correlation: of each with miou, over the ranks of all points "
+    "(Spearman)."
 )
 
 
 def rank(classes: Sequence[str], tallies: Sequence[tuple[Grid, Tally]]) -> dict[str, Any]:
-    """Rank all points, best first: by mIoU, or without true masks by the product of three label-free signals.
+    """Rank all points, best first: by mIoU, or without true masks by the product of two label-free signals.
 
     Args:
         classes: names, background first.
@@ -84,15 +84,13 @@ def _rows(classes: Sequence[str], grid: Grid, tally: Tally) -> Iterator[Row]:
 
 def _figures(tally: Tally) -> dict[str, NDArray[np.float64]]:
     """The figures of all points that are one number: (T, 2, B) each."""
-    signals = {
-        "agreement": _mean(tally.confident.iou),
-        "colour": tally.colour / tally.given_images[0],
-        "contrast": tally.contrast / np.maximum(1, tally.border),
-    }
+    agreement = _mean(tally.confident.iou)
+    contrast = tally.contrast / np.maximum(1, tally.border)
     return {
         MIOU: _mean(tally.truth.iou),
-        LABEL_FREE: np.prod(list(signals.values()), axis=0),
-        **signals,
+        LABEL_FREE: agreement * contrast,
+        "agreement": agreement,
+        "contrast": contrast,
         "changed": tally.changed / tally.given_pixels[0],
         "vanished": tally.vanished[..., 1:].sum(-1) / max(1, tally.given_images[1:].sum()),
     }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wsss.labels import BACKGROUND, IGNORE
 from wsss.sweep.counting import Counts
-from wsss.sweep.pixels import COLOURS, Pixels
+from wsss.sweep.pixels import Pixels
 from wsss.sweep.points import Grid
 
 Integers = NDArray[np.int64]
@@ -53,7 +53,6 @@ class Tally(NamedTuple):
         vanished: (T, 2, B, C) images with a class among their labels that wins no pixel.
         border: (T, 2, B) pairs of neighbours of different classes.
         contrast: (T, 2, B) sum over these of the image's contrast there, whose mean over the image is 1.
-        colour: (T, 2, B) sum over images of the information that a pixel's colour has on its class, in bits.
         given_images: (C,) images with the class among their labels; all of them have background.
         given_pixels: (C,) pixels of these.
     """
@@ -65,7 +64,6 @@ class Tally(NamedTuple):
     vanished: Integers
     border: Integers
     contrast: Floats
-    colour: Floats
     given_images: Integers
     given_pixels: Integers
 
@@ -104,7 +102,6 @@ def tally_image(counts: Counts, known: Pixels, labels: Sequence[int], n_classes:
         vanished=_by_class((won == 0).astype(np.int64), values, n_classes),
         border=counts.border,
         contrast=counts.contrast,
-        colour=_information(counts.pixels @ np.eye(COLOURS)[known.contexts[:, 2]]),
         given_images=given,
         given_pixels=given * won[0, 0, 0].sum(),
     )
@@ -119,7 +116,7 @@ def _nothing(grid: Grid, n_classes: int) -> Tally:
     points, classes = np.zeros(grid.shape, np.int64), np.zeros(n_classes, np.int64)
     both = np.zeros((*grid.shape, n_classes), np.int64)
     none = Overlap(classes, both, both)
-    return Tally(none, none, both, points, both, points, 0.0 * points, 0.0 * points, classes, classes)
+    return Tally(none, none, both, points, both, points, 0.0 * points, classes, classes)
 
 
 def _add(first: Any, second: Any) -> Any:
@@ -138,15 +135,6 @@ def _overlap(counts: Counts, values: Integers, reference: Integers, n_classes: i
         predicted=_by_class(pixels.sum(-1), values, n_classes),
         hits=_by_class((pixels * (values[:, None] == reference)).sum(-1), values, n_classes),
     )
-
-
-def _information(joint: Floats) -> Floats:
-    """Mutual information in bits (...) of two variables with joint counts (..., n, m)."""
-    share = joint / joint.sum((-2, -1), keepdims=True)
-    independent = share.sum(-1, keepdims=True) * share.sum(-2, keepdims=True)
-    ratio = np.divide(share, independent, out=np.ones_like(share), where=share > 0)
-    bits: Floats = (share * np.log2(ratio)).sum((-2, -1)).clip(0)
-    return bits
 
 
 def _by_class(per_slot: Integers, values: Integers, n_classes: int) -> Integers:
