@@ -44,7 +44,8 @@ def _classifier(folder: Path) -> list[str]:
 
 def _sweep(folder: Path) -> list[str]:
     """The three best points of a sweep, if there was one, and the overlay that holds the first."""
-    found = _read(folder / "sweep" / "points.json")
+    file = folder / "sweep" / "points.json"
+    found = _read(file)
     if not found:
         return []
     criterion, points = found["criterion"], found["points"]
@@ -52,13 +53,20 @@ def _sweep(folder: Path) -> list[str]:
         f"  {point['rank']}.  {criterion} {_percent(point[criterion])}  " + _walk(point)
         for point in points[:3]
     ]
-    overlay = folder / "sweep" / "best.yaml"
     return [
         "",
-        f"sweep: best of {len(points)} points on {found['images']} images of train, without dense CRF",
+        f"sweep: best of {len(points)} points on {found['images']} images of train, without dense CRF"
+        + (", of CAMs and affinities that have changed since" if _older_than_its_inputs(file) else ""),
         *lines,
-        f"  to run with the first: snakemake --configfile STUDY.yaml {overlay}",
+        f"  to run with the first: snakemake --configfile STUDY.yaml {file.with_name('best.yaml')}",
     ]
+
+
+def _older_than_its_inputs(points: Path) -> bool:
+    inputs = (
+        file for name in ("cams/train", "affinities/train") for file in points.parents[1].glob(f"{name}/*")
+    )
+    return any(file.stat().st_mtime_ns > points.stat().st_mtime_ns for file in inputs)
 
 
 def _walk(point: dict[str, Any]) -> str:
