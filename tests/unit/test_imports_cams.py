@@ -1,0 +1,288 @@
+"""CAMs of other systems arrive as they were written, and are refused by file where they do not fit."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from wsss.artifacts import read_cams, write_cams
+from wsss.datasets import ImageRow
+from wsss.imports import cam_files, import_cams
+from wsss.imports.files import HEADERS
+
+HEIGHT, WIDTH, CLASSES = 30, 41, 5
+MAPS = np.random.default_rng(0).random((2, HEIGHT, WIDTH), dtype=np.float32)
+
+
+def row(image_id: str = "a", labels: tuple[int, ...] = (1, 3)) -> ImageRow:
+    return ImageRow(image_id, Path("a.jpg"), None, "train", False, labels, HEIGHT, WIDTH, "")
+
+
+def save(path: Path, content: object) -> None:
+    """Save a dictionary as other systems do."""
+    np.save(path, content, allow_pickle=True)  # type: ignore[arg-type]
+
+
+def imported(folder: Path, source: str, *rows: ImageRow, workers: int = 0) -> dict[str, Any]:
+    images = rows or (row(),)
+    files = cam_files(images, source, folder)
+    cams = import_cams(images, files, source=source, n_classes=CLASSES, workers=workers)
+    return {image_id: (scores, classes) for image_id, scores, classes in cams}
+
+
+def refused(folder: Path, source: str, *rows: ImageRow) -> str:
+    with pytest.raises(ValueError, match=re.escape(str(folder))) as error:
+        imported(folder, source, *rows)
+    return str(error.value)
+
+
+# Every form
+
+
+def psa(path: Path, maps: NDArray[Any], classes: list[int]) -> None:
+    save(path.with_suffix(".npy"), dict(zip(classes, maps, strict=True)))
+
+
+def psa_with_numpy_keys(path: Path, maps: NDArray[Any], classes: list[int]) -> None:
+    save(path.with_suffix(".npy"), dict(zip(np.array(classes), maps, strict=True)))
+
+
+def irn(path: Path, maps: NDArray[Any], classes: list[int]) -> None:
+    """As IRN's own script: torch tensors among the arrays."""
+    strided = F.avg_pool2d(torch.from_numpy(maps), 4, ceil_mode=True)
+    save(path.with_suffix(".npy"), {"keys": torch.tensor(classes), "cam": strided, "high_res": maps})
+
+
+def clip_es(path: Path, maps: NDArray[Any], classes: list[int]) -> None:
+    save(path.with_suffix(".npy"), {"keys": np.array(classes), "attn_highres": maps.astype(np.float16)})
+
+
+def stacks(path: Path, maps: NDArray[Any], classes: list[int]) -> None:
+    np.savez(path.with_suffix(".npz"), scores=maps, classes=classes)
+
+
+def compressed_stacks(path: Path, maps: NDArray[Any], classes: list[int]) -> None:
+    np.savez_compressed(path.with_suffix(".npz"), scores=np.asfortranarray(maps), classes=classes)
+
+
+def one_map_per_class(path: Path, maps: NDArray[Any], classes: list[int]) -> None:
+    every = np.zeros((CLASSES, *maps.shape[1:]), maps.dtype)
+    every[classes] = maps
+    np.save(path.with_suffix(".npy"), every)
+
+
+FORMS: dict[Callable[[Path, NDArray[Any], list[int]], None], str] = {
+    psa: "psa",
+    psa_with_numpy_keys: "psa",
+    irn: "irn",
+    clip_es: "clip_es",
+    stacks: "stacks",
+    compressed_stacks: "stacks",
+    one_map_per_class: "stacks",
+}
+
+
+@pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
+def test_maps_arrive_in_ascending_order_of_classes(write: Any, tmp_path: Path) -> None:
+    write(tmp_path / "a", MAPS[::-1].copy(), [3, 1])
+    scores, classes = imported(tmp_path, FORMS[write])["a"]
+    assert (scores.dtype, classes.dtype) == (np.float16, np.int64)
+    assert classes.tolist() == [1, 3]
+    np.testing.assert_array_equal(scores, MAPS.astype(np.float16))
+    write_cams(tmp_path / "00.npz", [("a", scores, classes)])
+    np.testing.assert_array_equal(read_cams(tmp_path / "00.npz")["a"].scores, scores)
+
+
+@pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
+def test_only_the_images_labels_arrive(write: Any, tmp_path: Path) -> None:
+    write(tmp_path / "a", MAPS, [1, 3])
+    scores, classes = imported(tmp_path, FORMS[write], row(labels=(3,)))["a"]
+    assert classes.tolist() == [3]
+    np.testing.assert_array_equal(scores, MAPS[1:].astype(np.float16))
+
+
+@pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
+def test_a_label_without_a_map_is_an_error(write: Any, tmp_path: Path) -> None:
+    if write is one_map_per_class:
+        np.save(tmp_path / "a.npy", MAPS)
+        assert "maps of the classes [0, 1]" in refused(tmp_path, "stacks")
+        return
+    write(tmp_path / "a", MAPS, [2, 4])  # counted from 1
+    said = refused(tmp_path, FORMS[write])
+    assert "maps of the classes [2, 4], while the image's labels are [1, 3]" in said
+
+
+@pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
+@pytest.mark.parametrize("value", [-0.1, np.nan, np.inf])
+def test_impossible_values_are_refused(write: Any, value: float, tmp_path: Path) -> None:
+    maps = MAPS.copy()
+    maps[1, 2, 3] = value
+    write(tmp_path / "a", maps, [1, 3])
+    assert "expected finite ones from 0 on" in refused(tmp_path, FORMS[write])
+
+
+@pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
+def test_another_size_is_refused(write: Any, tmp_path: Path) -> None:
+    write(tmp_path / "a", np.ascontiguousarray(MAPS.transpose(0, 2, 1)), [1, 3])
+    assert "maps of 41 x 30 (height x width), expected 30 x 41" in refused(tmp_path, FORMS[write])
+
+
+@pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
+def test_maps_above_one_are_divided_by_their_maximum(write: Any, tmp_path: Path) -> None:
+    maps = MAPS * np.float32([[[7]], [[0.5]]])
+    write(tmp_path / "a", maps, [1, 3])
+    scores, _ = imported(tmp_path, FORMS[write])["a"]
+    np.testing.assert_allclose(scores[0], MAPS[0] / MAPS[0].max(), atol=1e-3)
+    np.testing.assert_allclose(scores[1], maps[1], atol=1e-3)
+
+
+# Single forms
+
+
+def test_a_map_of_stride_four_is_enlarged_bilinearly(tmp_path: Path) -> None:
+    strided = np.random.default_rng(1).random((2, 8, 11), dtype=np.float32)
+    save(tmp_path / "a.npy", {"keys": [1, 3], "cam": strided})
+    scores, _ = imported(tmp_path, "irn")["a"]
+    size = (HEIGHT, WIDTH)
+    expected = F.interpolate(torch.from_numpy(strided)[None], size, mode="bilinear", align_corners=False)[0]
+    np.testing.assert_array_equal(scores, expected.half().numpy())
+    save(tmp_path / "a.npy", {"keys": [1, 3], "cam": MAPS})
+    assert "expected 8 x 11, as the image has 30 x 41 pixels" in refused(tmp_path, "irn")
+
+
+@pytest.mark.parametrize(
+    ("source", "content", "words"),
+    [
+        ("irn", {"keys": [1, 3]}, "no array 'cam'; there are 'keys'"),
+        ("irn", {"high_res": MAPS}, "no array 'keys'"),
+        ("irn", {"high_res": MAPS, "keys": [1.5, 3]}, "float64 for class numbers, expected whole numbers"),
+        ("irn", {"high_res": MAPS, "keys": [[1, 3]]}, "(1, 2) int64 for class numbers"),
+        ("irn", {"high_res": MAPS, "keys": [1, 1]}, "maps of the classes [1, 1]"),
+        ("irn", {"high_res": MAPS, "keys": [1, 3, 4]}, "expected floats (3, H, W)"),
+        ("irn", {"high_res": MAPS.astype(np.uint8), "keys": [1, 3]}, "uint8, expected floats"),
+        ("clip_es", {"keys": [1, 3], "high_res": MAPS}, "no array 'attn_highres'"),
+        ("psa", {"keys": [1, 3], "high_res": MAPS}, "expected {class: (H, W)}"),
+        ("psa", {1: MAPS[0], 3: MAPS[0, :5]}, "all input arrays must have the same shape"),
+        ("psa", {1: MAPS[0], "3": MAPS[1]}, "for class numbers"),
+        ("psa", {}, "maps of the classes []"),
+        ("psa", [MAPS], "float32, expected a pickled dictionary"),
+        ("psa", MAPS, "expected a pickled dictionary"),
+        ("stacks", {1: MAPS[0]}, "elements must be plain numbers"),
+        ("stacks", MAPS[0], "expected floats (30, H, W)"),
+    ],
+)
+def test_content_of_another_form(source: str, content: object, words: str, tmp_path: Path) -> None:
+    save(tmp_path / "a.npy", content)
+    assert words in refused(tmp_path, source)
+
+
+def test_an_image_without_labels_needs_no_file(tmp_path: Path) -> None:
+    scores, classes = imported(tmp_path, "psa", row(labels=()))["a"]
+    assert (scores.shape, classes.shape) == ((0, HEIGHT, WIDTH), (0,))
+
+
+def test_all_missing_files_are_one_error(tmp_path: Path) -> None:
+    psa(tmp_path / "b12", MAPS, [1, 3])
+    said = refused(tmp_path, "psa", *(row(f"b{number}") for number in range(13)))
+    assert "lacks the files of 12 of 13 images, expected <id>.npy: b0, b1," in said
+    assert said.endswith("b9, …")
+    assert "there is no folder" in refused(tmp_path / "nowhere", "psa")
+
+
+def test_threads_keep_the_order(tmp_path: Path) -> None:
+    names = [f"image {number}" for number in range(20)]
+    for number, name in enumerate(names):
+        psa(tmp_path / name, np.full_like(MAPS, number / 32), [1, 3])
+    found = imported(tmp_path, "psa", *map(row, names), workers=3)
+    assert [scores[0, 0, 0] * 32 for scores, _ in found.values()] == list(range(20))
+    assert list(found) == names
+
+
+# Hostile files
+
+
+class Calls:
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+@pytest.mark.parametrize("source", ["psa", "irn", "clip_es", "stacks"])
+def test_nothing_in_a_file_is_run(source: str, tmp_path: Path) -> None:
+    target = tmp_path / "made"
+    call = Calls(os.system, f"touch {target}")
+    for content in ({1: call, "keys": call}, Calls(dict, [(1, call)])):
+        save(tmp_path / "a.npy", content)
+        assert re.search(r"may ask for arrays only|plain numbers", refused(tmp_path, source))
+    assert not target.exists()
+
+
+def test_the_refused_file_would_have_run_something(tmp_path: Path) -> None:
+    """The test above is worth something: numpy's own way runs such a file."""
+    target = tmp_path / "made"
+    save(tmp_path / "a.npy", {1: Calls(os.system, f"touch {target}")})
+    np.load(tmp_path / "a.npy", allow_pickle=True)
+    assert target.exists()
+
+
+@pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
+def test_truncated_and_empty_files(write: Any, tmp_path: Path) -> None:
+    write(tmp_path / "a", MAPS, [1, 3])
+    path = next(tmp_path.iterdir())
+    data = path.read_bytes()
+    for end in (0, 5, 9, 100, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:end])
+        refused(tmp_path, FORMS[write])
+
+
+def test_files_of_other_kinds(tmp_path: Path) -> None:
+    torch.save({1: torch.ones(3)}, tmp_path / "a.npy")
+    assert "no .npy file, it starts with b'PK" in refused(tmp_path, "psa")
+    (tmp_path / "a.npy").write_bytes(pickle.dumps({1: MAPS[0], 3: MAPS[1]}))
+    assert "no .npy file" in refused(tmp_path, "psa")
+
+
+def test_huge_files_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    assert "a file of 1099511627776 bytes, expected at most" in refused(tmp_path, "psa")
+
+
+def test_huge_claims_are_not_believed(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", MAPS)
+    data = (tmp_path / "a.npy").read_bytes()
+    claim = data.replace(b"(2, 30, 41), }      ", b"(2000000, 30, 41), }")
+    (tmp_path / "a.npy").write_bytes(claim)
+    assert "claims (2000000, 30, 41) float32 in 9840 bytes" in refused(tmp_path, "stacks")
+
+
+def test_a_zip_that_swells_is_not_unpacked(tmp_path: Path) -> None:
+    limit = 8 * 2 * CLASSES * HEIGHT * WIDTH + HEADERS
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("scores.npy", bytes(limit + 1))
+    assert f"{limit + 1} bytes when unpacked, expected at most {limit}" in refused(tmp_path, "stacks")
+
+
+def test_an_unreadable_disk_is_no_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    psa(tmp_path / "a", MAPS, [1, 3])
+
+    def fail(path: Path) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        imported(tmp_path, "psa")
