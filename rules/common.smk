@@ -9,7 +9,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-SCORED = ["classifier", "cams", "confident", "affinities", "pseudo_masks", "segmentation"]
+SCORED = study.scored_artifacts
 
 
 wildcard_constraints:
@@ -51,6 +51,12 @@ def weights_file(section):
     if not Path(weights).is_file():
         raise WorkflowError(f"{section}.weights: {weights}: no such file ({Path(weights).absolute()})")
     return result(weights)
+
+
+def classifier_file(section):
+    """Input function: the classifier's checkpoint, if a network starts from its weights."""
+    starts_there = getattr(study, section).weights == "classifier"
+    return result("<results>/classifier/checkpoint.pt") if starts_there else []
 
 
 def true_masks(split):

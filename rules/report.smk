@@ -5,6 +5,7 @@ the last. Output: `report/`, figures for slides and pages for the report.
 """
 
 ENDS = ["best", "worst"]
+NETWORKS = {"classifier": "classifier", "affinitynet": "AffinityNet", "segmenter": "segmentation network"}
 
 
 rule plot_scores:
@@ -42,34 +43,21 @@ rule plot_scores:
 
 
 rule plot_history:
-    """Draw the curves of the three trainings."""
+    """Draw the curves of the trainings."""
     input:
-        classifier=result("<results>/classifier/history.tsv"),
-        affinitynet=result("<results>/affinitynet/history.tsv"),
-        segmenter=result("<results>/segmenter/history.tsv"),
-        reached=result("<results>/metrics/classifier.json"),
+        **{network: result(f"<results>/{network}/history.tsv") for network in study.trained_networks},
+        reached=result("<results>/metrics/classifier.json") if study.uses_classifier else [],
     output:
-        classifier=report(
-            "<results>/report/classifier.png",
-            caption="../report/history.rst",
-            category="Training",
-            labels={"network": "classifier"},
-        ),
-        affinitynet=report(
-            "<results>/report/affinitynet.png",
-            caption="../report/history.rst",
-            category="Training",
-            labels={"network": "AffinityNet"},
-        ),
-        segmenter=report(
-            "<results>/report/segmenter.png",
-            caption="../report/history.rst",
-            category="Training",
-            labels={"network": "segmentation network"},
-        ),
-        provenance=expand(
-            "<results>/report/{network}.png.json", network=["classifier", "affinitynet", "segmenter"]
-        ),
+        **{
+            network: report(
+                f"<results>/report/{network}.png",
+                caption="../report/history.rst",
+                category="Training",
+                labels={"network": NETWORKS[network]},
+            )
+            for network in study.trained_networks
+        },
+        provenance=expand("<results>/report/{network}.png.json", network=study.trained_networks),
     log:
         "<results>/logs/plot_history.log",
     benchmark:
@@ -94,7 +82,7 @@ rule plot_train_gallery:
         images=result("<results>/dataset/manifest.tsv"),
         truth=true_masks("train"),
         cams=all_shards("<results>/cams/{split}/{shard}.npz", "train"),
-        labels=all_shards("<results>/confident/{shard}.h5", "train"),
+        labels=all_shards("<results>/confident/{shard}.h5", "train") if study.uses_affinitynet else [],
         pseudo_masks=all_shards("<results>/pseudo_masks/{split}/{shard}.h5", "train"),
         checkpoint=result("<results>/segmenter/checkpoint.pt"),
     output:

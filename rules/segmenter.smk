@@ -9,7 +9,7 @@ rule train_segmenter:
     input:
         images=result("<results>/dataset/train.tsv"),
         masks=all_shards("<results>/pseudo_masks/{split}/{shard}.h5", "train"),
-        classifier=result("<results>/classifier/checkpoint.pt"),
+        classifier=classifier_file("segmenter"),
         weights=weights_file("segmenter"),
     output:
         checkpoint="<results>/segmenter/checkpoint.pt",

@@ -1,4 +1,4 @@
-"""Curves of the three trainings."""
+"""Curves of the trainings."""
 
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with Stage(snakemake):
-    reached = read_json(snakemake.input.reached)
-    note = f"mAP {100 * reached['map']:.1f} % on {reached['scored_images']} images of {reached['split']}"
-    trainings = {
-        "classifier": ("Classifier", note),
-        "affinitynet": ("AffinityNet", ""),
-        "segmenter": ("Segmentation network", ""),
-    }
-    for network, words in trainings.items():
-        history = read_history(snakemake.input.get(network))
-        write_figure(snakemake.output.get(network), plot_history(history, *words))
+    notes, titles = {}, {"affinitynet": "AffinityNet", "segmenter": "Segmentation network"}
+    if snakemake.input.reached:
+        titles = {"classifier": "Classifier", **titles}
+        reached = read_json(snakemake.input.reached)
+        images = f"{reached['scored_images']} images of {reached['split']}"
+        notes["classifier"] = f"mAP {100 * reached['map']:.1f} % on {images}"
+    for network, title in titles.items():
+        if path := snakemake.input.get(network):
+            figure = plot_history(read_history(path), title, notes.get(network, ""))
+            write_figure(snakemake.output.get(network), figure)

@@ -30,7 +30,7 @@ with (
     settings = {key: stage.config["segmentation"][key] for key in ("scales", "flip")}
     settings["dense_crf"] = stage.config.get("dense_crf")
     masks = {
-        "confident": labels,
+        **({"confident": labels} if labels else {}),
         "pseudo mask": {row.id: pseudo_masks[row.id].mask for row in shown},
         "prediction": dict(segment(model, shown, **settings, compute=compute)),
     }

@@ -25,12 +25,14 @@ with (
     def propagate(row: ImageRow) -> tuple[str, PseudoMask]:
         """Walk an image's CAMs."""
         scores, classes = cams[row.id]
+        boundary = affinities.boundary(row.id)
         return row.id, propagate_image(
             torch.from_numpy(affinities[row.id]).to(stage.device),
             torch.from_numpy(scores).to(stage.device),
             classes.tolist(),
             input_scale=affinities.input_scale,
             walk=walk,
+            boundary=None if boundary is None else torch.from_numpy(boundary).to(stage.device),
             refine=image_refinement(row, dense_crf, stage.device) if dense_crf else None,
         )
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 with Stage(snakemake) as stage:
     images = Manifest.read(snakemake.input.images)
     run = Run.of(stage, images.classes)
-    config, classifier = AffinityNet(**stage.config["affinitynet"]), Path(snakemake.input.classifier)
+    config = AffinityNet(**stage.config["affinitynet"])
+    classifier = Path(snakemake.input.classifier) if config.weights == "classifier" else None
     with open_shards(snakemake.input.labels, read_masks) as labels:
         pooled = stage.config["confident"]["pooling"] == "scores"
         train_affinitynet(images.rows, labels, config, run, classifier=classifier, pooled=pooled)

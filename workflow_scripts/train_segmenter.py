@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 with Stage(snakemake) as stage:
     images = Manifest.read(snakemake.input.images)
     run = Run.of(stage, images.classes)
-    config, classifier = Segmenter(**stage.config["segmenter"]), Path(snakemake.input.classifier)
+    config = Segmenter(**stage.config["segmenter"])
+    classifier = Path(snakemake.input.classifier) if config.weights == "classifier" else None
     with open_shards(snakemake.input.masks, read_pseudo_masks) as masks:
         train_segmenter(images.rows, masks, config, run, classifier=classifier)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsss.cam import background_score
+from wsss.cam import background_score, constant_background
 from wsss.labels import BACKGROUND, IGNORE
 
 
@@ -47,17 +47,59 @@ def confident_labels(
         ValueError: `classes` does not fit `cams` or is no mask value, or low_alpha exceeds high_alpha.
 
     """
+    if low_alpha > high_alpha:
+        raise ValueError(f"confident_labels: low_alpha {low_alpha} exceeds high_alpha {high_alpha}")
+    strong, weak = background_score(cams, low_alpha), background_score(cams, high_alpha)
+    return _between(cams, classes, strong, weak, refine, pool)
+
+
+def threshold_labels(
+    cams: Tensor,
+    classes: Sequence[int] | Tensor,
+    *,
+    foreground: float,
+    background: float,
+    refine: Callable[[Tensor], Tensor] | None = None,
+    pool: int = 1,
+) -> Tensor:
+    """Do as `confident_labels` with constant background scores instead of powers, as IRN does.
+
+    Args:
+        cams, classes, refine, pool: see `confident_labels`.
+        foreground: score of the strong background, which a class must beat; 0.30 in IRN.
+        background: score of the weak background, which no class may reach; 0.05 in IRN.
+
+    Returns:
+        (ceil(H / pool), ceil(W / pool)) uint8.
+
+    Raises:
+        ValueError: `classes` does not fit `cams` or is no mask value, or background exceeds foreground.
+
+    """
+    if background > foreground:
+        raise ValueError(f"threshold_labels: background {background} exceeds foreground {foreground}")
+    strong, weak = constant_background(cams, foreground), constant_background(cams, background)
+    return _between(cams, classes, strong, weak, refine, pool)
+
+
+def _between(
+    cams: Tensor,
+    classes: Sequence[int] | Tensor,
+    strong: Tensor,
+    weak: Tensor,
+    refine: Callable[[Tensor], Tensor] | None,
+    pool: int,
+) -> Tensor:
+    """Label what a strong and a weak background (H, W) agree on."""
     values = torch.as_tensor(classes, dtype=torch.int64, device=cams.device)
     if len(values) != len(cams) or not ((values > BACKGROUND) & (values < IGNORE)).all():
         raise ValueError(
             f"confident_labels: expected {len(cams)} mask values in 1..254 for cams of shape "
             f"{tuple(cams.shape)}, got {values.tolist()}"
         )
-    if low_alpha > high_alpha:
-        raise ValueError(f"confident_labels: low_alpha {low_alpha} exceeds high_alpha {high_alpha}")
     palette = F.pad(values, (1, 0), value=BACKGROUND).to(torch.uint8)
-    foreground = palette[_winner(cams, low_alpha, refine, pool)]
-    surely_background = _winner(cams, high_alpha, refine, pool) == 0
+    foreground = palette[_winner(cams, strong, refine, pool)]
+    surely_background = _winner(cams, weak, refine, pool) == 0
     labels = foreground.masked_fill(foreground == BACKGROUND, IGNORE)
     return _spread(labels.masked_fill(surely_background, BACKGROUND), pool)[: cams.shape[1], : cams.shape[2]]
 
@@ -90,8 +132,7 @@ def grid_labels(labels: Tensor, stride: int = 8, *, ignore_votes: bool = True) -
     return reduced.masked_fill(most == 0, IGNORE)
 
 
-def _winner(cams: Tensor, alpha: float, refine: Callable[[Tensor], Tensor] | None, pool: int) -> Tensor:
-    background = background_score(cams, alpha)
+def _winner(cams: Tensor, background: Tensor, refine: Callable[[Tensor], Tensor] | None, pool: int) -> Tensor:
     scores = torch.cat([background[None], cams.to(background.dtype)])
     scores = scores if refine is None else refine(scores)
     return _pool(scores, pool).argmax(0)

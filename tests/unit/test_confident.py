@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from wsss.cam import background_score
-from wsss.confident import confident_labels, grid_labels
+from wsss.confident import confident_labels, grid_labels, threshold_labels
 
 
 def random_cams(*shape: int) -> Tensor:
@@ -32,6 +32,33 @@ def test_each_pixel_follows_the_definition():
             assert labels[y, x] == expected
             seen.add(expected)
     assert seen == {0, 255, *classes}
+
+
+def test_each_pixel_follows_the_definition_with_thresholds():
+    cams, classes = random_cams(2, 9, 11) ** 3, [2, 20]
+    labels = threshold_labels(cams, classes, foreground=0.3, background=0.05)
+    seen = set()
+    for y in range(9):
+        for x in range(11):
+            strongest, winner = cams[:, y, x].max(0)
+            expected = classes[int(winner)] if strongest > 0.3 else 0 if strongest <= 0.05 else 255
+            assert labels[y, x] == expected
+            seen.add(expected)
+    assert seen == {0, 255, *classes}
+
+
+def test_thresholds_are_refined_and_pooled_like_powers():
+    cams, seen = random_cams(1, 16, 16), []
+
+    def remember(scores: Tensor) -> Tensor:
+        seen.append(scores[0].unique().tolist())
+        return scores
+
+    labels = threshold_labels(cams, [1], foreground=0.5, background=0.25, refine=remember, pool=8)
+    assert seen == [[0.5], [0.25]]
+    assert labels.shape == (2, 2)
+    with pytest.raises(ValueError, match=r"background 0\.4 exceeds foreground 0\.3"):
+        threshold_labels(cams, [1], foreground=0.3, background=0.4)
 
 
 def test_image_without_labels_is_background():

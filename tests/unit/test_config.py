@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = sorted(
     name
     for file in (ROOT / "rules").glob("*.smk")
-    for name in re.findall(r"^(?:rule|checkpoint) (\w+):", file.read_text(), flags=re.MULTILINE)
+    for name in re.findall(r"^ *(?:rule|checkpoint) (\w+):", file.read_text(), flags=re.MULTILINE)
 )
 
 
@@ -129,7 +129,21 @@ def issubclass_of_model(annotation: Any) -> bool:
             "sweep.betas: got [], allowed a list with at least 1 items, each a number > 0",
         ),
         ({"cam": {"flip": "maybe"}}, "cam.flip: got 'maybe', allowed true or false"),
-        ({"cam": None}, "cam: got null, allowed a section with the keys scales, flip"),
+        ({"cam": None}, "cam: got null, allowed a section with the keys source, folder, scales, flip"),
+        ({"cam": {"source": "psa"}}, "cam.folder: got null, allowed the path of a folder"),
+        (
+            {"cam": {"folder": "cams"}},
+            "cam.folder: got 'cams', allowed null, as `source: classifier` reads no folder",
+        ),
+        ({"affinity": {"kind": "boundary"}}, "affinity.boundaries: got null, allowed the path of a folder"),
+        (
+            {"affinity": {"boundaries": "maps"}},
+            "affinity.boundaries: got 'maps', allowed null, as `kind: network` reads no folder",
+        ),
+        (
+            {"confident": {"foreground_threshold": 0.05}},
+            "confident.background_threshold: got 0.05, allowed a number < foreground_threshold (0.05)",
+        ),
         (
             {"segmenter": {"jitter": [0.1, 0.1, 0.1, 0.6]}},
             "segmenter.jitter[3]: got 0.6, allowed a number >= 0 and <= 0.5",
@@ -193,8 +207,8 @@ def test_impossible_values(config: dict[str, Any], expected: str):
             {"dataset": {"holdout": 0.2}},
             "dataset.holdout: unknown key, it is known as `dataset.holdout with kind: folder`",
         ),
-        ({"affinity": {"zzz": 1}}, "affinity.zzz: unknown key, allowed flip"),
-        ({"affinity": {1: 1}}, "affinity.1: unknown key, allowed flip"),
+        ({"affinity": {"zzz": 1}}, "affinity.zzz: unknown key, allowed kind, boundaries, flip"),
+        ({"affinity": {1: 1}}, "affinity.1: unknown key, allowed kind, boundaries, flip"),
     ],
 )
 def test_unknown_keys(config: dict[str, Any], expected: str):
@@ -282,14 +296,24 @@ WALKING = {"propagate_cams", "evaluate_affinities", "tabulate_results"}
         ({"classifier": {"learning_rate": 0.3}}, {"train_classifier"}),
         ({"classifier": {"output_stride": 16}}, {"train_classifier", "compute_cams"}),
         ({"cam": {"flip": False}}, {"compute_cams", "tabulate_results"}),
+        ({"cam": {"source": "psa", "folder": "cams"}}, {"import_cams", "tabulate_results"}),
         ({"confident": {"low_alpha": 5}}, {"label_confident_regions"}),
         (
             {"confident": {"pooling": "scores"}, "affinitynet": {"input_scale": 1}},
             {"label_confident_regions", "train_affinitynet", "compute_affinities", "evaluate_affinities"},
         ),
         ({"affinitynet": {"learning_rate": 0.3}}, {"train_affinitynet"}),
-        ({"affinitynet": {"radius": 4}}, {"train_affinitynet", "compute_affinities", "evaluate_affinities"}),
+        (
+            {"affinitynet": {"radius": 4}},
+            {
+                "train_affinitynet",
+                "compute_affinities",
+                "compute_boundary_affinities",
+                "evaluate_affinities",
+            },
+        ),
         ({"affinity": {"flip": True}}, {"compute_affinities"}),
+        ({"affinity": {"kind": "boundary", "boundaries": "maps"}}, {"compute_boundary_affinities"}),
         ({"random_walk": {"alpha": 8, "refine": "none"}}, WALKING),
         ({"random_walk": {"beta": 4, "refine": "none"}}, WALKING),
         ({"random_walk": {"tolerance": 1e-3, "refine": "none"}}, WALKING | {"sweep_propagation"}),
@@ -305,6 +329,49 @@ def test_a_change_reaches_just_the_rules_that_use_it(change: dict[str, Any], rul
     base = {"random_walk": {"refine": "none"}}
     study, changed = load_study(base), load_study(base | change)
     assert {rule for rule in RULES if section_params(study, rule) != section_params(changed, rule)} == rules
+
+
+ROAD = ["classifier", "cams", "confident", "affinities", "pseudo_masks", "segmentation"]
+
+
+@pytest.mark.parametrize(
+    ("change", "trained", "skipped"),
+    [
+        ({}, ["classifier", "affinitynet", "segmenter"], set()),
+        (
+            {"affinity": {"kind": "boundary", "boundaries": "m"}},
+            ["classifier", "segmenter"],
+            {"confident"},
+        ),
+        (
+            {
+                "cam": {"source": "irn", "folder": "f"},
+                "affinitynet": {"weights": "none"},
+                "segmenter": {"weights": "none"},
+            },
+            ["affinitynet", "segmenter"],
+            {"classifier"},
+        ),
+        (
+            {"cam": {"source": "irn", "folder": "f"}, "segmenter": {"weights": "none"}},
+            ["classifier", "affinitynet", "segmenter"],
+            set(),
+        ),
+        (
+            {
+                "cam": {"source": "irn", "folder": "f"},
+                "affinity": {"kind": "boundary", "boundaries": "m"},
+                "segmenter": {"weights": "none"},
+            },
+            ["segmenter"],
+            {"classifier", "confident"},
+        ),
+    ],
+)
+def test_a_study_makes_what_it_needs(change: dict[str, Any], trained: list[str], skipped: set[str]):
+    study = load_study(change)
+    assert study.trained_networks == trained
+    assert study.scored_artifacts == [artifact for artifact in ROAD if artifact not in skipped]
 
 
 def test_every_training_key_is_used_by_its_training():

@@ -281,6 +281,16 @@ def test_table_without_masks_holds_the_classifier() -> None:
     assert ["mean", "75.0"] in rows
 
 
+@pytest.mark.parametrize("artifact", ["classifier", "confident"])
+def test_table_leaves_out_what_a_study_does_not_make(artifact: str) -> None:
+    every = metrics()
+    headings = {"classifier": "<h2>Classifier</h2>", "confident": "<h2>Confident regions</h2>"}
+    table = score_table({name: scores for name, scores in every.items() if name != artifact})
+    assert score_table(every).count(headings.pop(artifact)) == 1
+    assert all(table.count(heading) == 1 for heading in headings.values())
+    assert f"<dt>{artifact}</dt>" not in table
+
+
 def test_table_scores_val_alone() -> None:
     only_val = metrics(images=0) | {"segmentation": scores(0.527, split="val")}
     rows = Cells(score_table(only_val)).rows

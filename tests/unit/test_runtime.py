@@ -376,6 +376,15 @@ def test_a_stage_leaves_a_manifest_for_each_output_that_has_one(tmp_path: Path) 
     assert "done in" in (tmp_path / "log.txt").read_text()
 
 
+def test_a_stage_counts_files_that_it_says_it_reads(tmp_path: Path) -> None:
+    (tmp_path / "foreign.npy").write_bytes(b"1")
+    with Stage(job(tmp_path)) as stage:
+        stage.reads([tmp_path / "foreign.npy"])
+    manifest = json.loads((tmp_path / "out.npz.json").read_text())
+    paths = [tmp_path / "in.tsv", tmp_path / "foreign.npy"]
+    assert manifest["inputs"] == {str(path): file_digest(path) for path in paths}
+
+
 def test_a_stage_without_seed_wildcards_log_and_inputs(tmp_path: Path) -> None:
     changes = {"input": InputFiles(), "log": Log(), "wildcards": Wildcards()}
     params = Params(fromdict={"config": {}, "code": {}})

@@ -25,6 +25,8 @@ _MASKS, _AFFINITIES, _PSEUDO_MASKS = "wsss masks 1", "wsss affinities 1", "wsss 
 _FORMAT_BOUNDS = ("v110", "v110")
 # Deflate cannot shrink further; what claims more than this is not a mask of this program.
 _LARGEST_COMPRESSION = 1100
+# Ends the name of a boundary beside its image's stencil; in the name of an image `@` is percent-encoded.
+_BOUNDARY = "@boundary"
 
 
 class PseudoMask(NamedTuple):
@@ -51,20 +53,23 @@ def write_masks(path: str | Path, items: Iterable[tuple[str, NDArray[np.uint8]]]
 
 def write_affinities(
     path: str | Path,
-    items: Iterable[tuple[str, NDArray[np.float16]]],
+    items: Iterable[tuple[str, NDArray[np.float16]] | tuple[str, NDArray[np.float16], NDArray[np.float16]]],
     *,
     radius: int,
     input_scale: float,
 ) -> None:
     """Write (id, stencil (P, h, w) float16 in [0, 1]), the affinities W before the power beta.
 
+    An item may have a third part, the boundary (h, w) float16 in [0, 1] that the affinities come from.
     `radius` is in cells of the grid, `input_scale` the factor on the image before the network. Raises
     `ArtifactError` for other shapes, dtypes and values or an id given twice.
     """
     with _writing(path, _AFFINITIES, radius=radius, input_scale=input_scale) as writer:
-        for image_id, stencil in items:
+        for image_id, stencil, *boundaries in items:
             writer.add(image_id, stencil, np.float16, 3)
-            if not in_unit_interval(stencil):
+            for boundary in boundaries:
+                writer.add(image_id, boundary, np.float16, 2, part=_BOUNDARY)
+            if not all(map(in_unit_interval, (stencil, *boundaries))):
                 raise ArtifactError(f"{path}: image {image_id!r}: affinities are not all in [0, 1]")
 
 
@@ -152,10 +157,15 @@ class Affinities(_Hdf5Map[NDArray[np.float16]]):
         with refusing(self.path):
             self.radius = int(handle.attrs["radius"])
             self.input_scale = float(handle.attrs["input_scale"])
-        return super()._index(handle)
+            return {image_id_of(name): name for name in handle if not name.endswith(_BOUNDARY)}
 
     def _read(self, handle: h5py.File, member: str) -> NDArray[np.float16]:
         return self._array(handle, member, np.float16, 3)
+
+    def boundary(self, image_id: str) -> NDArray[np.float16] | None:
+        """Read the boundary (h, w) in [0, 1] that an image's affinities come from; a network's have none."""
+        handle, name = self._handle(), self._members[image_id] + _BOUNDARY
+        return self._array(handle, name, np.float16, 2) if name in handle else None
 
 
 class PseudoMasks(_Hdf5Map[PseudoMask]):

@@ -11,11 +11,13 @@ from wsss.config.text import did_you_mean
 _USED = {
     "prepare_dataset": "dataset shards",
     "train_classifier": "seed precision classifier",
-    "compute_cams": "precision classifier.backbone classifier.output_stride cam",
+    "compute_cams": "precision classifier.backbone classifier.output_stride cam.scales cam.flip",
+    "import_cams": "cam.source cam.folder",
     "label_confident_regions": "confident dense_crf",
     "train_affinitynet": "seed precision affinitynet confident.pooling",
     "compute_affinities": "precision affinitynet.backbone affinitynet.output_stride affinitynet.input_scale "
-    "affinitynet.normalization affinitynet.radius affinitynet.border affinity",
+    "affinitynet.normalization affinitynet.radius affinitynet.border affinity.flip",
+    "compute_boundary_affinities": "affinity.boundaries affinitynet.input_scale affinitynet.radius",
     "propagate_cams": "random_walk dense_crf",
     "sweep_propagation": "sweep.alphas sweep.constants sweep.ts random_walk.tolerance",
     "rank_sweep": "",

@@ -51,23 +51,53 @@ class Shards(Section):
         return int(getattr(self, split))
 
 
+def _where_used(folder: str | None, used: bool, otherwise: str) -> str | None:
+    """Refuse a folder that is missing where it is used, or given where a forgotten key leaves it unused."""
+    if used and folder is None:
+        raise ValueError("allowed the path of a folder")
+    if not used and folder is not None:
+        raise ValueError(f"allowed null, as {otherwise} reads no folder")
+    return folder
+
+
 class Cam(Section):
     """Class activation maps: where in the image the classifier sees each of its classes."""
 
+    source: Literal["classifier", "stacks", "psa", "irn", "clip_es"] = Field(
+        "classifier", description="classifier, or files as of stacks, psa, irn, clip_es: docs/other_cams.md"
+    )
+    folder: Text | None = Field(None, description="of these files, <id>.npy or <id>.npz")
     scales: ImageScales = (1.0, 0.5, 1.5, 2.0)
     flip: Flip = True
 
+    @field_validator("folder")
+    @classmethod
+    def _goes_with_the_source(cls, folder: str | None, info: ValidationInfo) -> str | None:
+        return _where_used(folder, info.data.get("source") != "classifier", "`source: classifier`")
+
 
 class Confident(Section):
-    """Confident regions, the labels of AffinityNet. The background scores (1 - largest CAM)^alpha."""
+    """Confident regions, the labels of AffinityNet: what a strong and a weak background agree on."""
 
+    background: Literal["power", "constant"] = Field(
+        "power", description="its score: (1 - largest CAM)^alpha or constant"
+    )
     low_alpha: Positive = Field(1.2, description="strong background: a class that still wins is confident")
     high_alpha: Positive = Field(6.0, description="weak background: where it still wins, it is confident")
+    foreground_threshold: Share = Field(0.3, description="constant: a class that beats it is confident")
+    background_threshold: Share = Field(0.05, description="constant: background where no class reaches it")
     refine: Refine = "dense_crf"
     pooling: Literal["vote", "scores"] = Field(
         "vote",
         description="label of a stride-8 cell: vote of its pixels; scores: by their mean, as published",
     )
+
+    @field_validator("background_threshold")
+    @classmethod
+    def _below_foreground(cls, background: float, info: ValidationInfo) -> float:
+        if background >= (foreground := info.data.get("foreground_threshold", 1.1)):
+            raise ValueError(f"allowed a number < foreground_threshold ({foreground:g})")
+        return background
 
     @field_validator("high_alpha")
     @classmethod
@@ -92,7 +122,16 @@ class DenseCrf(Section):
 class Affinity(Section):
     """Affinities as they are kept for the random walk, before the power beta."""
 
+    kind: Literal["network", "boundary"] = Field(
+        "network", description="network: AffinityNet; boundary: 1 - the largest on the path, IRN"
+    )
+    boundaries: Text | None = Field(None, description="folder of these maps, <id>.npy or <id>.png")
     flip: Flip = False
+
+    @field_validator("boundaries")
+    @classmethod
+    def _goes_with_the_kind(cls, boundaries: str | None, info: ValidationInfo) -> str | None:
+        return _where_used(boundaries, info.data.get("kind") == "boundary", "`kind: network`")
 
 
 class RandomWalk(Section):
@@ -106,7 +145,10 @@ class RandomWalk(Section):
     beta: Positive = Field(12.0, description="power of the affinities; larger: fainter borders stop the walk")
     t: Count = Field(16, description="steps of the walk; it spreads over some radius * sqrt(t) / 2 cells")
     tolerance: Float = Field(0.0001, gt=0.0, lt=1.0, description="largest error of the propagated scores")
-    normalize: bool = Field(False, description="after the walk, divide each class by its maximum, as IRN")
+    normalize: bool = Field(False, description="after the walk, divide classes by their maximum")
+    normalize_by: Literal["class", "image"] = Field(
+        "class", description="class: its own maximum; image: the largest of all, as IRN"
+    )
     refine: Refine = "dense_crf"
 
 
@@ -163,6 +205,30 @@ class Study(Section):
     def splits(self) -> tuple[str, ...]:
         """The splits of the data set; `test` has neither labels nor masks."""
         return ("train", "val", "test") if getattr(self.dataset, "test", False) else ("train", "val")
+
+    @property
+    def uses_classifier(self) -> bool:
+        """Whether any stage needs the classifier: for its CAMs, or to start from its weights."""
+        networks = [self.segmenter, *([self.affinitynet] if self.uses_affinitynet else [])]
+        return self.cam.source == "classifier" or any(net.weights == "classifier" for net in networks)
+
+    @property
+    def uses_affinitynet(self) -> bool:
+        """Whether affinities, and so AffinityNet's labels, the confident regions, come from training."""
+        return self.affinity.kind == "network"
+
+    @property
+    def trained_networks(self) -> list[str]:
+        """The networks that this study trains, in the order of the road."""
+        skipped = {"classifier": not self.uses_classifier, "affinitynet": not self.uses_affinitynet}
+        return [name for name in ("classifier", "affinitynet", "segmenter") if not skipped.get(name)]
+
+    @property
+    def scored_artifacts(self) -> list[str]:
+        """What this study makes and scores, in the order of the road."""
+        skipped = {"classifier": not self.uses_classifier, "confident": not self.uses_affinitynet}
+        road = ("classifier", "cams", "confident", "affinities", "pseudo_masks", "segmentation")
+        return [artifact for artifact in road if not skipped.get(artifact)]
 
     @field_validator("refined_splits")
     @classmethod

@@ -14,8 +14,8 @@ def score_table(metrics: Mapping[str, Scores]) -> str:
     """Lay out all scores of a study, and say how they are counted.
 
     Args:
-        metrics: by artifact, with "classifier", "cams", "confident", "affinities", "pseudo_masks" and
-            "segmentation".
+        metrics: by artifact, with "cams", "affinities", "pseudo_masks", "segmentation", and "classifier" and
+            "confident" if the study has them.
     """
     stages, scored_on_train = scored_stages(metrics), bool(metrics["cams"]["scored_images"])
     if scored_on_train:
@@ -24,13 +24,11 @@ def score_table(metrics: Mapping[str, Scores]) -> str:
         stages.insert(before_segmentation, ceiling)
     sections = [_iou_table(stages)] if stages else []
     if scored_on_train:
-        sections += [
-            _backgrounds(metrics["cams"]),
-            _confident_regions(metrics["confident"]),
-            _affinities(metrics["affinities"]),
-        ]
-    sections += [_classifier(metrics["classifier"]), _protocols(metrics)]
-    return _lines(sections)
+        sections.append(_backgrounds(metrics["cams"]))
+        sections += [_confident_regions(metrics["confident"])] if "confident" in metrics else []
+        sections.append(_affinities(metrics["affinities"]))
+    sections += [_classifier(metrics["classifier"])] if "classifier" in metrics else []
+    return _lines([*sections, _protocols(metrics)])
 
 
 def sweep_table(ranking: Mapping[str, Any], count: int = 20) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ def propagate_image(
     *,
     input_scale: float,
     walk: RandomWalk,
+    boundary: Tensor | None = None,
     refine: Refine | None = None,
 ) -> PseudoMask:
     """Make a pseudo mask: CAMs and a background, walked over the affinities (Ahn & Kwak 2018, section 3.3).
@@ -39,7 +41,9 @@ def propagate_image(
         cams: (K, H, W) in [0, 1]; with K = 0 all is background.
         classes: the K classes, 0-based.
         input_scale: the factor with which the affinities were computed.
-        walk: background, beta, t, tolerance and normalize.
+        walk: background, beta, t, tolerance, normalize and normalize_by.
+        boundary: (h, w) in [0, 1], if the affinities come from one: classes start with that much less there,
+            as in IRN.
         refine: function from scores (1 + K, H, W), background first, to refined ones.
 
     Returns:
@@ -47,9 +51,11 @@ def propagate_image(
         (1 + K,), 0 and then class + 1.
     """
     scores = to_grid(with_background(cams, walk), input_scale)
+    if boundary is not None:
+        scores[1:] *= 1 - boundary.to(scores.dtype)
     walked = propagate(stencil.float(), scores, beta=walk.beta, t=walk.t, tolerance=walk.tolerance)
     if walk.normalize:
-        walked[1:] = peaks_to_one(walked[1:])
+        walked[1:] = peaks_to_one(walked[1:], walk.normalize_by)
     values = np.array([0, *(label + 1 for label in classes)], np.int64)
     fine = from_grid(walked, cams.shape[-2:], input_scale)
     if walk.background == "constant":
@@ -67,9 +73,12 @@ def with_background(cams: Tensor, walk: RandomWalk) -> Tensor:
     return torch.cat([background[None], cams.to(background.dtype)])
 
 
-def peaks_to_one(classes: Tensor) -> Tensor:
-    """Divide each class (K, h, w) by its maximum, as IRN does after the walk."""
-    return classes / classes.amax((1, 2), keepdim=True).clamp(min=LEAST_PEAK)
+def peaks_to_one(classes: Tensor, by: Literal["class", "image"] = "class") -> Tensor:
+    """Divide each class (K, h, w) by its own maximum, or all by the image's, as IRN does after the walk."""
+    peaks = classes.amax((1, 2), keepdim=True).clamp(min=LEAST_PEAK)
+    if by == "image" and len(peaks):
+        peaks = peaks.amax(0, keepdim=True)
+    return classes / peaks
 
 
 def to_grid(scores: Tensor, input_scale: float) -> Tensor:

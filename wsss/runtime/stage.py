@@ -7,10 +7,11 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -101,6 +102,10 @@ class Stage:
                 if f"{artifact}.json" in outputs:
                     write_manifest(artifact, self._manifest(artifact))
             logger.info("done in %.1f s, at most %.0f MiB", self._seconds(), peak_memory_mb())
+
+    def reads(self, paths: Iterable[Path]) -> None:
+        """Count files as inputs, for the manifests, that Snakemake is not told of one by one."""
+        self.inputs |= {str(path): file_digest(path) for path in paths}
 
     @contextmanager
     def _device(self) -> Iterator[torch.device]:
