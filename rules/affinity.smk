@@ -85,10 +85,7 @@ else:
             mem_mb=4000,
             runtime=60,
         params:
-            files=lambda wildcards: shard_files(
-                study.affinity.boundaries,
-                f"{study.results}/{study.name}/dataset/{wildcards.split}/{wildcards.shard}.tsv",
-            ),
+            files=files_of_shard("affinity.boundaries", study.affinity.boundaries),
             config=section_params(study, "compute_boundary_affinities"),
             code=code_digest("workflow_scripts/compute_boundary_affinities.py"),
         message:

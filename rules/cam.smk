@@ -52,10 +52,7 @@ else:
             mem_mb=4000,
             runtime=60,
         params:
-            files=lambda wildcards: shard_files(
-                study.cam.folder,
-                f"{study.results}/{study.name}/dataset/{wildcards.split}/{wildcards.shard}.tsv",
-            ),
+            files=files_of_shard("cam.folder", study.cam.folder),
             config=section_params(study, "import_cams"),
             code=code_digest("workflow_scripts/import_cams.py"),
         message:

@@ -81,6 +81,18 @@ def true_masks(split):
     return files
 
 
+def files_of_shard(key, folder):
+    """Param function: another system's files of a shard's images, by name, size and time; see `shard_files`."""
+
+    def files(wildcards):
+        if not Path(folder).is_dir():
+            raise WorkflowError(f"{key}: {folder}: no such folder, seen from {Path.cwd()}")
+        table = f"{study.results}/{study.name}/dataset/{wildcards.split}/{wildcards.shard}.tsv"
+        return shard_files(folder, table)
+
+    return files
+
+
 def of_test(files):
     """Input function: what `files` says, in a study that has test images; in others the target ends at once."""
 

@@ -164,10 +164,10 @@ def test_a_map_of_stride_four_is_enlarged_bilinearly(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "content", "words"),
     [
-        ("irn", {"keys": [1, 3]}, "no array 'cam'; there are 'keys'"),
+        ("irn", {"keys": [1, 3]}, "no array 'cam'; there are ['keys']"),
         ("irn", {"high_res": MAPS}, "no array 'keys'"),
         ("irn", {"high_res": MAPS, "keys": [1.5, 3]}, "float64 for class numbers, expected whole numbers"),
-        ("irn", {"high_res": MAPS, "keys": [[1, 3]]}, "(1, 2) int64 for class numbers"),
+        ("irn", {"high_res": MAPS, "keys": np.array([[1, 3]])}, "(1, 2) int64 for class numbers"),
         ("irn", {"high_res": MAPS, "keys": [1, 1]}, "maps of the classes [1, 1]"),
         ("irn", {"high_res": MAPS, "keys": [1, 3, 4]}, "expected floats (3, H, W)"),
         ("irn", {"high_res": MAPS.astype(np.uint8), "keys": [1, 3]}, "uint8, expected floats"),
@@ -210,6 +210,17 @@ def test_threads_keep_the_order(tmp_path: Path) -> None:
 
 
 # Hostile files
+
+
+@pytest.mark.parametrize("source", ["irn", "clip_es"])
+def test_nested_lists_are_not_handed_to_numpy(source: str, tmp_path: Path) -> None:
+    nested: list[Any] = []
+    for _ in range(60):
+        nested = [nested, nested]
+    save(tmp_path / "a.npy", {"keys": nested, "high_res": MAPS, "attn_highres": MAPS})
+    assert "no array 'keys'" in refused(tmp_path, source)
+    save(tmp_path / "a.npy", {"keys": [1, 3], "high_res": nested, "attn_highres": nested})
+    assert "no array" in refused(tmp_path, source)
 
 
 class Calls:

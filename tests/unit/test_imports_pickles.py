@@ -211,6 +211,32 @@ def test_deep_nesting_is_refused(key: bool) -> None:
         read_pickle(io.BytesIO(shallow))
 
 
+PAIRS = b")q\x00" + b"h\x00\x86q\x00" * 60
+"""Instructions for a pair of pairs of pairs …: sixty tuples, but 2^60 to whom walks over them."""
+
+CALLS = {
+    "key of a dictionary": b"}" + PAIRS + b"K\x00s.",
+    "function": PAIRS + b")R.",
+    "arguments": b"cnumpy\ndtype\n" + PAIRS + b"R.",
+    "module": PAIRS + b"\x8c\x01a\x93.",
+    "name": b"\x8c\x01a" + PAIRS + b"\x93.",
+    "dtype": b"cnumpy\ndtype\n" + PAIRS + b"\x85R.",
+    "byte order": b"cnumpy\ndtype\n\x8c\x02f4\x85RK\x03" + PAIRS + b"\x86b.",
+    "state": b"cnumpy.core.multiarray\n_reconstruct\n)R" + PAIRS + b"b.",
+    "shape": b"cnumpy.core.multiarray\n_reconstruct\n)R(K\x01" + PAIRS + b"NNNtb.",
+    "encoding": b"c_codecs\nencode\n\x8c\x01a" + PAIRS + b"\x86R.",
+    "size of a tensor": b"ctorch._utils\n_rebuild_tensor_v2\n(NK\x00" + PAIRS + PAIRS + b"tR.",
+    "storage": b"ctorch.storage\n_load_from_bytes\n" + PAIRS + b"\x85R.",
+    "persistent id": PAIRS + b"Q.",
+}
+
+
+@pytest.mark.parametrize("place", CALLS)
+def test_nothing_walks_over_what_a_pickle_has_built(place: str) -> None:
+    with pytest.raises(ValueError, match=r"pickle|array|torch"):
+        read_pickle(io.BytesIO(b"\x80\x04" + CALLS[place]))
+
+
 @pytest.mark.parametrize(
     ("shape", "strides", "offset"),
     [((100,), (1,), 0), ((2, 3), (3, 1), 1), ((4,), (-1,), 3), ((1000,), (0,), 0), ((2,), (10,), 0)],

@@ -116,3 +116,12 @@ def test_a_missing_file_is_named(changeable: Any) -> None:
     done = subprocess.run(changeable.command(), cwd=changeable.folder, capture_output=True, text=True)
     assert done.returncode != 0
     assert "lacks the files of 1 of 12 images, expected <id>.npy: train_00003" in done.stdout + done.stderr
+
+
+def test_a_missing_folder_is_named_before_anything_runs(changeable: Any) -> None:
+    changeable.configure(affinity={"boundaries": "nowhere"})
+    done = subprocess.run(
+        changeable.command("--dry-run"), cwd=changeable.folder, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "affinity.boundaries: nowhere: no such folder, seen from" in done.stdout + done.stderr

@@ -8,6 +8,7 @@ computes the CAMs of the image's labels alone; a label without a map is an error
 from __future__ import annotations
 
 import logging
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,7 +104,7 @@ def _checked(cams: ForeignCams, row: ImageRow) -> ImportedCams:
         raise ValueError(f"maps {maps.shape} {maps.dtype}, expected floats ({len(classes)}, H, W)")
     if len(set(classes)) < len(classes) or not set(row.labels) <= set(classes):
         raise ValueError(
-            f"maps of the classes {sorted(classes)}, while the image's labels are {list(row.labels)} "
+            f"maps of the classes {sorted(classes)[:99]}, while the image's labels are {list(row.labels)} "
             "(both counted from 0, without background)"
         )
     chosen = maps[[classes.index(label) for label in row.labels]].astype(np.float32)
@@ -148,7 +149,8 @@ def read_class_dictionary(path: Path, most_values: int) -> ForeignCams:
     maps = list(content.values())
     if not all(isinstance(values, np.ndarray) for values in maps):
         raise ValueError("a dictionary whose values are not all arrays, expected {class: (H, W)}")
-    return ForeignCams(np.stack(maps) if maps else np.zeros((0, 0, 0)), _class_numbers(list(content)))
+    classes = _class_numbers(np.array(list(content)))
+    return ForeignCams(np.stack(maps) if maps else np.zeros((0, 0, 0)), classes)
 
 
 def read_irn(path: Path, most_values: int) -> ForeignCams:
@@ -166,14 +168,16 @@ def read_clip_es(path: Path, most_values: int) -> ForeignCams:
 
 
 def _entry(content: Mapping[Any, Any], key: str) -> NDArray[Any]:
+    """Find an array, or a list of numbers; what a pickle may hold besides is not handed to numpy."""
     value = content.get(key)
-    if not isinstance(value, (np.ndarray, list, tuple)):
-        raise ValueError(f"no array {key!r}; there are {', '.join(map(repr, content)) or 'none'}")
-    return np.asarray(value)
+    if isinstance(value, (list, tuple)) and all(type(item) in (int, float) for item in value):
+        return np.asarray(value)
+    if not isinstance(value, np.ndarray):
+        raise ValueError(f"no array {key!r}; there are {reprlib.repr(list(content))}")
+    return value
 
 
-def _class_numbers(keys: Sequence[Any] | NDArray[Any]) -> tuple[int, ...]:
-    numbers = np.asarray(keys)
+def _class_numbers(numbers: NDArray[Any]) -> tuple[int, ...]:
     if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in "iu"):
         raise ValueError(f"{numbers.shape} {numbers.dtype} for class numbers, expected whole numbers (K,)")
     return tuple(numbers.tolist())

@@ -3,7 +3,8 @@
 A pickle is a program, and Python's own machine calls whatever such a program names. This one knows only the
 instructions that build numbers, texts, lists, dictionaries, numpy arrays and torch tensors (which become
 arrays). It imports nothing, calls nothing but the functions below, and makes no array that is larger than the
-bytes that are there for it.
+bytes that are there for it. Values that a pickle has built are not hashed or shown before their type is
+known: a pair of pairs of the same pair, sixty deep, would keep Python busy for ever.
 """
 
 from __future__ import annotations
@@ -139,16 +140,22 @@ class _Machine:
         return items
 
 
-def _name(module: str, name: str) -> _Global:
-    found = _Global(f"{module.replace('numpy._core', 'numpy.core')}.{name}")
+def _name(module: object, name: object) -> _Global:
+    found = _Global(f"{_text(module).replace('numpy._core', 'numpy.core')}.{_text(name)}")
     if found not in _FUNCTIONS and found not in STORAGES and found != "numpy.ndarray":
-        raise ValueError(f"a pickle that asks for {module}.{name}; it may ask for arrays only")
+        raise ValueError(f"a pickle that asks for {found:.99}; it may ask for arrays only")
     return found
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a {type(value).__name__} for a text")
+    return value
 
 
 def _call(function: object, arguments: tuple[Any, ...]) -> Any:
     if not isinstance(function, _Global) or function not in _FUNCTIONS:
-        raise ValueError(f"a pickle that calls {function!r}; it may build arrays only")
+        raise ValueError(f"a pickle that calls a {type(function).__name__}; it may build arrays only")
     return _FUNCTIONS[function](*arguments)
 
 
@@ -167,8 +174,10 @@ def _set_items(target: object, *items: Any) -> None:
 
 def _build(target: object, state: tuple[Any, ...]) -> None:
     if isinstance(target, _Dtype):
-        target.order = state[1]
+        target.order = _text(state[1])
     elif isinstance(target, _Array):
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise TypeError("the state of an array has five parts")
         _version, shape, dtype, fortran_order, data = state
         if shape == () and dtype == OBJECT:  # numpy.save puts what is no array into one of its own
             (target.values,) = data
@@ -217,14 +226,16 @@ _CHANGE: dict[str, tuple[int | None, Callable[..., None]]] = {
 
 
 def _numpy_dtype(dtype: _Dtype) -> np.dtype[Any]:
-    if not isinstance(dtype, _Dtype) or dtype.code not in DTYPES or dtype.order not in ("<", ">", "|", "="):
-        raise ValueError(f"an array of {dtype}; elements must be plain numbers")
+    if not isinstance(dtype, _Dtype):
+        raise TypeError(f"a {type(dtype).__name__} for the elements of an array")
+    if dtype.code not in DTYPES or dtype.order not in ("<", ">", "|", "="):
+        raise ValueError(f"an array of {dtype.code:.99}; elements must be plain numbers")
     return np.dtype(dtype.order + dtype.code)
 
 
 def _shaped(data: object, dtype: np.dtype[Any], shape: Any, order: Any) -> NDArray[Any]:
     if not isinstance(data, bytes) or not _are_sizes(shape):
-        raise ValueError(f"an array of shape {shape!r} with a {type(data).__name__} for values")
+        raise TypeError(f"an array with a {type(data).__name__} for values, or without sizes")
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"an array that claims {shape} {dtype} in {len(data)} bytes")
     return np.frombuffer(data, dtype).reshape(shape, order=order)
@@ -236,9 +247,9 @@ def _are_sizes(shape: object) -> bool:
 
 def _encode(text: str, encoding: str) -> bytes:
     """How protocol 2 writes bytes."""
-    if encoding != "latin1":
-        raise ValueError(f"bytes in the encoding {encoding!r}, expected latin1")
-    return text.encode("latin1")
+    if _text(encoding) != "latin1":
+        raise ValueError(f"bytes in the encoding {encoding:.99}, expected latin1")
+    return _text(text).encode("latin1")
 
 
 def _scalar(dtype: _Dtype, data: bytes) -> int | float:
@@ -262,7 +273,7 @@ def _load_storage(data: bytes) -> NDArray[Any]:
     """Read a storage (N,) in torch's legacy format: five pickles, the number of values, the values."""
     stream = io.BytesIO(data)
     _magic, _version, _machine, storage, _keys = (read_pickle(stream) for _ in range(5))
-    if not isinstance(storage, _Storage) or storage.type not in STORAGES:
+    if not isinstance(storage, _Storage) or _text(storage.type) not in STORAGES:
         raise ValueError("a torch tensor in an unknown format; convert it with .cpu().numpy()")
     stream.seek(8, io.SEEK_CUR)
     return _shaped(stream.read(), np.dtype(STORAGES[storage.type]), (storage.size,), "C")
@@ -271,7 +282,7 @@ def _load_storage(data: bytes) -> NDArray[Any]:
 def _rebuild_tensor(storage: NDArray[Any], offset: int, shape: Any, strides: Any, *_: Any) -> NDArray[Any]:
     """Cut a tensor out of its storage; several elements in one place, as `expand` makes them, are refused."""
     if not (isinstance(storage, np.ndarray) and _are_sizes((offset, *shape)) and _are_sizes(strides)):
-        raise ValueError(f"a torch tensor of shape {shape!r} and strides {strides!r}")
+        raise ValueError("a torch tensor whose sizes, strides or values are none")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if math.prod(shape) > len(storage) or (math.prod(shape) and last >= len(storage)):
         raise ValueError(f"a torch tensor that claims {shape}, strides {strides} in {len(storage)} values")
@@ -282,7 +293,7 @@ def _rebuild_tensor(storage: NDArray[Any], offset: int, shape: Any, strides: Any
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "numpy.core.multiarray._reconstruct": lambda *_: _Array(),
     "numpy.core.multiarray.scalar": _scalar,
-    "numpy.dtype": lambda code, *_: _Dtype(code),
+    "numpy.dtype": lambda code, *_: _Dtype(_text(code)),
     "_codecs.encode": _encode,
     "__builtin__.bytes": lambda: b"",
     "collections.OrderedDict": dict,
