@@ -70,7 +70,7 @@ def threshold_labels(
         background: score of the weak background, which no class may reach; 0.05 in IRN.
 
     Returns:
-        (ceil(H / pool), ceil(W / pool)) uint8.
+        (H, W) uint8.
 
     Raises:
         ValueError: `classes` does not fit `cams` or is no mask value, or background exceeds foreground.

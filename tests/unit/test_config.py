@@ -300,7 +300,13 @@ WALKING = {"propagate_cams", "evaluate_affinities", "tabulate_results"}
         ({"confident": {"low_alpha": 5}}, {"label_confident_regions"}),
         (
             {"confident": {"pooling": "scores"}, "affinitynet": {"input_scale": 1}},
-            {"label_confident_regions", "train_affinitynet", "compute_affinities", "evaluate_affinities"},
+            {
+                "label_confident_regions",
+                "train_affinitynet",
+                "compute_affinities",
+                "compute_boundary_affinities",
+                "evaluate_affinities",
+            },
         ),
         ({"affinitynet": {"learning_rate": 0.3}}, {"train_affinitynet"}),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from wsss.affinity import affinity_stencil, oracle_stencil
 from wsss.artifacts import ArtifactError
 from wsss.cam import combine_cams
 from wsss.checkpoints import restore_affinitynet, restore_classifier, save_network
-from wsss.config import RandomWalk
+from wsss.confident import confident_labels, threshold_labels
+from wsss.config import Confident, RandomWalk
 from wsss.datasets import ImageRow, read_image
 from wsss.inference import (
     average_stencils,
@@ -26,6 +28,7 @@ from wsss.inference import (
     compute_cams,
     compute_levels,
     from_grid,
+    label_image,
     mirror_stencil,
     propagate_image,
     segment,
@@ -348,3 +351,20 @@ def test_restored_networks_give_what_the_saved_ones_gave(
     torch.testing.assert_close(restored.cam(image), classifier.cam(image), atol=1e-5, rtol=1e-5)
     with pytest.raises(ArtifactError, match=r"checkpoint\.pt: holds Classifier, expected AffinityNet"):
         restore_affinitynet(tmp_path / "checkpoint.pt")
+
+
+@pytest.mark.parametrize("pooling", ["vote", "scores"])
+def test_confident_regions_follow_their_section(pooling: Any) -> None:
+    cams, pool = (
+        torch.rand(2, 16, 24, generator=torch.Generator().manual_seed(0)),
+        8 if pooling == "scores" else 1,
+    )
+    power = Confident(low_alpha=1, high_alpha=3, pooling=pooling)
+    expected = confident_labels(cams, [3, 5], low_alpha=1, high_alpha=3, pool=pool)
+    assert torch.equal(label_image(cams, [2, 4], power), expected)
+    constant = Confident(
+        background="constant", foreground_threshold=0.7, background_threshold=0.4, pooling=pooling
+    )
+    expected = threshold_labels(cams, [3, 5], foreground=0.7, background=0.4, pool=pool)
+    assert torch.equal(label_image(cams, [2, 4], constant), expected)
+    assert not torch.equal(expected, label_image(cams, [2, 4], power))

@@ -6,6 +6,7 @@ of one size, then those of the next. Networks are expected on the device of `Com
 
 from wsss.inference.affinities import average_stencils, compute_affinities, compute_levels, mirror_stencil
 from wsss.inference.classes import classify, compute_cams
+from wsss.inference.confident import label_image
 from wsss.inference.pseudo_masks import from_grid, peaks_to_one, propagate_image, to_grid, with_background
 from wsss.inference.refinement import Refine, image_refinement
 from wsss.inference.segmentation import segment
@@ -19,6 +20,7 @@ __all__ = [
     "compute_levels",
     "from_grid",
     "image_refinement",
+    "label_image",
     "mirror_stencil",
     "peaks_to_one",
     "propagate_image",
