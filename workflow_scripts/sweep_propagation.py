@@ -29,8 +29,8 @@ with (
         """Count one image."""
         scores, given = cams[row.id]
         stencil, maps = torch.from_numpy(affinities[row.id]), torch.from_numpy(scores)
-        known = read_pixels(row, labels[row.id])
-        counts = sweep_image(stencil, maps, known, input_scale=affinities.input_scale, grid=grid)
+        known, boundary = read_pixels(row, labels[row.id]), affinities.boundary(row.id)
+        counts = sweep_image(stencil, maps, known, boundary, input_scale=affinities.input_scale, grid=grid)
         return tally_image(counts, known, given.tolist(), len(classes))
 
     tallies = progress(in_threads(sweep, rows, stage.threads), len(rows))

@@ -110,6 +110,21 @@ def test_every_point_has_the_masks_of_the_study_itself(
         assert found.contrast[place] == pytest.approx(expected, rel=1e-4)
 
 
+def test_boundaries_and_the_images_peak_count_as_in_the_study() -> None:
+    labels, grid = (0, 2), GRID._replace(normalize_by="image")
+    image = scene((37, 53), labels, 2.0)
+    boundary = torch.rand(image["stencil"].shape[1:], generator=torch.Generator().manual_seed(5)).half()
+    known = describe_pixels(image["image"], image["truth"], image["confident"])
+    walked = image["stencil"], image["cams"]
+    counts = sweep_image(*walked, known, boundary.numpy(), input_scale=2.0, grid=grid)
+    found = tally_image(counts, known, labels, N_CLASSES)
+    for place, point in grid.points():
+        walk = point.walk(grid.tolerance, "image")
+        mask = propagate_image(*walked, labels, input_scale=2.0, walk=walk, boundary=boundary).mask
+        won = np.bincount(mask.ravel(), minlength=N_CLASSES)
+        assert found.predicted[place].tolist() == won.tolist(), point
+
+
 def differences(image: np.ndarray) -> np.ndarray:
     """Differences of colours off the border to the right and below, their mean is 1: (2, H, W)."""
     height, width, _ = image.shape

@@ -189,6 +189,14 @@ def test_protocol_names_images_labels_background_refinement_and_scales() -> None
     ]
 
 
+def test_imported_cams_name_their_system_for_scales() -> None:
+    study = load_study({"cam": {"source": "psa", "folder": "cams"}})
+    found = scored_results(metrics(), section_params(study, "tabulate_results"))
+    scales = {result.stage: result.scales for result in found}
+    assert scales["CAM"] == scales["random walk"] == "those of its own system, psa"
+    assert scales["segmentation"] == "single: 1"
+
+
 def test_what_was_not_scored_has_no_row() -> None:
     some = metrics()
     del some["cams"]["dense_crf"], some["pseudo_masks"]["val"]

@@ -19,7 +19,8 @@ _USED = {
     "affinitynet.normalization affinitynet.radius affinitynet.border affinity.flip",
     "compute_boundary_affinities": "affinity.boundaries affinitynet.input_scale affinitynet.radius",
     "propagate_cams": "random_walk dense_crf",
-    "sweep_propagation": "sweep.alphas sweep.constants sweep.ts random_walk.tolerance",
+    "sweep_propagation": "sweep.alphas sweep.constants sweep.ts random_walk.tolerance "
+    "random_walk.normalize_by",
     "rank_sweep": "",
     "plot_sweep": "",
     "train_segmenter": "seed precision segmenter",

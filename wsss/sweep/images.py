@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.cam import background_score
@@ -20,13 +21,22 @@ from wsss.sweep.pixels import Pixels
 from wsss.sweep.points import Grid
 
 
-def sweep_image(stencil: Tensor, cams: Tensor, known: Pixels, *, input_scale: float, grid: Grid) -> Counts:
+def sweep_image(
+    stencil: Tensor,
+    cams: Tensor,
+    known: Pixels,
+    boundary: NDArray[np.float16] | None = None,
+    *,
+    input_scale: float,
+    grid: Grid,
+) -> Counts:
     """Count an image's pixels at all points of one beta: arrays with the axes of `grid.shape` first.
 
     Args:
         stencil: affinities (P, h, w) of `compute_affinities`.
         cams: (K, H, W) in [0, 1].
         known: the pixels of the image.
+        boundary: (h, w) that the affinities come from, if any, see `propagate_image`.
         input_scale: the factor with which the affinities were computed.
         grid: what is tried.
     """
@@ -35,7 +45,7 @@ def sweep_image(stencil: Tensor, cams: Tensor, known: Pixels, *, input_scale: fl
     before = winning_slots(_flat(cams), backgrounds)
     found = [
         count_winners(classes, walked, before, known)
-        for classes, walked in _walks(stencil, cams, backgrounds, input_scale, grid)
+        for classes, walked in _walks(stencil, cams, backgrounds, input_scale, grid, boundary)
     ]
     stacks = (np.stack(part) for part in zip(*found, strict=True))
     return Counts(*(stack.reshape(*grid.shape, *stack.shape[2:]) for stack in stacks))
@@ -49,7 +59,12 @@ def _backgrounds(cams: Tensor, grid: Grid) -> Floats:
 
 
 def _walks(
-    stencil: Tensor, cams: Tensor, backgrounds: Floats, input_scale: float, grid: Grid
+    stencil: Tensor,
+    cams: Tensor,
+    backgrounds: Floats,
+    input_scale: float,
+    grid: Grid,
+    boundary: NDArray[np.float16] | None,
 ) -> Iterator[tuple[Floats, Floats]]:
     """Yield classes (K, H · W) and backgrounds (B, H · W) for each t, without and with normalisation.
 
@@ -58,8 +73,10 @@ def _walks(
     powers, size = len(grid.alphas), cams.shape[-2:]
     scores = torch.cat([torch.from_numpy(backgrounds[:powers]).view(-1, *size), cams])
     cells = to_grid(scores, input_scale)
+    if boundary is not None:
+        cells[powers:] *= 1 - torch.from_numpy(boundary).float()
     for walked in propagate(stencil.float(), cells, beta=grid.beta, t=grid.ts, tolerance=grid.tolerance):
-        stack = torch.cat([walked, peaks_to_one(walked[powers:])])
+        stack = torch.cat([walked, peaks_to_one(walked[powers:], grid.normalize_by)])
         fine = _flat(from_grid(stack, size, input_scale))
         over = np.concatenate([fine[:powers], backgrounds[powers:]])
         yield fine[powers : powers + len(cams)], over

@@ -31,9 +31,9 @@ class Point(NamedTuple):
         walk = {"beta": self.beta, "t": self.t, "normalize": self.normalize}
         return {"background": self.background, **value, **walk}
 
-    def walk(self, tolerance: float) -> RandomWalk:
+    def walk(self, tolerance: float, normalize_by: Literal["class", "image"] = "class") -> RandomWalk:
         """The random walk of this point, without refinement."""
-        return RandomWalk(tolerance=tolerance, **self.keys)
+        return RandomWalk(tolerance=tolerance, normalize_by=normalize_by, **self.keys)
 
 
 class Grid(NamedTuple):
@@ -44,12 +44,13 @@ class Grid(NamedTuple):
     beta: float
     ts: tuple[int, ...]
     tolerance: float
+    normalize_by: Literal["class", "image"] = "class"
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Grid:
         """Make a grid of its fields as JSON holds them."""
         alphas, constants, ts = (tuple(values[name]) for name in ("alphas", "constants", "ts"))
-        return cls(alphas, constants, values["beta"], ts, values["tolerance"])
+        return cls(alphas, constants, values["beta"], ts, values["tolerance"], values["normalize_by"])
 
     @property
     def shape(self) -> tuple[int, int, int]:

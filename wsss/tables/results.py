@@ -104,6 +104,8 @@ def _yes_or_no(section: Mapping[str, Any]) -> str:
 
 
 def _scales(section: Mapping[str, Any]) -> str:
+    if section.get("source", "classifier") != "classifier":
+        return f"those of its own system, {section['source']}"
     scales: Iterable[float] = sorted(section["scales"])
     kind = "single" if len(section["scales"]) == 1 else "multi"
     return f"{kind}: {', '.join(f'{scale:g}' for scale in scales)}" + (", flipped" if section["flip"] else "")
