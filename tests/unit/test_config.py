@@ -397,6 +397,32 @@ def test_unknown_rule():
         section_params(Study(), "compute_cam")
 
 
+@pytest.mark.parametrize(
+    ("setting", "idle"),
+    [
+        ({"confident": {"background": "power"}}, {"confident": {"foreground_threshold": 0.5}}),
+        ({"confident": {"background": "constant"}}, {"confident": {"low_alpha": 3}}),
+        ({"random_walk": {"normalize": False}}, {"random_walk": {"normalize_by": "image"}}),
+    ],
+)
+def test_keys_without_effect_do_not_count(setting: dict[str, Any], idle: dict[str, Any]):
+    (section,) = setting
+    both = {section: setting[section] | idle[section]}
+    rules = set(RULES) - {"sweep_propagation"}  # it tries both values of `normalize`
+    before, after = load_study(setting), load_study(both)
+    assert all(section_params(before, rule) == section_params(after, rule) for rule in rules)
+
+
+def test_keys_count_where_they_have_an_effect():
+    constant, image = {"background": "constant"}, {"normalize": True}
+    for section, setting, key, value, rule in (
+        ("confident", constant, "foreground_threshold", 0.5, "label_confident_regions"),
+        ("random_walk", image, "normalize_by", "image", "propagate_cams"),
+    ):
+        before, after = load_study({section: setting}), load_study({section: setting | {key: value}})
+        assert section_params(before, rule) != section_params(after, rule)
+
+
 def test_the_dense_crf_counts_only_where_it_is_used():
     plain = {"confident": {"refine": "none"}, "random_walk": {"refine": "none"}}
     study, changed = load_study(plain), load_study(plain | {"dense_crf": {"iterations": 3}})

@@ -40,6 +40,13 @@ _USED = {
     "tabulate_results": "cam random_walk segmentation",
 }
 
+# A key, a value of it, and the keys of the same section that then have no effect: they are left out.
+_IDLE: tuple[tuple[str, object, tuple[str, ...]], ...] = (
+    ("background", "power", ("foreground_threshold", "background_threshold")),
+    ("background", "constant", ("low_alpha", "high_alpha")),
+    ("normalize", False, ("normalize_by",)),
+)
+
 
 def section_params(study: Study, rule: str) -> dict[str, Any]:
     """The part of the configuration that a rule's result depends on, by section, as plain JSON values.
@@ -64,4 +71,12 @@ def section_params(study: Study, rule: str) -> dict[str, Any]:
             params[section] = settings[section]
     if not any(part.get("refine") == "dense_crf" for part in params.values() if isinstance(part, dict)):
         params.pop("dense_crf", None)
-    return params
+    return {section: _effective(part) for section, part in params.items()}
+
+
+def _effective(part: Any) -> Any:
+    """A section without the keys that have no effect at the values of others."""
+    if not isinstance(part, dict):
+        return part
+    idle = {name for key, value, names in _IDLE if part.get(key) == value for name in names}
+    return {key: value for key, value in part.items() if key not in idle}
