@@ -10,7 +10,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PIP_OPTIONS ?=
-PYTEST_OPTIONS ?=
+PYTEST_OPTIONS ?= --numprocesses 2 --dist loadfile
 CORES ?= all
 
 BIN := $(VENV)/bin

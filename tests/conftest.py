@@ -67,8 +67,9 @@ class Workflow:
         return self.folder / "results" / "tiny"
 
     def command(self, *arguments: str) -> list[str]:
-        """The command line of snakemake for the study."""
-        return [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", "--cores", "2", *arguments]
+        """The command line of snakemake for the study: jobs, which are small, of one thread each."""
+        program = [sys.executable, "-m", "snakemake", "--configfile", "study.yaml"]
+        return [*program, "--cores", "2", "--resources", "gpu=2", "--max-threads", "1", *arguments]
 
     def snakemake(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """Run snakemake and return all that it says; fail if it fails."""

@@ -77,6 +77,7 @@ def submit(workflow, cluster: dict[str, str], rule: str, target: str) -> dict[st
     workflow.snakemake(
         target,
         *("--workflow-profile", "profiles/slurm", "--default-resources", "slurm_partition=vision"),
+        *("--max-threads", "8"),
         *("--slurm-status-command", "sacct", "--slurm-init-seconds-before-status-checks", "1"),
         *("--forcerun", rule),
         env=cluster,
