@@ -9,10 +9,12 @@ docs/random_walk.md proves its error bound.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from itertools import count
 from numbers import Real
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import threshold
@@ -69,11 +71,13 @@ def propagate(
     _check_numbers(beta, tolerance)
     _check_tensors(stencil, scores)
     radius = _radius_of(stencil)
+    dtype = torch.float64 if scores.dtype == torch.float64 else torch.float32
+    stencil, scores = stencil.to(dtype), scores.to(dtype)
+    _check_values(stencil, scores)
     batched = scores.ndim == 4
     if not batched:
         stencil, scores = stencil.unsqueeze(0), scores.unsqueeze(0)
-    dtype = torch.float64 if scores.dtype == torch.float64 else torch.float32
-    walked = _walk(stencil.to(dtype), radius, scores.to(dtype), beta, steps, tolerance)
+    walked = _walk(stencil, radius, scores, beta, steps, tolerance)
     walked = walked if batched else walked.squeeze(1)
     return walked if several else walked.squeeze(0)
 
@@ -88,14 +92,33 @@ def _walk(
     map, so holding the result to it can only lower the error.
     """
     height, width = scores.shape[-2:]
-    valid = valid_pairs(height, width, radius)
-    volume = height * width + 2 * int(valid.sum())
+    affinities, sums = _powers(stencil, beta, _valid_pairs(height, width, radius))
+    volume = height * width + 2 * sums.amax().item()
     weights = change_weights(steps, volume, tolerance).to(scores.device, scores.dtype)
     low, high = scores.amin((-2, -1), keepdim=True), scores.amax((-2, -1), keepdim=True)
-    affinities = threshold(stencil.pow(beta).mul_(valid.to(stencil.device)), SMALLEST, 0.0, inplace=True)
     walk = _engine(scores.device, scores.dtype)
     moved = walk(affinities, half_plane_offsets(radius), scores - (low + high) / 2, weights)
     return (scores + moved).clamp(low, high)
+
+
+def _powers(stencil: Tensor, beta: float, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Affinities to the power β, (B, P, H, W), zero where there is no pair, and their sums per image, (B,).
+
+    On a CPU NumPy computes them on one thread: PyTorch's other threads would wait for more work, spinning on
+    the cores that the walk is about to need.
+    """
+    if stencil.device.type == "cpu":
+        powers = np.power(stencil.numpy(), beta)
+        powers *= valid.numpy() & (powers >= SMALLEST)
+        return torch.from_numpy(powers), torch.from_numpy(powers.sum((1, 2, 3), dtype=np.float64))
+    affinities = threshold(stencil.pow(beta).mul_(valid.to(stencil.device)), SMALLEST, 0.0, inplace=True)
+    return affinities, affinities.sum((1, 2, 3), dtype=torch.float64)
+
+
+@lru_cache(maxsize=4)
+def _valid_pairs(height: int, width: int, radius: int) -> Tensor:
+    """Keep those of the last sizes: photographs share a few, and a sweep walks over each again and again."""
+    return valid_pairs(height, width, radius)
 
 
 def _engine(device: torch.device, dtype: torch.dtype) -> Walk:
@@ -143,7 +166,13 @@ def _check_tensors(stencil: Tensor, scores: Tensor) -> None:
         raise ValueError(f"propagate: expected floats, got stencil {stencil.dtype} and scores {scores.dtype}")
     if stencil.device != scores.device:
         raise ValueError(f"propagate: stencil is on {stencil.device}, scores on {scores.device}")
-    least, largest = (value.item() for value in stencil.aminmax())
+
+
+def _check_values(stencil: Tensor, scores: Tensor) -> None:
+    on_cpu = stencil.device.type == "cpu"  # see `_powers`
+    values = stencil.numpy() if on_cpu else stencil
+    least, largest = values.min().item(), values.max().item()
+    shapes = f"stencil {tuple(stencil.shape)} and scores {tuple(scores.shape)}"
     if not (least >= 0 and largest <= 1):
         raise ValueError(f"propagate: expected affinities in [0, 1], got {least} to {largest} in {shapes}")
     if not scores.isfinite().all():

@@ -31,7 +31,7 @@ def change_weights(steps: Sequence[int], volume: float, tolerance: float) -> Ten
 
     Args:
         steps: the values of t.
-        volume: upper bound of the sum of D, the row sums of the affinities (each at least 1).
+        volume: sum of D, the row sums of the affinities (each at least 1), or more.
         tolerance: allowed error of a cell as a share of the scores' range.
 
     Returns:

@@ -7,8 +7,11 @@ compares it with sparse matrices.
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -31,8 +34,8 @@ def walk(affinities: Tensor, offsets: Tensor, scores: Tensor, weights: Tensor) -
     pitch = width + int(offsets[:, 1].max())
     shifts = (offsets @ torch.tensor([pitch, 1])).numpy()
     reach = int(shifts.max())
-    diagonals = _flatten(affinities, pitch, before=reach, after=0).numpy()
-    values = _flatten(scores, pitch, before=reach, after=reach).numpy()
+    diagonals = _flatten(affinities.numpy(), pitch, before=reach, after=0)
+    values = _flatten(scores.numpy(), pitch, before=reach, after=reach)
     degrees = [_degrees(image, shifts) for image in diagonals]
     moved = np.zeros((batch, columns, len(weights), height * pitch), values.dtype)
 
@@ -45,11 +48,11 @@ def walk(affinities: Tensor, offsets: Tensor, scores: Tensor, weights: Tensor) -
     return grids[..., :width].movedim(2, 0)
 
 
-def _flatten(grids: Tensor, pitch: int, before: int, after: int) -> Tensor:
+def _flatten(grids: Floats, pitch: int, before: int, after: int) -> Floats:
     """Lay grids (..., H, W) flat, rows `pitch` cells apart, zeros in between, before and after."""
     *leading, height, width = grids.shape
-    flat = grids.new_zeros(*leading, before + height * pitch + after)
-    flat[..., before : before + height * pitch].view(*leading, height, pitch)[..., :width] = grids
+    flat = np.zeros((*leading, before + height * pitch + after), grids.dtype)
+    flat[..., before : before + height * pitch].reshape(*leading, height, pitch)[..., :width] = grids
     return flat
 
 
@@ -63,13 +66,32 @@ def _degrees(diagonals: Floats, shifts: NDArray[np.int64]) -> Floats:
 
 
 def _in_threads(work: Callable[[Column], None], columns: Sequence[Column]) -> None:
-    threads = min(torch.get_num_threads(), len(columns))
-    if threads < 2:
-        for column in columns:
+    """Do the work for each column; this thread takes its share."""
+    waiting = deque(columns)
+
+    def take_turns() -> None:
+        while True:
+            try:
+                column = waiting.popleft()
+            except IndexError:
+                return
             work(column)
+
+    others = min(torch.get_num_threads(), len(columns)) - 1
+    if others < 1:
+        take_turns()
         return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, columns))
+    pool = _pool(os.getpid(), others)
+    running = [pool.submit(take_turns) for _ in range(others)]
+    take_turns()
+    for other in running:
+        other.result()
+
+
+@lru_cache(maxsize=1)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Keep the threads of this process: to start one takes as long as some twenty products with T."""
+    return ThreadPoolExecutor(threads, thread_name_prefix=f"walk-{process}")
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
