@@ -25,7 +25,7 @@ from wsss.sources import coco_annotations, coco_images
 if TYPE_CHECKING:
     from wsss.config import Coco
 
-NEEDS = "kind: coco draws masks with pycocotools, which is not installed: pip install 'wsss[coco]'"
+NEEDS = "kind: coco draws masks with pycocotools, which is not installed: .venv/bin/pip install '.[coco]'"
 
 logger = logging.getLogger(__name__)
 
