@@ -8,7 +8,7 @@ from image id to content.
 
 from wsss.artifacts.cam_stacks import Cams, CamStacks, read_cams, write_cams
 from wsss.artifacts.checkpoints import load_checkpoint, save_checkpoint
-from wsss.artifacts.files import ArtifactError, replacing
+from wsss.artifacts.files import ArtifactError, replacing, write_text
 from wsss.artifacts.hdf5 import (
     Affinities,
     Masks,
@@ -59,4 +59,5 @@ __all__ = [
     "write_masks",
     "write_pseudo_masks",
     "write_table",
+    "write_text",
 ]

@@ -41,6 +41,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         _flush_to_disk(path.parent)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def refusing(path: Path) -> Iterator[None]:
     """Turn what a parser raises, and on damaged data that may be anything, into an `ArtifactError`."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss.artifacts.files import ArtifactError, refusing, replacing
+from wsss.artifacts.files import ArtifactError, refusing, replacing, write_text
 
 if TYPE_CHECKING:
     from wsss.provenance import ArtifactManifest
@@ -90,8 +90,7 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
         text = json.dumps(_json_value(content), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ArtifactError(f"{path}: cannot be written as JSON: {error}") from None
-    with replacing(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, text + "\n")
 
 
 def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -14,7 +14,7 @@ from string import Template
 
 from PIL import Image
 
-from wsss.artifacts import replacing
+from wsss.artifacts import write_text
 from wsss.figures.style import FAINT, INK, MUTED
 
 LARGEST = 1_100_000
@@ -62,8 +62,7 @@ $content
 def write_page(path: str | Path, title: str, *content: str) -> None:
     """Write a page of pieces of HTML, under a temporary name until it is whole."""
     text = PAGE.substitute(title=escape(title), ink=INK, muted=MUTED, faint=FAINT, content="\n".join(content))
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def pictures(*paths: str | Path) -> str:

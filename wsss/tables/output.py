@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from wsss.artifacts import replacing
+from wsss.artifacts import write_text
 from wsss.figures import write_page
 from wsss.tables.comparison import column_names, comparison, has_voc_classes
 from wsss.tables.layout import decimal, html, markdown
@@ -24,8 +24,8 @@ def write_tables(folder: Path, study: str, results: Sequence[Result], data: tupl
     """
     published, title = read_published(data[0]), f"{study} beside the published results"
     parts = comparison(study, results, published, read_stages(data[1]))
-    _write(folder / "results.md", markdown(title, parts))
-    _write(folder / "results.tsv", tab_separated(study, results, published))
+    write_text(folder / "results.md", markdown(title, parts))
+    write_text(folder / "results.tsv", tab_separated(study, results, published))
     write_page(folder / "results.html", title, html(parts))
 
 
@@ -46,8 +46,3 @@ def tab_separated(study: str, results: Sequence[Result], published: Iterable[Pub
             for row in published
         ]
     return "".join("\t".join(line) + "\n" for line in lines)
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
