@@ -10,8 +10,8 @@ from snakemake.utils import min_version
 
 from wsss.config import load_study, section_params
 from wsss.provenance import code_digest
-from wsss.shards import shard_files, shard_names, shard_of
-from wsss.sources import source_images, source_tables
+from wsss.shards import shard_names, shard_of
+from wsss.sources import shard_files, source_images, source_tables
 from wsss.summary import summary
 
 min_version("9.25")

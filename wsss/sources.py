@@ -1,9 +1,10 @@
-"""The files from which a data set is read: where they lie, and what of them Snakemake watches."""
+"""The files from which a study is read: where they lie, and what of them Snakemake watches."""
 
 from __future__ import annotations
 
+import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -20,6 +21,8 @@ SBD_LISTS = ("train.txt", "val.txt")
 SBD_FOLDERS = (".", "dataset", "benchmark_RELEASE/dataset")
 """Where the lists lie below SBD's root, which may be any folder of what `benchmark.tgz` holds."""
 
+FOREIGN_SUFFIXES = (".npz", ".npy", ".png")
+"""Of other systems' files, one per image: CAMs and boundary maps."""
 
 SPLITS = ("train", "val")
 
@@ -64,7 +67,25 @@ def source_images(dataset: Coco | Folder | Shapes | Voc12) -> str:
     if dataset.kind == "shapes":
         return "drawn"
     facts = sorted(fact for folder in _folders(dataset) for fact in _facts(folder))
-    return f"{len(facts)} files, digest {blake2b(repr(facts).encode(), digest_size=8).hexdigest()}"
+    return _in_short(facts)
+
+
+def shard_files(folder: Path | str, table: Path | str) -> str:
+    """Other systems' files of a shard's images by name, size and time, as a short text, see `source_images`.
+
+    Args:
+        folder: Where the files lie, `<id>` with one of `FOREIGN_SUFFIXES`.
+        table: The shard's images, as `prepare_dataset` lists them; before it has, there are no files.
+    """
+    if not Path(table).is_file():
+        return "0 files"
+    with open(table, encoding="utf-8", newline="") as file:
+        next(file)  # the classes
+        ids = [row["id"] for row in csv.DictReader(file, delimiter="\t")]
+    paths = [Path(folder, f"{image_id}{suffix}") for image_id in ids for suffix in FOREIGN_SUFFIXES]
+    states = [(path.name, path.stat()) for path in paths if path.is_file()]
+    facts = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
+    return _in_short(facts)
 
 
 def _tables(dataset: Coco | Folder | Shapes | Voc12) -> list[Path]:
@@ -100,3 +121,7 @@ def _facts(folder: Path) -> Iterator[tuple[str, int, int]]:
             for entry in entries:
                 status = entry.stat()
                 yield entry.path, status.st_size, status.st_mtime_ns
+
+
+def _in_short(facts: Sequence[tuple[str, int, int]]) -> str:
+    return f"{len(facts)} files, digest {blake2b(repr(facts).encode(), digest_size=8).hexdigest()}"
