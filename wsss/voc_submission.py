@@ -24,12 +24,12 @@ from wsss.datasets import DatasetError, read_image
 from wsss.datasets.images import palette_image, voc_palette
 from wsss.datasets.problems import Problems
 from wsss.datasets.voc12 import read_list
+from wsss.datasets.voc12_annotations import CLASSES
 from wsss.sources import VOC12_IMAGES, VOC12_LISTS
 
 FOLDER = PurePosixPath("results/VOC2012/Segmentation/comp5_test_cls")
 """Where the server looks for the masks, `<id>.png`."""
 
-N_CLASSES = 20
 MAX_BYTES = 1_000_000
 """Of one member: VOC's largest images have 250,000 pixels of a byte."""
 
@@ -153,10 +153,10 @@ def _pixel_problems(name: str, content: bytes) -> Iterator[str]:
     except Exception as error:  # damaged bytes may raise anything
         yield f"{name}: cannot be decoded: {error}"
         return
-    alien = np.setdiff1d(values, np.arange(N_CLASSES + 1)).tolist()
+    alien = np.setdiff1d(values, np.arange(len(CLASSES) + 1)).tolist()
     if alien:
-        yield f"{name}: values {alien}, expected 0 … {N_CLASSES}"
-    colours = voc_palette()[: N_CLASSES + 1].ravel().tolist()
+        yield f"{name}: values {alien}, expected 0 … {len(CLASSES)}"
+    colours = voc_palette()[: len(CLASSES) + 1].ravel().tolist()
     if palette[: len(colours)] != colours:
         yield f"{name}: the palette is not that of VOC"
 

@@ -58,7 +58,7 @@ def read_labels(
             problems.add("image without label", f"{place}: {name!r} has no label")
         for label in labels:
             if classes and label not in index:
-                problems.add("unknown class", f"{place}: {label!r}{_did_you_mean(label, classes)}")
+                problems.add("unknown class", f"{place}: {label!r}{did_you_mean(label, classes)}")
         known = sorted({index[label] for label in labels if label in index})
         rows.setdefault(image_id, Labelled(place, tuple(known)))
     return rows
@@ -127,6 +127,7 @@ def _text(path: Path, problems: Problems) -> str | None:
     return None
 
 
-def _did_you_mean(label: str, classes: Sequence[str]) -> str:
+def did_you_mean(label: str, classes: Sequence[str]) -> str:
+    """What to say after an unknown class: the one that comes close, else all."""
     close = get_close_matches(label, classes, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; the classes are {' '.join(classes)}"

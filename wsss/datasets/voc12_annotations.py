@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+from wsss.datasets.lists import did_you_mean
 from wsss.datasets.problems import Problems
 
 CLASSES = (
@@ -65,7 +65,7 @@ def _objects(path: Path) -> Iterator[tuple[str, bool]]:
     for element in objects:
         name = element.findtext("name", "").strip()
         if name not in CLASSES:
-            raise ValueError(f"there is no class {name!r}{_did_you_mean(name)}")
+            raise ValueError(f"there is no class {name!r}{did_you_mean(name, CLASSES)}")
         mark = element.findtext("difficult", "0").strip()
         if mark not in ("0", "1"):
             raise ValueError(f"<difficult> is {mark!r}, expected 0 or 1")
@@ -96,8 +96,3 @@ def _parse(path: Path) -> ElementTree.Element:
 
 def _refuse_document_type(name: str, *_: object) -> None:
     raise ValueError(f"has a document type, {name!r}; annotations have none")
-
-
-def _did_you_mean(name: str) -> str:
-    close = get_close_matches(name, CLASSES, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; the classes are {' '.join(CLASSES)}"
