@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wsss.datasets.images import decode_image, read_mask
-from wsss.datasets.manifest import Manifest
+from wsss.datasets.manifest import ImageRow, Manifest
 from wsss.datasets.problems import Problems
 from wsss.labels import IGNORE
 from wsss.runtime import progress
@@ -82,7 +82,44 @@ def _check_mask(path: Path, image: Checked, n_classes: int) -> Iterator[tuple[st
         yield "mask with an unknown class", f"{path}: values {alien}; {allowed}"
 
 
-def warn_about_absent_classes(manifest: Manifest) -> None:
+def list_images(
+    classes: Sequence[str],
+    splits: Mapping[str, str],
+    labels: Mapping[str, tuple[int, ...]],
+    images: Mapping[str, Path],
+    masks: Mapping[str, Path],
+    scored: Container[str],
+    checked: Mapping[str, Checked],
+) -> Manifest:
+    """Put together, sorted by id, what is known of the images once all of it is right.
+
+    Args:
+        classes: The names, in the order of their mask values.
+        splits: The split of each image, by id: the images that are listed.
+        labels: By id; images without an entry have none.
+        images: Image files by id.
+        masks: Mask files by id, of some images.
+        scored: Ids of the training images on which CAMs and pseudo masks are scored.
+        checked: What `check_files` found.
+    """
+    rows = (
+        ImageRow(
+            id=image_id,
+            image=images[image_id],
+            mask=masks.get(image_id),
+            split=splits[image_id],
+            scored=image_id in scored,
+            labels=labels.get(image_id, ()),
+            **checked[image_id]._asdict(),
+        )
+        for image_id in sorted(splits)
+    )
+    manifest = Manifest(tuple(classes), tuple(rows))
+    _warn_about_absent_classes(manifest)
+    return manifest
+
+
+def _warn_about_absent_classes(manifest: Manifest) -> None:
     """Log the classes that no training image shows, if any."""
     present = {label for row in manifest.split("train") for label in row.labels}
     absent = [name for label, name in enumerate(manifest.classes) if label not in present]

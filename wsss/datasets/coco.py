@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsss.datasets import coco_masks
-from wsss.datasets.checks import Checked, check_files, warn_about_absent_classes
+from wsss.datasets.checks import Checked, check_files, list_images
 from wsss.datasets.coco_annotations import AnnotatedImage, Annotations, read_annotations
 from wsss.datasets.coco_masks import semantic_mask
 from wsss.datasets.images import write_mask
-from wsss.datasets.manifest import ImageRow, Manifest
+from wsss.datasets.manifest import Manifest
 from wsss.datasets.problems import DatasetError, Problems
 from wsss.runtime import progress
 from wsss.sources import coco_annotations, coco_images
@@ -58,22 +58,9 @@ def read_coco(config: Coco, generated: Path) -> Manifest:
         wanted = {image_id: part.images[image_id] for image_id in sorted(scored[split])}
         masks |= _draw_masks(wanted, folder, problems)
     problems.raise_any(name)
-    rows = (
-        ImageRow(
-            id=image_id,
-            image=images[image_id],
-            mask=masks.get(image_id),
-            split=split,
-            scored=image_id in scored["train"],
-            labels=image.labels,
-            **checked[image_id]._asdict(),
-        )
-        for split, part in parts.items()
-        for image_id, image in part.images.items()
-    )
-    manifest = Manifest(parts["train"].classes, tuple(sorted(rows, key=lambda row: row.id)))
-    warn_about_absent_classes(manifest)
-    return manifest
+    split_of = {image_id: split for split, part in parts.items() for image_id in part.images}
+    labels = {image_id: image.labels for part in parts.values() for image_id, image in part.images.items()}
+    return list_images(parts["train"].classes, split_of, labels, images, masks, scored["train"], checked)
 
 
 def chosen(ids: Iterable[str], count: int) -> set[str]:

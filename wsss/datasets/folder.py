@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import category
 
-from wsss.datasets.checks import check_files, warn_about_absent_classes
+from wsss.datasets.checks import check_files, list_images
 from wsss.datasets.lists import Labelled, read_classes, read_ids, read_labels
-from wsss.datasets.manifest import ImageRow, Manifest
+from wsss.datasets.manifest import Manifest
 from wsss.datasets.problems import Problems
 
 if TYPE_CHECKING:
@@ -45,21 +45,8 @@ def read_folder(config: Folder) -> Manifest:
     scored = _read_scored(config, images, splits, masks, problems)
     checked = check_files(images, masks, len(classes), problems)
     problems.raise_any(f"data set {config.root}")
-    rows = (
-        ImageRow(
-            id=image_id,
-            image=images[image_id],
-            mask=masks.get(image_id),
-            split=splits[image_id],
-            scored=image_id in scored,
-            labels=labelled[image_id].labels,
-            **checked[image_id]._asdict(),
-        )
-        for image_id in sorted(splits)
-    )
-    manifest = Manifest(classes, tuple(rows))
-    warn_about_absent_classes(manifest)
-    return manifest
+    labels = {image_id: found.labels for image_id, found in labelled.items()}
+    return list_images(classes, splits, labels, images, masks, scored, checked)
 
 
 def held_out(ids: Iterable[str], share: float) -> set[str]:

@@ -12,9 +12,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsss.datasets.checks import check_files, warn_about_absent_classes
+from wsss.datasets.checks import check_files, list_images
 from wsss.datasets.lists import read_ids
-from wsss.datasets.manifest import ImageRow, Manifest
+from wsss.datasets.manifest import Manifest
 from wsss.datasets.problems import Problems
 from wsss.datasets.voc12_annotations import CLASSES, read_annotations
 from wsss.sources import (
@@ -75,21 +75,8 @@ def read_voc12(config: Voc12) -> Manifest:
     with_image = {image_id: masks[image_id] for image_id in masks.keys() & images.keys()}
     checked = check_files(images, with_image, len(CLASSES), problems)
     problems.raise_any(f"data set {root}")
-    rows = (
-        ImageRow(
-            id=image_id,
-            image=images[image_id],
-            mask=masks.get(image_id),
-            split=split,
-            scored=image_id in scored,
-            labels=labels.get(image_id, ()),
-            **checked[image_id]._asdict(),
-        )
-        for image_id, split in sorted((image_id, split) for split in splits for image_id in splits[split])
-    )
-    manifest = Manifest(CLASSES, tuple(rows))
-    warn_about_absent_classes(manifest)
-    return manifest
+    split_of = {image_id: split for split, ids in splits.items() for image_id in ids}
+    return list_images(CLASSES, split_of, labels, images, masks, scored, checked)
 
 
 def read_list(path: Path, problems: Problems) -> Places:
