@@ -51,6 +51,7 @@ PAGE = Template(
   .wide th:first-child, .wide td:first-child { white-space: nowrap; }
   td { background: linear-gradient(var(--tint), var(--tint)) no-repeat
        right .9rem bottom 2px / calc(var(--share) * 4.5rem) 3px; }
+  .wide td { background-position: right .42rem bottom 2px; }
   dt { font-weight: bold; margin-top: .6rem; } dd, .note { margin: 0; max-width: 50rem; }
 </style>
 $content

@@ -45,7 +45,7 @@ def sweep_table(ranking: Mapping[str, Any], count: int = 20) -> str:
         )
         for point in ranking["points"][:count]
     ]
-    sections = [f"<h2>The best {len(rows)} points</h2>", _table(head, rows)]
+    sections = [f"<h2>The best {len(rows)} points</h2>", _table(head, rows, "wide")]
     if ranking["correlation"]:
         known = ", ".join(f"{name} {_two_digits(value)}" for name, value in ranking["correlation"].items())
         sections.append(f'<p class="note">Rank correlation with mIoU over all points: {known}.</p>')
@@ -118,9 +118,9 @@ def _counted(scores: Scores) -> str:
     return f"<small>{scores['scored_images']} {scores['split']}</small>"
 
 
-def _table(head: Sequence[str], rows: Iterable[str]) -> str:
+def _table(head: Sequence[str], rows: Iterable[str], kind: str = "") -> str:
     cells = "".join(f"<th>{name}</th>" for name in head)
-    return f"<table><thead><tr>{cells}</tr></thead>\n<tbody>{_lines(rows)}</tbody></table>"
+    return f'<table class="{kind}"><thead><tr>{cells}</tr></thead>\n<tbody>{_lines(rows)}</tbody></table>'
 
 
 def _row(name: str, cells: Iterable[str], kind: str = "") -> str:
