@@ -23,11 +23,11 @@ STUDY ?=
 demo: $(VENV)/.installed
 	$(BIN)/snakemake --cores $(CORES)
 	$(BIN)/snakemake --report $(REPORT)
-	@$(BIN)/python -m wsss.summary $(RESULTS)
+	@$(BIN)/python -m wsss.report.summary $(RESULTS)
 
 tables: $(VENV)/.installed
-	$(BIN)/snakemake tabulate_results --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
-	@$(BIN)/python -m wsss.tables $(STUDY)
+	$(BIN)/snakemake write_tables --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
+	@$(BIN)/python -m wsss.report.tables $(STUDY)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)

@@ -8,11 +8,11 @@ import os
 
 from snakemake.utils import min_version
 
-from wsss.config import load_study, section_params
-from wsss.provenance import code_digest
-from wsss.shards import shard_names, shard_of
-from wsss.sources import shard_files, source_images, source_tables
-from wsss.summary import summary
+from wsss.study.config import load_study, section_params
+from wsss.study.provenance import code_digest
+from wsss.study.shards import shard_names, shard_of
+from wsss.study.sources import shard_files, source_images, source_tables
+from wsss.report.summary import summary
 
 min_version("9.25")
 
@@ -36,14 +36,14 @@ report: "report/workflow.rst"
 include: "rules/common.smk"
 include: "rules/dataset.smk"
 include: "rules/classifier.smk"
-include: "rules/cam.smk"
+include: "rules/cams.smk"
 include: "rules/confident.smk"
-include: "rules/affinity.smk"
+include: "rules/affinities.smk"
 include: "rules/random_walk.smk"
 include: "rules/sweep.smk"
 include: "rules/segmenter.smk"
 include: "rules/masks.smk"
-include: "rules/evaluate.smk"
+include: "rules/scores.smk"
 include: "rules/report.smk"
 include: "rules/voc_submission.smk"
 include: "rules/tables.smk"
@@ -51,14 +51,14 @@ include: "rules/tables.smk"
 
 rule all:
     input:
-        expand("<results>/metrics/{artifact}.json", artifact=SCORED),
-        expand("<results>/masks/pseudo_masks/{split}/index.tsv", split=study.refined_splits),
+        expand("<results>/scores/{artifact}.json", artifact=SCORED),
+        expand("<results>/masks/random_walk/{split}/index.tsv", split=study.refined_splits),
         "<results>/masks/segmentation/val/index.tsv",
         rules.plot_scores.output,
         rules.plot_history.output,
         rules.plot_train_gallery.output,
         rules.plot_val_gallery.output,
-        rules.tabulate_results.output,
+        rules.write_tables.output,
     message:
         "All results are there"
 

@@ -1,4 +1,4 @@
-"""Affinities forward and backward: the stencil of `wsss.affinity` against the published gather form.
+"""Affinities forward and backward: the stencil of `wsss.method.affinity` against the published gather form.
 
     python -m benchmarks.affinity [--batch 8 --channels 448 --side 56 --device cpu]
 
@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 import torch
 from torch import Tensor
 
-from wsss.affinity import affinity_loss, affinity_stencil, half_plane_offsets, pair_targets
+from wsss.method.affinity import affinity_loss, affinity_stencil, half_plane_offsets, pair_targets
 
 RADIUS = 5
 

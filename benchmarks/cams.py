@@ -19,12 +19,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from wsss.config import Study
-from wsss.datasets import ImageRow
-from wsss.inference import compute_cams
-from wsss.loading import Compute
-from wsss.networks import BACKBONES, build_classifier
+from wsss.data import ImageRow
+from wsss.models.backbones.torchvision import BACKBONES
+from wsss.models.classifier import build_classifier
+from wsss.runtime import Compute
 from wsss.runtime.devices import device, peak_memory_mb
+from wsss.stages.cams.classifier import compute_cams
+from wsss.study.config import Study
 
 
 def photograph(folder: Path, height: int, width: int) -> ImageRow:

@@ -1,4 +1,4 @@
-"""The dense CRF of `wsss.dense_crf` against the usual C++ one (pydensecrf2), on one thread.
+"""The dense CRF of `wsss.method.dense_crf` against the usual C++ one (pydensecrf2), on one thread.
 
     OMP_NUM_THREADS=1 python -m benchmarks.dense_crf [--height 375 --width 500 --labels 3 --image photo.jpg]
 
@@ -22,8 +22,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.datasets import read_image
-from wsss.dense_crf import DenseCRF, _gaussian_kernel, dense_crf
+from wsss.data import read_image
+from wsss.method.dense_crf import DenseCRF, _gaussian_kernel, dense_crf
 
 
 def blobs(height: int, width: int, grain: float = 6) -> NDArray[np.uint8]:

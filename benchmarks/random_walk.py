@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wsss.affinity import affinity_stencil, half_plane_offsets, valid_pairs
-from wsss.cam import background_score
-from wsss.networks import build_affinitynet
-from wsss.random_walk import numba_engine, propagate, torch_engine
-from wsss.random_walk.chebyshev import change_weights
+from wsss.method.affinity import affinity_stencil, half_plane_offsets, valid_pairs
+from wsss.method.cam import background_score
+from wsss.method.random_walk import numba_engine, propagate, torch_engine
+from wsss.method.random_walk.chebyshev import change_weights
+from wsss.models.affinitynet import build_affinitynet
 
 BETA, T = 8, 256
 STRIDE_8, STRIDE_4, IMAGE_2048 = (47, 63), (94, 125), (256, 128)

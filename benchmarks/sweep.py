@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wsss.artifacts import open_shards, read_affinities, read_cams, read_masks
-from wsss.config import Sweep
-from wsss.datasets import Manifest
-from wsss.inference import propagate_image
-from wsss.sweep import Grid, read_pixels, sweep_image, swept_rows
+from wsss.data import Manifest
+from wsss.results import open_shards, read_affinities, read_cams, read_masks
+from wsss.stages.random_walk import propagate_image
+from wsss.stages.sweep import Grid, read_pixels, sweep_image, swept_rows
+from wsss.study.config import Sweep
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ SCORED = study.scored_artifacts
 wildcard_constraints:
     split="train|val",
     shard=r"\d+",
-    artifact="pseudo_masks|segmentation",
+    artifact="random_walk|segmentation",
 
 
 def result(path):

@@ -4,7 +4,7 @@ Input: one shard of CAMs of train. Output: `confident/{shard}.h5`.
 """
 
 
-rule label_confident_regions:
+rule label_confident:
     """Label background, classes and undecided pixels of one shard."""
     input:
         images=result("<results>/dataset/train/{shard}.tsv"),
@@ -13,9 +13,9 @@ rule label_confident_regions:
         labels="<results>/confident/{shard}.h5",
         provenance="<results>/confident/{shard}.h5.json",
     log:
-        "<results>/logs/label_confident_regions/{shard}.log",
+        "<results>/logs/label_confident/{shard}.log",
     benchmark:
-        "<results>/benchmarks/label_confident_regions/{shard}.tsv"
+        "<results>/benchmarks/label_confident/{shard}.tsv"
     conda:
         "../envs/wsss.yaml"
     threads: 8
@@ -24,9 +24,9 @@ rule label_confident_regions:
         mem_mb=4000,
         runtime=60,
     params:
-        config=section_params(study, "label_confident_regions"),
-        code=code_digest("workflow_scripts/label_confident_regions.py"),
+        config=section_params(study, "label_confident"),
+        code=code_digest("workflow_scripts/label_confident.py"),
     message:
         "Label confident regions, {wildcards.shard}"
     script:
-        "../workflow_scripts/label_confident_regions.py"
+        "../workflow_scripts/label_confident.py"

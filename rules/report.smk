@@ -11,7 +11,7 @@ NETWORKS = {"classifier": "classifier", "affinitynet": "AffinityNet", "segmenter
 rule plot_scores:
     """Draw and tabulate the scores of all stages."""
     input:
-        **{artifact: result(f"<results>/metrics/{artifact}.json") for artifact in SCORED},
+        **{artifact: result(f"<results>/scores/{artifact}.json") for artifact in SCORED},
     output:
         classes="<results>/report/scores.png",
         backgrounds="<results>/report/backgrounds.png",
@@ -46,7 +46,7 @@ rule plot_history:
     """Draw the curves of the trainings."""
     input:
         **{network: result(f"<results>/{network}/history.tsv") for network in study.trained_networks},
-        reached=result("<results>/metrics/classifier.json") if study.uses_classifier else [],
+        reached=result("<results>/scores/classifier.json") if study.uses_classifier else [],
     output:
         **{
             network: report(
@@ -83,7 +83,7 @@ rule plot_train_gallery:
         truth=true_masks("train"),
         cams=all_shards("<results>/cams/{split}/{shard}.npz", "train"),
         labels=all_shards("<results>/confident/{shard}.h5", "train") if study.uses_affinitynet else [],
-        pseudo_masks=all_shards("<results>/pseudo_masks/{split}/{shard}.h5", "train"),
+        pseudo_masks=all_shards("<results>/random_walk/{split}/{shard}.h5", "train"),
         checkpoint=result("<results>/segmenter/checkpoint.pt"),
     output:
         figures=expand("<results>/report/train_{end}.png", end=ENDS),

@@ -8,7 +8,7 @@ rule train_segmenter:
     """Train the segmentation network on the pseudo masks of train."""
     input:
         images=result("<results>/dataset/train.tsv"),
-        masks=all_shards("<results>/pseudo_masks/{split}/{shard}.h5", "train"),
+        masks=all_shards("<results>/random_walk/{split}/{shard}.h5", "train"),
         classifier=classifier_file("segmenter"),
         weights=weights_file("segmenter"),
     output:
@@ -35,7 +35,7 @@ rule train_segmenter:
         "../workflow_scripts/train_segmenter.py"
 
 
-rule segment:
+rule compute_segmentation:
     """Segment the images of one shard; their labels are not looked at."""
     input:
         images=result("<results>/dataset/{split}/{shard}.tsv"),
@@ -44,9 +44,9 @@ rule segment:
         masks="<results>/segmentation/{split}/{shard}.h5",
         provenance="<results>/segmentation/{split}/{shard}.h5.json",
     log:
-        "<results>/logs/segment/{split}/{shard}.log",
+        "<results>/logs/compute_segmentation/{split}/{shard}.log",
     benchmark:
-        "<results>/benchmarks/segment/{split}/{shard}.tsv"
+        "<results>/benchmarks/compute_segmentation/{split}/{shard}.tsv"
     wildcard_constraints:
         split="|".join(study.splits),
     conda:
@@ -57,9 +57,9 @@ rule segment:
         mem_mb=8000,
         runtime=240,
     params:
-        config=section_params(study, "segment"),
-        code=code_digest("workflow_scripts/segment.py"),
+        config=section_params(study, "compute_segmentation"),
+        code=code_digest("workflow_scripts/compute_segmentation.py"),
     message:
         "Segment, {wildcards.split} {wildcards.shard}"
     script:
-        "../workflow_scripts/segment.py"
+        "../workflow_scripts/compute_segmentation.py"

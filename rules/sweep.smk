@@ -11,7 +11,7 @@ wildcard_constraints:
     beta=r"[\d.e+-]+",
 
 
-rule sweep_propagation:
+rule sweep_random_walk:
     """Count what one shard's masks would be at all points of one beta."""
     input:
         manifest=result("<results>/dataset/manifest.tsv"),
@@ -24,21 +24,21 @@ rule sweep_propagation:
         counts="<results>/sweep/{beta}/{shard}.json",
         provenance="<results>/sweep/{beta}/{shard}.json.json",
     log:
-        "<results>/logs/sweep_propagation/{beta}/{shard}.log",
+        "<results>/logs/sweep_random_walk/{beta}/{shard}.log",
     benchmark:
-        "<results>/benchmarks/sweep_propagation/{beta}/{shard}.tsv"
+        "<results>/benchmarks/sweep_random_walk/{beta}/{shard}.tsv"
     conda:
         "../envs/wsss.yaml"
     resources:
         mem_mb=2000,
         runtime=240,
     params:
-        config=section_params(study, "sweep_propagation"),
-        code=code_digest("workflow_scripts/sweep_propagation.py"),
+        config=section_params(study, "sweep_random_walk"),
+        code=code_digest("workflow_scripts/sweep_random_walk.py"),
     message:
         "Sweep beta {wildcards.beta}, {wildcards.shard}"
     script:
-        "../workflow_scripts/sweep_propagation.py"
+        "../workflow_scripts/sweep_random_walk.py"
 
 
 rule rank_sweep:

@@ -4,15 +4,15 @@ Input: metrics, and the published results that come with the package. Output: `t
 """
 
 
-rule tabulate_results:
+rule write_tables:
     """Set the scores beside the paper's tables where the classes are VOC's, and name the protocol."""
     input:
         **{
-            artifact: result(f"<results>/metrics/{artifact}.json")
-            for artifact in ("cams", "pseudo_masks", "segmentation")
+            artifact: result(f"<results>/scores/{artifact}.json")
+            for artifact in ("cams", "random_walk", "segmentation")
         },
-        published=os.path.relpath(f"{workflow.basedir}/wsss/tables/published_results.tsv"),
-        stages=os.path.relpath(f"{workflow.basedir}/wsss/tables/published_stages.tsv"),
+        published=os.path.relpath(f"{workflow.basedir}/wsss/report/tables/published_results.tsv"),
+        stages=os.path.relpath(f"{workflow.basedir}/wsss/report/tables/published_stages.tsv"),
     output:
         markdown="<results>/tables/results.md",
         values="<results>/tables/results.tsv",
@@ -24,18 +24,18 @@ rule tabulate_results:
         ),
         provenance=expand("<results>/tables/results.{kind}.json", kind=["md", "tsv", "html"]),
     log:
-        "<results>/logs/tabulate_results.log",
+        "<results>/logs/write_tables.log",
     benchmark:
-        "<results>/benchmarks/tabulate_results.tsv"
+        "<results>/benchmarks/write_tables.tsv"
     conda:
         "../envs/wsss.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        config=section_params(study, "tabulate_results"),
-        code=code_digest("workflow_scripts/tabulate_results.py"),
+        config=section_params(study, "write_tables"),
+        code=code_digest("workflow_scripts/write_tables.py"),
     message:
         "Set the scores beside the published ones"
     script:
-        "../workflow_scripts/tabulate_results.py"
+        "../workflow_scripts/write_tables.py"

@@ -18,10 +18,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from wsss.config import Shapes, Voc12
-from wsss.datasets.images import palette_image
-from wsss.datasets.scenes import draw_scene
-from wsss.datasets.shapes import draw_shapes
+from wsss.data.images import palette_image
+from wsss.data.scenes import draw_scene
+from wsss.data.shapes import draw_shapes
+from wsss.study.config import Shapes, Voc12
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "wsss", "profiles", "envs", "report")

@@ -2,19 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from wsss.artifacts import write_affinities
-from wsss.checkpoints import restore_affinitynet
-from wsss.datasets import Manifest
-from wsss.inference import compute_affinities
-from wsss.loading import Compute
-from wsss.runtime import Stage, progress
+from wsss.data import Manifest
+from wsss.models.checkpoints import restore_affinitynet
+from wsss.results import write_affinities
+from wsss.runtime import progress
+from wsss.stages.affinities.network import compute_affinities
+from wsss.stages.job import Stage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with Stage(snakemake) as stage:
     images = Manifest.read(snakemake.input.images)
-    compute = Compute.of(stage)
+    compute = stage.compute
     model = compute.place(restore_affinitynet(snakemake.input.checkpoint))
     input_scale = stage.config["affinitynet"]["input_scale"]
     affinities = compute_affinities(

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from wsss.artifacts import write_affinities
-from wsss.datasets import Manifest
-from wsss.imports import boundary_files, compute_boundary_affinities
-from wsss.runtime import Stage, progress, worker_count
+from wsss.data import Manifest
+from wsss.results import write_affinities
+from wsss.runtime import progress, worker_count
+from wsss.stages.affinities.boundary import boundary_files, compute_boundary_affinities
+from wsss.stages.job import Stage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from wsss.artifacts import write_cams
-from wsss.datasets import Manifest
-from wsss.imports import cam_files, import_cams
-from wsss.runtime import Stage, progress, worker_count
+from wsss.data import Manifest
+from wsss.results import write_cams
+from wsss.runtime import progress, worker_count
+from wsss.stages.cams.files import cam_files, import_cams
+from wsss.stages.job import Stage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from wsss.artifacts import read_history, read_json
-from wsss.figures import plot_history, write_figure
-from wsss.runtime import Stage
+from wsss.report.figures import plot_history, write_figure
+from wsss.results import read_history, read_json
+from wsss.stages.job import Stage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

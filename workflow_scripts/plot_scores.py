@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from wsss.artifacts import read_json
-from wsss.figures import pictures, plot_backgrounds, plot_scores, score_table, write_figure, write_page
-from wsss.runtime import Stage
+from wsss.report.figures import pictures, plot_backgrounds, plot_scores, score_table, write_figure, write_page
+from wsss.results import read_json
+from wsss.stages.job import Stage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -13,5 +13,5 @@ with Stage(snakemake):
     metrics = {artifact: read_json(path) for artifact, path in snakemake.input.items()}
     classes, backgrounds = snakemake.output.classes, snakemake.output.backgrounds
     write_figure(classes, plot_scores(metrics))
-    write_figure(backgrounds, plot_backgrounds(metrics["cams"], metrics["pseudo_masks"]))
+    write_figure(backgrounds, plot_backgrounds(metrics["cams"], metrics["random_walk"]))
     write_page(snakemake.output.page, "Scores", pictures(classes, backgrounds), score_table(metrics))

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from wsss.artifacts import read_json
-from wsss.figures import pictures, plot_sweep, sweep_table, write_figure, write_page
-from wsss.runtime import Stage
+from wsss.report.figures import pictures, plot_sweep, sweep_table, write_figure, write_page
+from wsss.results import read_json
+from wsss.stages.job import Stage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,14 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from wsss.artifacts import open_shards, read_cams, read_masks, read_pseudo_masks
-from wsss.checkpoints import restore_segmenter
-from wsss.datasets import Manifest
-from wsss.exhibits import best_and_worst, exhibits_of
-from wsss.figures import pictures, plot_gallery, write_figure, write_page
-from wsss.inference import segment
-from wsss.loading import Compute
-from wsss.runtime import Stage
+from wsss.data import Manifest
+from wsss.models.checkpoints import restore_segmenter
+from wsss.report.exhibits import best_and_worst, exhibits_of
+from wsss.report.figures import pictures, plot_gallery, write_figure, write_page
+from wsss.results import open_shards, read_cams, read_masks, read_pseudo_masks
+from wsss.stages.job import Stage
+from wsss.stages.segmentation import segment
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -25,7 +24,7 @@ with (
         manifest, "train", lambda name: pseudo_masks[name].mask, count, "pseudo masks"
     )
     shown = best.rows + worst.rows
-    compute = Compute.of(stage)
+    compute = stage.compute
     model = compute.place(restore_segmenter(snakemake.input.checkpoint))
     settings = {key: stage.config["segmentation"][key] for key in ("scales", "flip")}
     settings["dense_crf"] = stage.config.get("dense_crf")

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from wsss.artifacts import open_shards, read_masks
-from wsss.datasets import Manifest
-from wsss.exhibits import best_and_worst, exhibits_of
-from wsss.figures import pictures, plot_gallery, write_figure, write_page
-from wsss.runtime import Stage
+from wsss.data import Manifest
+from wsss.report.exhibits import best_and_worst, exhibits_of
+from wsss.report.figures import pictures, plot_gallery, write_figure, write_page
+from wsss.results import open_shards, read_masks
+from wsss.stages.job import Stage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsss.config import load_study
-from wsss.datasets import prepare
-from wsss.runtime import Stage
-from wsss.shards import shard_names
+from wsss.data import prepare
+from wsss.stages.job import Stage
+from wsss.study.config import load_study
+from wsss.study.shards import shard_names
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from wsss.artifacts import read_json, write_json, write_table, write_text
-from wsss.runtime import Stage
-from wsss.sweep import gather, overlay, rank, table
+from wsss.results import read_json, write_json, write_table, write_text
+from wsss.stages.job import Stage
+from wsss.stages.sweep import gather, overlay, rank, table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

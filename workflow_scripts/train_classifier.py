@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from wsss.config import Classifier
-from wsss.datasets import Manifest
-from wsss.runtime import Stage
-from wsss.training import Run, train_classifier
+from wsss.data import Manifest
+from wsss.stages.classifier import train_classifier
+from wsss.stages.job import Stage
+from wsss.stages.training.run import Run
+from wsss.study.config import Classifier
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

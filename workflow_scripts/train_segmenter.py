@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsss.artifacts import open_shards, read_pseudo_masks
-from wsss.config import Segmenter
-from wsss.datasets import Manifest
-from wsss.runtime import Stage
-from wsss.training import Run, train_segmenter
+from wsss.data import Manifest
+from wsss.results import open_shards, read_pseudo_masks
+from wsss.stages.job import Stage
+from wsss.stages.segmenter import train_segmenter
+from wsss.stages.training.run import Run
+from wsss.study.config import Segmenter
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

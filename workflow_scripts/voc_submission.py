@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsss.artifacts import open_shards, read_masks
-from wsss.datasets import Manifest
-from wsss.runtime import Stage, progress
-from wsss.voc_submission import write_submission
+from wsss.data import Manifest
+from wsss.results import open_shards, read_masks
+from wsss.runtime import progress
+from wsss.stages.job import Stage
+from wsss.stages.voc_submission import write_submission
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -26,10 +26,10 @@ def test_every_stage_leaves_its_artifacts(finished) -> None:
         "confident/00.h5",
         "affinitynet/checkpoint.pt",
         "affinities/train/00.h5",
-        "pseudo_masks/train/00.h5",
+        "random_walk/train/00.h5",
         "segmenter/checkpoint.pt",
         "segmentation/val/00.h5",
-        "masks/pseudo_masks/train/train_00000.png",
+        "masks/random_walk/train/train_00000.png",
         "masks/segmentation/val/val_00000.png",
     } <= artifacts
     left_over = [name for name in artifacts if ".part" in name or ".resume" in name]
@@ -37,7 +37,7 @@ def test_every_stage_leaves_its_artifacts(finished) -> None:
 
 
 def test_index_lists_every_mask(finished) -> None:
-    folder = finished.results / "masks" / "pseudo_masks" / "train"
+    folder = finished.results / "masks" / "random_walk" / "train"
     with (folder / "index.tsv").open() as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert len(rows) == 12
@@ -45,14 +45,14 @@ def test_index_lists_every_mask(finished) -> None:
 
 
 def test_scores_are_scores(finished) -> None:
-    for name in ("cams", "pseudo_masks", "segmentation"):
-        scores = json.loads((finished.results / "metrics" / f"{name}.json").read_text())
+    for name in ("cams", "random_walk", "segmentation"):
+        scores = json.loads((finished.results / "scores" / f"{name}.json").read_text())
         assert 0 <= scores["miou"] <= 1
         assert scores["scored_images"] == (6 if name == "segmentation" else 12)
 
 
 def test_pseudo_masks_are_scored_on_both_splits(finished) -> None:
-    scores = json.loads((finished.results / "metrics" / "pseudo_masks.json").read_text())
+    scores = json.loads((finished.results / "scores" / "random_walk.json").read_text())
     assert (scores["split"], scores["val"]["split"], scores["val"]["scored_images"]) == ("train", "val", 6)
 
 
@@ -69,7 +69,7 @@ def test_the_end_of_the_run_says_scores_and_places(finished) -> None:
 
 
 def test_provenance_agrees_with_snakemake(finished) -> None:
-    verify = [sys.executable, "-m", "wsss.provenance", "verify", "--configfile", "study.yaml"]
+    verify = [sys.executable, "-m", "wsss.study.provenance", "verify", "--configfile", "study.yaml"]
     done = subprocess.run(verify, cwd=finished.folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -90,8 +90,8 @@ def test_no_stage_but_the_scoring_reads_a_mask(finished, tmp_path: Path) -> None
     expected, found = finished.artifacts(), blind.artifacts()
     assert expected.keys() == found.keys()
     differing = {name for name in expected if expected[name] != found[name]}
-    learned = {name for name in differing if not name.startswith(("metrics/", "report/", "tables/"))}
+    learned = {name for name in differing if not name.startswith(("scores/", "report/", "tables/"))}
     assert learned == {"dataset/manifest.tsv"}
-    scores = json.loads(found["metrics/pseudo_masks.json"])
+    scores = json.loads(found["scores/random_walk.json"])
     assert scores["scored_images"] == 0
     assert scores["miou"] is None

@@ -9,8 +9,8 @@ import tarfile
 
 import pytest
 
-from wsss.artifacts import read_masks
-from wsss.datasets import Manifest
+from wsss.data import Manifest
+from wsss.results import read_masks
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ def test_submission_holds_the_masks_of_the_test_images(finished_voc) -> None:
         folder = "results/VOC2012/Segmentation/comp5_test_cls"
         assert members.getnames() == [f"{folder}/{image_id}.png" for image_id in TEST]
     root = "data/VOCdevkit/VOC2012"
-    check = [sys.executable, "-m", "wsss.voc_submission", "check", str(archive), "--root", root]
+    check = [sys.executable, "-m", "wsss.stages.voc_submission", "check", str(archive), "--root", root]
     done = subprocess.run(check, cwd=finished_voc.folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -40,8 +40,8 @@ def test_only_the_segmentation_sees_the_test_images(finished_voc) -> None:
 
 
 def test_scores_are_of_the_official_lists(finished_voc) -> None:
-    for name in ("cams", "pseudo_masks", "segmentation"):
-        scores = json.loads((finished_voc.results / "metrics" / f"{name}.json").read_text())
+    for name in ("cams", "random_walk", "segmentation"):
+        scores = json.loads((finished_voc.results / "scores" / f"{name}.json").read_text())
         assert scores["scored_images"] == (3 if name == "segmentation" else 4)
         assert len(scores["iou"]) == 21
 
@@ -50,4 +50,4 @@ def test_an_image_without_label_goes_all_the_way(finished_voc) -> None:
     train = Manifest.read(finished_voc.results / "dataset" / "train.tsv")
     unlabelled = [row.id for row in train if not row.labels]
     assert unlabelled == ["2008_000003"]
-    assert (finished_voc.results / "masks" / "pseudo_masks" / "train" / f"{unlabelled[0]}.png").exists()
+    assert (finished_voc.results / "masks" / "random_walk" / "train" / f"{unlabelled[0]}.png").exists()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from wsss.confident import confident_labels
+from wsss.method.confident import confident_labels
 
 GOLDEN = Path(__file__).parent
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from wsss.dense_crf import dense_crf
+from wsss.method.dense_crf import dense_crf
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "dense_crf.npz"
 HALF_PRECISION = 2**-11

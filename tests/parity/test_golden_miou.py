@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wsss.metrics import class_iou, confusion_matrix, mean_iou
+from wsss.method.metrics import class_iou, confusion_matrix, mean_iou
 
 GOLDEN = Path(__file__).parent
 

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from wsss.affinity import half_plane_offsets
-from wsss.networks import AffinityNet, Levels, Network, build_affinitynet, build_classifier
-from wsss.weights import load_finished, resolve_weights
+from wsss.method.affinity import half_plane_offsets
+from wsss.models.affinitynet import AffinityNet, build_affinitynet
+from wsss.models.backbone import Levels
+from wsss.models.classifier import build_classifier
+from wsss.models.network import Network
+from wsss.models.weights.loading import load_finished, resolve_weights
 
 HERE = Path(__file__).parent
 LEVELS = {

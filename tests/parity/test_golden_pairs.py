@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from wsss.affinity import boundary_stencil, half_plane_offsets, pair_targets
+from wsss.method.affinity import boundary_stencil, half_plane_offsets, pair_targets
 
 GOLDEN = Path(__file__).parent
 KINDS = ("background", "foreground", "different")

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from wsss.affinity import affinity_stencil, half_plane_offsets
-from wsss.random_walk import propagate
+from wsss.method.affinity import affinity_stencil, half_plane_offsets
+from wsss.method.random_walk import propagate
 
 HERE = Path(__file__).parent
 WALK = np.load(HERE / "random_walk.npz", allow_pickle=False)

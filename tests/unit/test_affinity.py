@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from wsss.affinity import (
+from wsss.method.affinity import (
     Border,
     affinity_leak,
     affinity_loss,
@@ -154,7 +154,7 @@ def engine_case(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
 
 IN_THE_INTERPRETER = """
 import sys, torch
-from wsss.affinity import triton_engine
+from wsss.method.affinity import triton_engine
 
 cells, shifts, slopes = torch.load(sys.argv[1])
 found = triton_engine.distance(cells, shifts), triton_engine.gradient(cells, shifts, slopes)

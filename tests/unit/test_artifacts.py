@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from wsss.artifacts import (
+from wsss.results import (
     ArtifactError,
     HistoryWriter,
     PseudoMask,
@@ -42,7 +42,7 @@ from wsss.artifacts import (
     write_masks,
     write_pseudo_masks,
 )
-from wsss.provenance import ArtifactManifest
+from wsss.study.provenance import ArtifactManifest
 
 AWKWARD_IDS = [
     "a/b",
@@ -94,7 +94,7 @@ KINDS: dict[str, tuple[Callable[[Path, Iterable[str]], None], Callable[[Path], A
     "cams": (save_cams, read_cams),
     "masks": (save_masks, read_masks),
     "affinities": (save_affinities, read_affinities),
-    "pseudo_masks": (save_pseudo_masks, read_pseudo_masks),
+    "random_walk": (save_pseudo_masks, read_pseudo_masks),
 }
 every_kind = pytest.mark.parametrize(("save", "read"), KINDS.values(), ids=KINDS)
 
@@ -597,7 +597,7 @@ def test_a_manifest_lies_beside_its_artifact(tmp_path: Path) -> None:
         artifact="cams/00.npz",
         rule="compute_cams",
         config={"scales": [1.0]},
-        code={"wsss.cam": "ab"},
+        code={"wsss.method.cam": "ab"},
         inputs={"dataset/00.tsv": "cd"},
         seed=None,
         versions={"numpy": "2"},

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from wsss.cam import background_score, combine_cams, constant_background
+from wsss.method.cam import background_score, combine_cams, constant_background
 
 
 def random_scores(*shape: int, seed: int = 0) -> torch.Tensor:

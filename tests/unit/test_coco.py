@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from wsss.config import Coco
-from wsss.datasets import DatasetError, Manifest, coco, prepare, read_mask
-from wsss.datasets.coco import chosen
-from wsss.datasets.coco_annotations import Instance
-from wsss.datasets.coco_masks import polygon_pixels, run_length_pixels, semantic_mask, unpacked
-from wsss.sources import source_images, source_tables
+from wsss.data import DatasetError, Manifest, coco, prepare, read_mask
+from wsss.data.coco import chosen
+from wsss.data.coco_annotations import Instance
+from wsss.data.coco_masks import polygon_pixels, run_length_pixels, semantic_mask, unpacked
+from wsss.study.config import Coco
+from wsss.study.sources import source_images, source_tables
 
 pycocotools = pytest.importorskip("pycocotools.mask")
 
@@ -380,7 +380,7 @@ def test_the_workflow_prepares_it_and_plans_all_stages(tree: Tree, new_workflow:
     new_workflow.snakemake("prepare_dataset")
     drawn = list((new_workflow.results / "dataset" / "coco").rglob("*.png"))
     assert len(drawn) == 4
-    assert {"train_classifier", "propagate_cams", "evaluate_segmentation"} <= new_workflow.planned()
+    assert {"train_classifier", "random_walk", "score_segmentation"} <= new_workflow.planned()
     assert "prepare_dataset" not in new_workflow.planned()
     assert not any(mask.name in new_workflow.snakemake("--dry-run") for mask in drawn)
     tree.annotate("train", 34, 1, rectangle(5, 5, 7, 7))

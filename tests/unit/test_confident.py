@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from wsss.cam import background_score
-from wsss.confident import confident_labels, grid_labels, threshold_labels
+from wsss.method.cam import background_score
+from wsss.method.confident import confident_labels, grid_labels, threshold_labels
 
 
 def random_cams(*shape: int) -> Tensor:

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from wsss.config import ConfigError, Study, load_study, read_study, section_params
-from wsss.config.__main__ import main
+from wsss.study.config import ConfigError, Study, load_study, read_study, section_params
+from wsss.study.config.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = sorted(
@@ -37,8 +37,8 @@ def test_generated_files_are_up_to_date(name: str, tmp_path: Path):
     (tmp_path / "schemas").mkdir()
     main(tmp_path)
     here, expected = ((root / name).read_text("utf-8").splitlines() for root in (ROOT, tmp_path))
-    diff = "\n".join(difflib.unified_diff(here, expected, name, "python -m wsss.config", lineterm=""))
-    assert not diff, f"run `python -m wsss.config`:\n{diff}"
+    diff = "\n".join(difflib.unified_diff(here, expected, name, "python -m wsss.study.config", lineterm=""))
+    assert not diff, f"run `python -m wsss.study.config`:\n{diff}"
 
 
 def test_config_yaml_is_the_default_study():
@@ -280,9 +280,9 @@ def test_unreadable_file_is_named(text: str, word: str, tmp_path: Path):
 # What a rule depends on
 
 TRAININGS = {"train_classifier", "train_affinitynet", "train_segmenter"}
-NETWORKS = {"evaluate_classifier", "compute_cams", "compute_affinities", "segment", "plot_train_gallery"}
-REFINING = {"label_confident_regions", "evaluate_cams"}
-WALKING = {"propagate_cams", "evaluate_affinities", "tabulate_results"}
+NETWORKS = {"score_classifier", "compute_cams", "compute_affinities", "segment", "plot_train_gallery"}
+REFINING = {"label_confident", "score_cams"}
+WALKING = {"random_walk", "score_affinities", "write_tables"}
 
 
 @pytest.mark.parametrize(
@@ -295,17 +295,17 @@ WALKING = {"propagate_cams", "evaluate_affinities", "tabulate_results"}
         ({"dataset": {"size": 96}}, {"prepare_dataset"}),
         ({"classifier": {"learning_rate": 0.3}}, {"train_classifier"}),
         ({"classifier": {"output_stride": 16}}, {"train_classifier", "compute_cams"}),
-        ({"cam": {"flip": False}}, {"compute_cams", "tabulate_results"}),
-        ({"cam": {"source": "psa", "folder": "cams"}}, {"import_cams", "tabulate_results"}),
-        ({"confident": {"low_alpha": 5}}, {"label_confident_regions"}),
+        ({"cam": {"flip": False}}, {"compute_cams", "write_tables"}),
+        ({"cam": {"source": "psa", "folder": "cams"}}, {"import_cams", "write_tables"}),
+        ({"confident": {"low_alpha": 5}}, {"label_confident"}),
         (
             {"confident": {"pooling": "scores"}, "affinitynet": {"input_scale": 1}},
             {
-                "label_confident_regions",
+                "label_confident",
                 "train_affinitynet",
                 "compute_affinities",
                 "compute_boundary_affinities",
-                "evaluate_affinities",
+                "score_affinities",
             },
         ),
         ({"affinitynet": {"learning_rate": 0.3}}, {"train_affinitynet"}),
@@ -315,20 +315,20 @@ WALKING = {"propagate_cams", "evaluate_affinities", "tabulate_results"}
                 "train_affinitynet",
                 "compute_affinities",
                 "compute_boundary_affinities",
-                "evaluate_affinities",
+                "score_affinities",
             },
         ),
         ({"affinity": {"flip": True}}, {"compute_affinities"}),
         ({"affinity": {"kind": "boundary", "boundaries": "maps"}}, {"compute_boundary_affinities"}),
         ({"random_walk": {"alpha": 8, "refine": "none"}}, WALKING),
         ({"random_walk": {"beta": 4, "refine": "none"}}, WALKING),
-        ({"random_walk": {"tolerance": 1e-3, "refine": "none"}}, WALKING | {"sweep_propagation"}),
+        ({"random_walk": {"tolerance": 1e-3, "refine": "none"}}, WALKING | {"sweep_random_walk"}),
         ({"sweep": {"betas": [3]}}, set()),
-        ({"sweep": {"alphas": [3]}}, {"sweep_propagation"}),
+        ({"sweep": {"alphas": [3]}}, {"sweep_random_walk"}),
         ({"segmenter": {"epochs": 1}}, {"train_segmenter"}),
-        ({"segmentation": {"flip": True}}, {"segment", "plot_train_gallery", "tabulate_results"}),
+        ({"segmentation": {"flip": True}}, {"segment", "plot_train_gallery", "write_tables"}),
         ({"dense_crf": {"iterations": 3}}, REFINING),
-        ({"random_walk": {"refine": "dense_crf"}}, WALKING | {"evaluate_cams"}),
+        ({"random_walk": {"refine": "dense_crf"}}, WALKING | {"score_cams"}),
     ],
 )
 def test_a_change_reaches_just_the_rules_that_use_it(change: dict[str, Any], rules: set[str]):
@@ -337,7 +337,7 @@ def test_a_change_reaches_just_the_rules_that_use_it(change: dict[str, Any], rul
     assert {rule for rule in RULES if section_params(study, rule) != section_params(changed, rule)} == rules
 
 
-ROAD = ["classifier", "cams", "confident", "affinities", "pseudo_masks", "segmentation"]
+ROAD = ["classifier", "cams", "confident", "affinities", "random_walk", "segmentation"]
 
 
 @pytest.mark.parametrize(
@@ -408,7 +408,7 @@ def test_unknown_rule():
 def test_keys_without_effect_do_not_count(setting: dict[str, Any], idle: dict[str, Any]):
     (section,) = setting
     both = {section: setting[section] | idle[section]}
-    rules = set(RULES) - {"sweep_propagation"}  # it tries both values of `normalize`
+    rules = set(RULES) - {"sweep_random_walk"}  # it tries both values of `normalize`
     before, after = load_study(setting), load_study(both)
     assert all(section_params(before, rule) == section_params(after, rule) for rule in rules)
 
@@ -416,8 +416,8 @@ def test_keys_without_effect_do_not_count(setting: dict[str, Any], idle: dict[st
 def test_keys_count_where_they_have_an_effect():
     constant, image = {"background": "constant"}, {"normalize": True}
     for section, setting, key, value, rule in (
-        ("confident", constant, "foreground_threshold", 0.5, "label_confident_regions"),
-        ("random_walk", image, "normalize_by", "image", "propagate_cams"),
+        ("confident", constant, "foreground_threshold", 0.5, "label_confident"),
+        ("random_walk", image, "normalize_by", "image", "random_walk"),
     ):
         before, after = load_study({section: setting}), load_study({section: setting | {key: value}})
         assert section_params(before, rule) != section_params(after, rule)

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.confident import confident_labels
-from wsss.dense_crf import DenseCRF, dense_crf
-from wsss.dense_crf.lattice import embed
-from wsss.dense_crf.numba_engine import NumbaLattice
-from wsss.dense_crf.torch_engine import TorchLattice
+from wsss.method.confident import confident_labels
+from wsss.method.dense_crf import DenseCRF, dense_crf
+from wsss.method.dense_crf.lattice import embed
+from wsss.method.dense_crf.numba_engine import NumbaLattice
+from wsss.method.dense_crf.torch_engine import TorchLattice
 
 Floats = NDArray[np.float64]
 Filter = Callable[[Floats], Floats]

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from wsss.affinity import half_plane_offsets, oracle_stencil
-from wsss.artifacts import Cams, write_json
-from wsss.config import RandomWalk
-from wsss.datasets import ImageRow, Manifest, write_mask
-from wsss.evaluation import (
+from wsss.data import ImageRow, Manifest, write_mask
+from wsss.method.affinity import half_plane_offsets, oracle_stencil
+from wsss.results import Cams, write_json
+from wsss.runtime import Compute
+from wsss.stages.scores import (
     Truth,
     score_affinities,
     score_cams,
@@ -22,7 +22,7 @@ from wsss.evaluation import (
     score_confident,
     score_masks,
 )
-from wsss.loading import Compute
+from wsss.study.config import RandomWalk
 
 CLASSES = ("cat", "dog")
 SIZE = (32, 48)

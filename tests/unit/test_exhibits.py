@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss.artifacts import Cams
-from wsss.datasets import ImageRow, Manifest, write_mask
-from wsss.exhibits import best_and_worst, exhibits_of, mask_miou
+from wsss.data import ImageRow, Manifest, write_mask
+from wsss.report.exhibits import best_and_worst, exhibits_of, mask_miou
+from wsss.results import Cams
 
 SIZE = (16, 24)
 SHARES = {"a": 12, "b": 24, "c": 0, "d": 18}

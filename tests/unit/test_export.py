@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wsss.datasets import read_mask
-from wsss.export import export_masks
-from wsss.provenance import file_digest
+from wsss.data import read_mask
+from wsss.stages.masks import export_masks
+from wsss.study.provenance import file_digest
 
 MASK = np.arange(8 * 9, dtype=np.uint8).reshape(8, 9)
 

@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from wsss.artifacts import Cams
-from wsss.figures import (
+from wsss.report.figures import (
     Exhibit,
     pictures,
     plot_backgrounds,
@@ -25,10 +24,11 @@ from wsss.figures import (
     write_figure,
     write_page,
 )
-from wsss.figures.gallery import COLOURS, LONGEST, heat_map, overlay
-from wsss.figures.history import running_mean
-from wsss.figures.page import LARGEST
-from wsss.figures.scores import NO_MASKS, scored_stages
+from wsss.report.figures.gallery import COLOURS, LONGEST, heat_map, overlay
+from wsss.report.figures.history import running_mean
+from wsss.report.figures.page import LARGEST
+from wsss.report.figures.scores import NO_MASKS, scored_stages
+from wsss.results import Cams
 
 CLASSES = ("background", "cat", "$dog_{<b>$")
 """With a name that is neither mathematics nor HTML."""
@@ -52,7 +52,7 @@ def metrics(images: int = 3) -> dict[str, dict[str, Any]]:
         "cams": scores(0.431, images=images, **sweep),
         "confident": scores(0.3, images=images, **quality),
         "affinities": {"protocol": "Counted. Leaks.", "scored_images": images, **leak},
-        "pseudo_masks": scores(0.482, images=images),
+        "random_walk": scores(0.482, images=images),
         "segmentation": scores(0.527, images=images, split="val"),
     }
 
@@ -88,14 +88,14 @@ def test_refined_cams_stand_beside_the_cams() -> None:
 
 
 def test_best_background_is_named() -> None:
-    found = words(plot_backgrounds(metrics()["cams"], metrics()["pseudo_masks"]))
+    found = words(plot_backgrounds(metrics()["cams"], metrics()["random_walk"]))
     assert {"CAM 43.1 at 0.3", "CAM 40.0 at 2", "pseudo mask 48.2"} <= set(found)
 
 
 def test_without_masks_the_figures_say_so() -> None:
     nothing = metrics(images=0)
     assert NO_MASKS in words(plot_scores(nothing))
-    assert NO_MASKS in words(plot_backgrounds(nothing["cams"], nothing["pseudo_masks"]))
+    assert NO_MASKS in words(plot_backgrounds(nothing["cams"], nothing["random_walk"]))
 
 
 def history(rows: int) -> dict[str, np.ndarray]:

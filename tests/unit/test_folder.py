@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wsss.config import Folder
-from wsss.datasets import DatasetError, Manifest, checks, prepare, write_mask
-from wsss.datasets.folder import held_out
+from wsss.data import DatasetError, Manifest, checks, prepare, write_mask
+from wsss.data.folder import held_out
+from wsss.study.config import Folder
 
 AWKWARD = "no-break\u202fspace, comma \u2028 line 'quote' #%"
 IDS = ("a", "b.1", "c d", "ü")

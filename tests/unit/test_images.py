@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from wsss.datasets import images as images_module
-from wsss.datasets import read_image, read_mask, write_mask
-from wsss.datasets.images import voc_palette
+from wsss.data import images as images_module
+from wsss.data import read_image, read_mask, write_mask
+from wsss.data.images import voc_palette
 
 ORIENTATION = 0x0112
 # EXIF orientation → how a camera stores the pixels of an upright picture

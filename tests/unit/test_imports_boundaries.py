@@ -15,14 +15,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from wsss.affinity import boundary_stencil, half_plane_offsets
-from wsss.artifacts import read_affinities, write_affinities
-from wsss.config import RandomWalk
-from wsss.datasets import ImageRow
-from wsss.imports import boundary_files, compute_boundary_affinities
-from wsss.imports.boundaries import cell_maxima, read_boundary
-from wsss.inference import propagate_image, to_grid
-from wsss.transforms import scaled_size
+from wsss.data import ImageRow
+from wsss.data.transforms import scaled_size
+from wsss.method.affinity import boundary_stencil, half_plane_offsets
+from wsss.results import read_affinities, write_affinities
+from wsss.stages.affinities.boundary import (
+    boundary_files,
+    cell_maxima,
+    compute_boundary_affinities,
+    read_boundary,
+)
+from wsss.stages.random_walk import propagate_image, to_grid
+from wsss.study.config import RandomWalk
 
 SIZE = (40, 52)
 MAP = np.random.default_rng(0).random(SIZE, dtype=np.float32)

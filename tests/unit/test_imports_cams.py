@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from wsss.artifacts import read_cams, write_cams
-from wsss.datasets import ImageRow
-from wsss.imports import cam_files, import_cams
-from wsss.imports.files import HEADERS
+from wsss.data import ImageRow
+from wsss.results import read_cams, write_cams
+from wsss.stages.cams.files import cam_files, import_cams
+from wsss.stages.foreign.files import HEADERS
 
 HEIGHT, WIDTH, CLASSES = 30, 41, 5
 MAPS = np.random.default_rng(0).random((2, HEIGHT, WIDTH), dtype=np.float32)

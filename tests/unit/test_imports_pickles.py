@@ -18,7 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss.imports.pickles import MOST_INSTRUCTIONS, read_pickle
+from wsss.stages.foreign.pickles import MOST_INSTRUCTIONS, read_pickle
 
 PROTOCOLS = (2, 3, 4)
 

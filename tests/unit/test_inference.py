@@ -14,36 +14,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wsss.affinity import affinity_stencil, oracle_stencil
-from wsss.artifacts import ArtifactError
-from wsss.cam import combine_cams
-from wsss.checkpoints import restore_affinitynet, restore_classifier, save_network
-from wsss.confident import confident_labels, threshold_labels
-from wsss.config import Confident, RandomWalk
-from wsss.datasets import ImageRow, read_image
-from wsss.inference import (
+from wsss.data import ImageRow, read_image
+from wsss.data.loading import batches_by_size, prefetch
+from wsss.data.transforms import normalised, scaled
+from wsss.method.affinity import affinity_stencil, oracle_stencil
+from wsss.method.cam import combine_cams
+from wsss.method.confident import confident_labels, threshold_labels
+from wsss.models.affinitynet import AffinityNet, build_affinitynet
+from wsss.models.checkpoints import restore_affinitynet, restore_classifier, save_network
+from wsss.models.classifier import Classifier, build_classifier
+from wsss.models.segmenter import Segmenter, build_segmenter
+from wsss.results import ArtifactError
+from wsss.runtime import Compute
+from wsss.stages.affinities.network import (
     average_stencils,
-    classify,
     compute_affinities,
-    compute_cams,
     compute_levels,
-    from_grid,
-    label_image,
     mirror_stencil,
-    propagate_image,
-    segment,
-    to_grid,
 )
-from wsss.loading import Compute, batches_by_size, prefetch
-from wsss.networks import (
-    AffinityNet,
-    Classifier,
-    Segmenter,
-    build_affinitynet,
-    build_classifier,
-    build_segmenter,
-)
-from wsss.transforms import normalised, scaled
+from wsss.stages.cams.classifier import classify, compute_cams
+from wsss.stages.confident import label_image
+from wsss.stages.random_walk import from_grid, propagate_image, to_grid
+from wsss.stages.segmentation import segment
+from wsss.study.config import Confident, RandomWalk
 
 CPU = Compute(torch.device("cpu"), "float32")
 SIZES = [(40, 48), (33, 47), (40, 48), (33, 47), (24, 56)]

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from wsss.loading import Compute, in_threads
+from wsss.data.loading import in_threads
+from wsss.runtime import Compute
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss.datasets import DatasetError, ImageRow, Manifest
-from wsss.shards import shard_of
+from wsss.data import DatasetError, ImageRow, Manifest
+from wsss.study.shards import shard_of
 
 ROW = ImageRow(
     id="2007_000032",

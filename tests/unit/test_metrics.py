@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from wsss.cam import background_score, constant_background
-from wsss.metrics import (
+from wsss.method.cam import background_score, constant_background
+from wsss.method.metrics import (
     alpha_threshold,
     average_precision,
     background_sweep,

@@ -8,20 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from wsss.affinity import affinity_stencil
-from wsss.networks import (
-    Classifier,
-    Levels,
-    Normalization,
-    backbone_state,
-    build_affinitynet,
-    build_backbone,
-    build_classifier,
-    build_segmenter,
-    freeze,
-    parameter_groups,
-)
-from wsss.networks.segmenter import atrous_rates
+from wsss.method.affinity import affinity_stencil
+from wsss.models.affinitynet import build_affinitynet
+from wsss.models.backbone import Levels, Normalization
+from wsss.models.backbones.torchvision import build_backbone
+from wsss.models.classifier import Classifier, build_classifier
+from wsss.models.parameters import freeze, parameter_groups
+from wsss.models.segmenter import atrous_rates, build_segmenter
+from wsss.models.state import backbone_state
 
 PUBLISHED = ("resnet38", "vgg16")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from wsss.config import ConfigError, Study, read_study
+from wsss.study.config import ConfigError, Study, read_study
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted((ROOT / "studies").glob("*.yaml"))

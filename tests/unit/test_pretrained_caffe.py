@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from wsss.networks import build_backbone, build_classifier
-from wsss.pretrained.caffe import read_caffemodel
-from wsss.pretrained.names import vgg16_state
-from wsss.weights import resolve_weights
+from wsss.models.backbones.torchvision import build_backbone
+from wsss.models.classifier import build_classifier
+from wsss.models.weights.caffe import read_caffemodel
+from wsss.models.weights.loading import resolve_weights
+from wsss.models.weights.names import vgg16_state
 
 
 def varint(value: int) -> bytes:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wsss.networks import build_backbone
-from wsss.pretrained.mxnet import V1_MAGIC, V2_MAGIC, read_params
-from wsss.pretrained.names import resnet38_key, resnet38_state
-from wsss.weights import read_state, resolve_weights
+from wsss.models.backbones.torchvision import build_backbone
+from wsss.models.weights.loading import read_state, resolve_weights
+from wsss.models.weights.mxnet import V1_MAGIC, V2_MAGIC, read_params
+from wsss.models.weights.names import resnet38_key, resnet38_state
 
 GOLDEN = Path(__file__).resolve().parents[1] / "parity"
 LAYOUTS = ("v0", "v1", "v2")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-import wsss.provenance
-from wsss.code_digest import WITHOUT_INFLUENCE
-from wsss.config import Study, load_study, section_params
-from wsss.provenance import ArtifactManifest, code_digest, file_digest, main, stale, verify
+import wsss.study.provenance
+from wsss.study.code_digest import WITHOUT_INFLUENCE
+from wsss.study.config import Study, load_study, section_params
+from wsss.study.provenance import ArtifactManifest, code_digest, file_digest, main, stale, verify
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -120,7 +120,13 @@ def test_packages_that_do_more_count_with_all_they_import(script: str, write: Wr
 
 
 def test_modules_without_influence_exist_and_do_not_count(write: Write, tmp_path: Path):
-    write({"s.py": "import wsss.provenance, wsss.a", "wsss/provenance.py": "import wsss.b", "wsss/a.py": ""})
+    write(
+        {
+            "s.py": "import wsss.study.provenance, wsss.a",
+            "wsss/provenance.py": "import wsss.b",
+            "wsss/a.py": "",
+        }
+    )
     assert list(code_digest("s.py", tmp_path)) == ["s.py", "wsss.a"]
     for name in WITHOUT_INFLUENCE:
         path = ROOT / name.replace(".", "/")
@@ -206,7 +212,7 @@ def test_only_the_edited_module_changes(write: Write, tmp_path: Path):
 def manifest(**changes: Any) -> ArtifactManifest:
     values: dict[str, Any] = {
         "artifact": "00.h5",
-        "rule": "propagate_cams",
+        "rule": "random_walk",
         "config": {"random_walk": {"alpha": 16.0, "t": 256}},
         "code": {"s.py": "1", "wsss.a": "2"},
         "inputs": {"in.npz": "3"},
@@ -252,12 +258,12 @@ def test_stale_names_what_differs():
 def finished(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with CAMs, pseudo masks made of them, and scores, all as the default study makes them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(wsss.provenance, "ROOT", tmp_path)
-    write({f"workflow_scripts/{rule}.py": "import wsss" for rule in ("compute_cams", "propagate_cams")})
-    cams, masks = "results/shapes/cams/train/00.npz", "results/shapes/pseudo_masks/train/00.h5"
+    monkeypatch.setattr(wsss.study.provenance, "ROOT", tmp_path)
+    write({f"workflow_scripts/{rule}.py": "import wsss" for rule in ("compute_cams", "random_walk")})
+    cams, masks = "results/shapes/cams/train/00.npz", "results/shapes/random_walk/train/00.h5"
     write({"config.yaml": "{}", "checkpoint.pt": "weights", cams: "cams", masks: "masks"})
-    write({"results/shapes/metrics/cams.json": "{}"})
-    for artifact, rule, source in ((cams, "compute_cams", "checkpoint.pt"), (masks, "propagate_cams", cams)):
+    write({"results/shapes/scores/cams.json": "{}"})
+    for artifact, rule, source in ((cams, "compute_cams", "checkpoint.pt"), (masks, "random_walk", cams)):
         code = code_digest(tmp_path / "workflow_scripts" / f"{rule}.py")
         made = manifest(
             artifact=artifact, rule=rule, code=code, inputs={source: file_digest(source)},
@@ -267,7 +273,7 @@ def finished(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return tmp_path / "results" / "shapes"
 
 
-CAMS, MASKS = "results/shapes/cams/train/00.npz", "results/shapes/pseudo_masks/train/00.h5"
+CAMS, MASKS = "results/shapes/cams/train/00.npz", "results/shapes/random_walk/train/00.h5"
 
 
 def test_nothing_is_stale_when_nothing_changed(finished: Path):

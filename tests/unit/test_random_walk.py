@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from wsss.affinity import half_plane_offsets, valid_pairs
-from wsss.random_walk import numba_engine, propagate, torch_engine
-from wsss.random_walk.chebyshev import change_weights, power_coefficients
+from wsss.method.affinity import half_plane_offsets, valid_pairs
+from wsss.method.random_walk import numba_engine, propagate, torch_engine
+from wsss.method.random_walk.chebyshev import change_weights, power_coefficients
 
 GRIDS = [(7, 9), (13, 11), (1, 17), (19, 1), (1, 1), (2, 3), (3, 24)]
 EXACT = 1e-12
@@ -274,10 +274,10 @@ def test_torch_engine_equals_numba_engine() -> None:
 def test_triton_engine_in_its_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton", reason="Triton is not installed")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    monkeypatch.delitem(sys.modules, "wsss.random_walk.triton_engine", raising=False)
-    from wsss.random_walk import triton_engine
+    monkeypatch.delitem(sys.modules, "wsss.method.random_walk.triton_engine", raising=False)
+    from wsss.method.random_walk import triton_engine
 
-    monkeypatch.delitem(sys.modules, "wsss.random_walk.triton_engine")
+    monkeypatch.delitem(sys.modules, "wsss.method.random_walk.triton_engine")
     case = engine_case(0, 2, 3)
     assert_near(triton_engine.walk(*case), torch_engine.walk(*case), 1e-5)
 

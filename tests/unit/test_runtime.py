@@ -23,10 +23,8 @@ import pytest
 import torch
 from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, ResourceList, Wildcards
 
-from wsss.artifacts import ArtifactError, replacing
-from wsss.provenance import ArtifactManifest, file_digest
+from wsss.results import ArtifactError, replacing
 from wsss.runtime import (
-    Stage,
     autocast,
     configure_logging,
     device,
@@ -38,6 +36,8 @@ from wsss.runtime import (
 )
 from wsss.runtime.devices import multiplies_bfloat16
 from wsss.runtime.locks import first_free, try_lock
+from wsss.stages.job import Stage
+from wsss.study.provenance import ArtifactManifest, file_digest
 
 
 @pytest.fixture(autouse=True)
@@ -345,7 +345,7 @@ def job(folder: Path, **changes: Any) -> Any:
                 "history": f"{folder}/history.tsv",
             }
         ),
-        "params": Params(fromdict={"config": {"alpha": 4, "seed": 3}, "code": {"wsss.cam": "ab"}}),
+        "params": Params(fromdict={"config": {"alpha": 4, "seed": 3}, "code": {"wsss.method.cam": "ab"}}),
         "log": Log(fromdict={"log": f"{folder}/log.txt"}),
         "wildcards": Wildcards(fromdict={"split": "train", "shard": "03"}),
         "resources": ResourceList(fromdict={"mem_mb": 100}),
@@ -367,7 +367,7 @@ def test_a_stage_leaves_a_manifest_for_each_output_that_has_one(tmp_path: Path) 
     manifest = ArtifactManifest.from_json(json.loads((tmp_path / "out.npz.json").read_text()))
     assert manifest.artifact == f"{tmp_path}/out.npz"
     assert (manifest.rule, manifest.config) == ("compute_cams", {"alpha": 4, "seed": 3})
-    assert manifest.code == {"wsss.cam": "ab"}
+    assert manifest.code == {"wsss.method.cam": "ab"}
     assert manifest.inputs == {f"{tmp_path}/in.tsv": file_digest(tmp_path / "in.tsv")}
     assert (manifest.seed, manifest.device) == (3, "cpu")
     assert {"python", "torch", "numpy"} <= set(manifest.versions)

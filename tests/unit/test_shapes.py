@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss.config import Folder, Shapes
-from wsss.datasets import Manifest, prepare, read_image, read_mask
-from wsss.datasets.scenes import CLASSES, draw_scene
-from wsss.datasets.scenes.heads import HEADS
-from wsss.labels import IGNORE
+from wsss.data import Manifest, prepare, read_image, read_mask
+from wsss.data.scenes import CLASSES, draw_scene
+from wsss.data.scenes.heads import HEADS
+from wsss.method.labels import IGNORE
+from wsss.study.config import Folder, Shapes
 
 SIZE = 64
 

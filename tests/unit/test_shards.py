@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss.shards import shard_names, shard_of
+from wsss.study.shards import shard_names, shard_of
 
 
 def test_shard_of_is_the_documented_hash():

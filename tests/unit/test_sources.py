@@ -3,8 +3,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from wsss.datasets import ImageRow, Manifest
-from wsss.sources import shard_files
+from wsss.data import ImageRow, Manifest
+from wsss.study.sources import shard_files
 
 
 def test_files_of_a_shard_are_known_by_name_size_and_time(tmp_path: Path):

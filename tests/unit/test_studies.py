@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from wsss.config import Voc12, read_study, section_params
-from wsss.training.sampling import Plan
+from wsss.stages.training.sampling import Plan
+from wsss.study.config import Voc12, read_study, section_params
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = ROOT / "studies"
@@ -19,10 +19,10 @@ ROAD = (
     "prepare_dataset",
     "train_classifier",
     "compute_cams",
-    "label_confident_regions",
+    "label_confident",
     "train_affinitynet",
     "compute_affinities",
-    "propagate_cams",
+    "random_walk",
     "train_segmenter",
     "segment",
 )

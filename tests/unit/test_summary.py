@@ -3,8 +3,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from wsss.artifacts import write_json
-from wsss.summary import summary
+from wsss.report.summary import summary
+from wsss.results import write_json
 
 
 def metrics(miou: float, *, images: int = 3, split: str = "train") -> dict[str, object]:
@@ -17,8 +17,8 @@ def metrics(miou: float, *, images: int = 3, split: str = "train") -> dict[str, 
 
 
 def test_table_holds_each_stage_in_percent(tmp_path: Path) -> None:
-    write_json(tmp_path / "metrics" / "cams.json", metrics(0.431))
-    write_json(tmp_path / "metrics" / "segmentation.json", metrics(0.512, images=2, split="val"))
+    write_json(tmp_path / "scores" / "cams.json", metrics(0.431))
+    write_json(tmp_path / "scores" / "segmentation.json", metrics(0.512, images=2, split="val"))
     lines = [line.split() for line in summary(tmp_path).splitlines()]
     assert ["cat", "43.1", "51.2"] in lines
     assert ["dog", "-", "-"] in lines
@@ -27,13 +27,13 @@ def test_table_holds_each_stage_in_percent(tmp_path: Path) -> None:
 
 
 def test_without_masks_it_says_so(tmp_path: Path) -> None:
-    write_json(tmp_path / "metrics" / "cams.json", metrics(float("nan"), images=0))
+    write_json(tmp_path / "scores" / "cams.json", metrics(float("nan"), images=0))
     assert "no true masks, so no scores" in summary(tmp_path)
 
 
 def test_classifier_has_a_line(tmp_path: Path) -> None:
     scores = {"map": 0.9512, "scored_images": 2, "split": "val"}
-    write_json(tmp_path / "metrics" / "classifier.json", scores)
+    write_json(tmp_path / "scores" / "classifier.json", scores)
     assert "classifier: mAP 95.1 on 2 val" in summary(tmp_path)
 
 

@@ -17,13 +17,12 @@ from matplotlib.text import Text
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from wsss.artifacts import write_json, write_table
-from wsss.config import RandomWalk, read_study
-from wsss.datasets import ImageRow, Manifest
-from wsss.figures import plot_sweep, sweep_table
-from wsss.inference import propagate_image, with_background
-from wsss.metrics import confusion_matrix, mean_iou
-from wsss.sweep import (
+from wsss.data import ImageRow, Manifest
+from wsss.method.metrics import confusion_matrix, mean_iou
+from wsss.report.figures import plot_sweep, sweep_table
+from wsss.results import write_json, write_table
+from wsss.stages.random_walk import propagate_image, with_background
+from wsss.stages.sweep import (
     Grid,
     Tally,
     describe_pixels,
@@ -37,9 +36,10 @@ from wsss.sweep import (
     tally_image,
     total,
 )
-from wsss.sweep.counting import count_winners, winning_slots
-from wsss.sweep.pixels import Pixels
-from wsss.sweep.points import KEYS
+from wsss.stages.sweep.counting import count_winners, winning_slots
+from wsss.stages.sweep.pixels import Pixels
+from wsss.stages.sweep.points import KEYS
+from wsss.study.config import RandomWalk, read_study
 
 ROOT = Path(__file__).resolve().parents[2]
 N_CLASSES = 5

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from wsss.config import Study, load_study, section_params
-from wsss.datasets.voc12_annotations import CLASSES
-from wsss.tables import scored_results, write_tables
-from wsss.tables.__main__ import main
-from wsss.tables.comparison import comparison
-from wsss.tables.layout import Row, Table, html, markdown
-from wsss.tables.published import COLUMN_OF, RESULTS, STAGES, read_published, read_stages
-from wsss.tables.results import Result
+from wsss.data.voc12_annotations import CLASSES
+from wsss.report.tables import scored_results, write_tables
+from wsss.report.tables.__main__ import main
+from wsss.report.tables.comparison import comparison
+from wsss.report.tables.layout import Row, Table, html, markdown
+from wsss.report.tables.published import COLUMN_OF, RESULTS, STAGES, read_published, read_stages
+from wsss.report.tables.results import Result
+from wsss.study.config import Study, load_study, section_params
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "published_results.tsv"
 
@@ -36,13 +36,13 @@ def metrics(classes: list[str] = VOC, train: int = 1464, val: int = 1449) -> dic
     refined = scores(classes, "train", train, 0.51, constant=0.33)
     return {
         "cams": scores(classes, "train", train, 0.4804, constant=0.28, dense_crf=refined),
-        "pseudo_masks": scores(classes, "train", train, 0.6, val=scores(classes, "val", val, 0.59)),
+        "random_walk": scores(classes, "train", train, 0.6, val=scores(classes, "val", val, 0.59)),
         "segmentation": scores(classes, "val", val, 0.6234),
     }
 
 
 def results(**arguments: Any) -> tuple[Result, ...]:
-    return scored_results(metrics(**arguments), section_params(Study(), "tabulate_results"))
+    return scored_results(metrics(**arguments), section_params(Study(), "write_tables"))
 
 
 def parts(found: tuple[Result, ...]) -> list[str | Table]:
@@ -161,7 +161,7 @@ def test_on_other_images_no_difference_is_given() -> None:
 def test_a_class_that_appears_nowhere_has_no_value_and_no_difference() -> None:
     some = metrics()
     some["segmentation"]["iou"]["sofa"] = None
-    table = tables(scored_results(some, section_params(Study(), "tabulate_results")))["Table 2"]
+    table = tables(scored_results(some, section_params(Study(), "write_tables")))["Table 2"]
     assert row(table, "mine")["sofa"] == row(table, "vs Ours-ResNet38")["sofa"] == "–"
 
 
@@ -176,7 +176,7 @@ def test_protocol_names_images_labels_background_refinement_and_scales() -> None
             "segmentation": {"scales": [1], "flip": False},
         }
     )
-    protocol = tables(scored_results(metrics(), section_params(study, "tabulate_results")))["Protocol"]
+    protocol = tables(scored_results(metrics(), section_params(study, "write_tables")))["Protocol"]
     labels, scales = "true image-level", "multi: 0.5, 1, 1.5, 2, flipped"
     power, walk = "(1 − max CAM)^α, α = 16", "β = 8, t = 256"
     best = "constant {}, the best by these masks"
@@ -191,7 +191,7 @@ def test_protocol_names_images_labels_background_refinement_and_scales() -> None
 
 def test_imported_cams_name_their_system_for_scales() -> None:
     study = load_study({"cam": {"source": "psa", "folder": "cams"}})
-    found = scored_results(metrics(), section_params(study, "tabulate_results"))
+    found = scored_results(metrics(), section_params(study, "write_tables"))
     scales = {result.stage: result.scales for result in found}
     assert scales["CAM"] == scales["random walk"] == "those of its own system, psa"
     assert scales["segmentation"] == "single: 1"
@@ -199,9 +199,9 @@ def test_imported_cams_name_their_system_for_scales() -> None:
 
 def test_what_was_not_scored_has_no_row() -> None:
     some = metrics()
-    del some["cams"]["dense_crf"], some["pseudo_masks"]["val"]
+    del some["cams"]["dense_crf"], some["random_walk"]["val"]
     some["segmentation"] |= {"scored_images": 0, "miou": None}
-    found = scored_results(some, section_params(Study(), "tabulate_results"))
+    found = scored_results(some, section_params(Study(), "write_tables"))
     assert [result.name for result in found] == ["CAM train", "random walk train"]
     assert row(tables(found)["All stages"], "mine")["segmentation val"] == "–"
     assert [row.cells[0] for row in tables(found)["Table 2"].rows][-1] == "Ours-ResNet38"
@@ -229,8 +229,8 @@ def test_many_classes_stand_below_each_other() -> None:
 
 
 def test_without_masks_the_page_says_so() -> None:
-    nothing = {name: scores(VOC, "val", 0, float("nan")) for name in ("cams", "pseudo_masks", "segmentation")}
-    (sentence,) = parts(scored_results(nothing, section_params(Study(), "tabulate_results")))
+    nothing = {name: scores(VOC, "val", 0, float("nan")) for name in ("cams", "random_walk", "segmentation")}
+    (sentence,) = parts(scored_results(nothing, section_params(Study(), "write_tables")))
     assert "no true masks" in str(sentence)
 
 

@@ -18,32 +18,25 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
 
-from wsss.artifacts import PseudoMask, load_checkpoint, read_history
-from wsss.cam import background_score
-from wsss.checkpoints import restore_affinitynet, restore_classifier, restore_segmenter
-from wsss.confident import confident_labels
-from wsss.config import AffinityNet, Classifier, Segmenter
-from wsss.datasets import ImageRow, read_image
-from wsss.inference import classify
-from wsss.loading import Compute
-from wsss.metrics import average_precision
-from wsss.networks import build_affinitynet
-from wsss.networks.base import IMAGENET
-from wsss.training import (
-    ResumePoint,
-    Run,
-    TrainingError,
-    fit,
-    resume_path,
-    train_affinitynet,
-    train_classifier,
-    train_segmenter,
-)
-from wsss.training.affinitynet import augmentation, cell_labels, crop_cells
-from wsss.training.classifier import multi_hot
-from wsss.training.level_store import LevelStore
-from wsss.training.sampling import Plan, training_batches
-from wsss.training.segmenter import masked_cross_entropy
+from wsss.data import ImageRow, read_image
+from wsss.method.cam import background_score
+from wsss.method.confident import confident_labels
+from wsss.method.metrics import average_precision
+from wsss.models.affinitynet import build_affinitynet
+from wsss.models.backbone import IMAGENET
+from wsss.models.checkpoints import restore_affinitynet, restore_classifier, restore_segmenter
+from wsss.results import PseudoMask, load_checkpoint, read_history
+from wsss.runtime import Compute
+from wsss.stages.affinitynet import augmentation, cell_labels, crop_cells, train_affinitynet
+from wsss.stages.cams.classifier import classify
+from wsss.stages.classifier import multi_hot, train_classifier
+from wsss.stages.segmenter import masked_cross_entropy, train_segmenter
+from wsss.stages.training.feature_store import LevelStore
+from wsss.stages.training.loop import TrainingError, fit
+from wsss.stages.training.resume import ResumePoint, resume_path
+from wsss.stages.training.run import Run
+from wsss.stages.training.sampling import Plan, training_batches
+from wsss.study.config import AffinityNet, Classifier, Segmenter
 
 CPU = Compute(torch.device("cpu"), "float32")
 COLOURS = {0: (200, 40, 40), 1: (40, 60, 210)}
@@ -215,7 +208,7 @@ def test_state_is_saved_when_its_time_has_come(tmp_path: Path) -> None:
 
 
 def test_the_state_is_named_by_the_facts(tmp_path: Path) -> None:
-    facts = ({"epochs": 3}, {"wsss.training": "ab12"}, {"dataset/train.tsv": "cd34"})
+    facts = ({"epochs": 3}, {"wsss.stages.training": "ab12"}, {"dataset/train.tsv": "cd34"})
     path = resume_path(tmp_path / "checkpoint.pt", *facts)
     assert path.parent == tmp_path / ".resume"
     assert path == resume_path(str(tmp_path / "checkpoint.pt"), *facts)
@@ -331,16 +324,16 @@ def test_an_interrupted_classifier_ends_with_the_same_checkpoint(
 ) -> None:
     run = run_in(tmp_path, resume=resume_path(tmp_path / "checkpoint.pt", CLASSIFIER.model_dump()))
     assert run.resume is not None
-    monkeypatch.setattr("wsss.training.run.ResumePoint", partial(ResumePoint, interval=0))
+    monkeypatch.setattr("wsss.stages.training.run.ResumePoint", partial(ResumePoint, interval=0))
     with monkeypatch.context() as patch:
-        patch.setattr("wsss.training.classifier.read_image", until_killed(read_image, calls=31))
+        patch.setattr("wsss.stages.classifier.read_image", until_killed(read_image, calls=31))
         with pytest.raises(Killed):
             train_classifier(pictures.rows, CLASSIFIER, run)
     assert run.resume.exists()
     assert not run.checkpoint.exists()
     reads: list[Path] = []
     monkeypatch.setattr(
-        "wsss.training.classifier.read_image", lambda path: reads.append(path) or read_image(path)
+        "wsss.stages.classifier.read_image", lambda path: reads.append(path) or read_image(path)
     )
     train_classifier(pictures.rows, CLASSIFIER, run)
     assert run.checkpoint.read_bytes() == classifier.checkpoint.read_bytes()
@@ -487,7 +480,7 @@ def test_a_finished_classifier_is_taken_as_it_is(
 ) -> None:
     weights = str(classifier.checkpoint)
     config = CLASSIFIER.model_copy(update={"epochs": 0.0, "weights": weights})
-    monkeypatch.setattr("wsss.training.classifier.read_image", None)  # no image is looked at
+    monkeypatch.setattr("wsss.stages.classifier.read_image", None)  # no image is looked at
     train_classifier(pictures.rows, config, run := run_in(tmp_path))
     assert states_equal(restore_classifier(weights), restore_classifier(run.checkpoint))
     assert {len(values) for values in read_history(run.history).values()} == {0}

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms.v2 import functional
 
-from wsss.networks import Normalization
-from wsss.transforms import (
+from wsss.data.transforms import (
     TrainTransform,
     colour_jitter,
     normalised,
@@ -21,6 +20,7 @@ from wsss.transforms import (
     scaled_labels,
     scaled_size,
 )
+from wsss.models.backbone import Normalization
 
 IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CALM = (0.0, 0.0, 0.0, 0.0)

@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from torchvision.datasets import SBDataset
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
-from wsss.config import ConfigError, load_study, read_study
-from wsss.datasets import DatasetError, Manifest, prepare, read_mask, write_mask
-from wsss.datasets.problems import Problems
-from wsss.datasets.voc12_annotations import CLASSES, read_annotations
-from wsss.datasets.voc12_download import TRIES, download_missing
-from wsss.sources import source_images, source_tables
+from wsss.data import DatasetError, Manifest, prepare, read_mask, write_mask
+from wsss.data.problems import Problems
+from wsss.data.voc12_annotations import CLASSES, read_annotations
+from wsss.data.voc12_download import TRIES, download_missing
+from wsss.study.config import ConfigError, load_study, read_study
+from wsss.study.sources import source_images, source_tables
 
 TRAIN = {"2007_000032", "2007_000039", "2008_000015", "2008_000019"}
 VAL = {"2007_000033", "2007_000042", "2009_000080"}

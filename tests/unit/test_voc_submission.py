@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss.datasets.images import palette_image
-from wsss.voc_submission import main, problems_of, write_submission
+from wsss.data.images import palette_image
+from wsss.stages.voc_submission import main, problems_of, write_submission
 
 FOLDER = "results/VOC2012/Segmentation/comp5_test_cls"
 SIZES = {"2008_000006": (9, 12), "2010_000099": (12, 9), "2011_000101": (10, 10)}

@@ -9,8 +9,9 @@ import pytest
 import torch
 import torchvision
 
-from wsss.networks import build_backbone, build_classifier
-from wsss.weights import main, resolve_weights
+from wsss.models.backbones.torchvision import build_backbone
+from wsss.models.classifier import build_classifier
+from wsss.models.weights.loading import main, resolve_weights
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 

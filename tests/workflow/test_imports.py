@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss.artifacts import open_shards, read_affinities, read_cams
-from wsss.datasets import read_mask
-from wsss.shards import shard_of
+from wsss.data import read_mask
+from wsss.results import open_shards, read_affinities, read_cams
+from wsss.study.shards import shard_of
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def test_nothing_is_trained_but_the_segmenter(imported: Any, finished: Any) -> N
 
 
 def test_boundaries_stop_the_walk(imported: Any) -> None:
-    scores = json.loads((imported.results / "metrics" / "affinities.json").read_text())
+    scores = json.loads((imported.results / "scores" / "affinities.json").read_text())
     assert scores["different"] == 0 < scores["equal"]
     with read_affinities(imported.results / "affinities" / "train" / "00.h5") as affinities:
         assert {affinities.boundary(image_id).max() for image_id in affinities} == {1}
@@ -93,7 +93,7 @@ def test_running_again_does_nothing(imported: Any) -> None:
 
 
 def test_provenance_sees_a_changed_file(changeable: Any) -> None:
-    verify = [sys.executable, "-m", "wsss.provenance", "verify", "--configfile", "study.yaml"]
+    verify = [sys.executable, "-m", "wsss.study.provenance", "verify", "--configfile", "study.yaml"]
     done = subprocess.run(verify, cwd=changeable.folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     path = changeable.folder / "foreign" / "cams" / "train_00000.npy"
@@ -119,7 +119,7 @@ def test_a_changed_file_reruns_its_shard(changeable: Any, file: str, rule: str, 
     shards = set(re.findall(rf"{message}, (\w+ \d+)", said))
     assert shards == {f"val {shard_of('val_00000', 2):02d}"}
     planned = {name for name in changeable.planned() if not name.startswith(("plot_", "tabulate_"))}
-    assert planned == {rule, "propagate_cams", "export_masks", "evaluate_pseudo_masks"}
+    assert planned == {rule, "random_walk", "export_masks", "score_random_walk"}
 
 
 def test_a_missing_file_is_named(changeable: Any) -> None:

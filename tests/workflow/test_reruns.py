@@ -10,26 +10,26 @@ from typing import Any
 
 import pytest
 
-from wsss.shards import shard_of
+from wsss.study.shards import shard_of
 
 pytestmark = pytest.mark.slow
 
-AFTER_SEGMENTER = {"segment", "evaluate_segmentation", "export_masks"}
-AFTER_WALK = {"evaluate_pseudo_masks", "train_segmenter", *AFTER_SEGMENTER}
-AFTER_AFFINITYNET = {"compute_affinities", "evaluate_affinities", "propagate_cams", *AFTER_WALK}
-AFTER_CONFIDENT = {"evaluate_confident", "train_affinitynet", *AFTER_AFFINITYNET}
-AFTER_CAMS = {"evaluate_cams", "label_confident_regions", *AFTER_CONFIDENT}
+AFTER_SEGMENTER = {"compute_segmentation", "score_segmentation", "export_masks"}
+AFTER_WALK = {"score_random_walk", "train_segmenter", *AFTER_SEGMENTER}
+AFTER_AFFINITYNET = {"compute_affinities", "score_affinities", "random_walk", *AFTER_WALK}
+AFTER_CONFIDENT = {"score_confident", "train_affinitynet", *AFTER_AFFINITYNET}
+AFTER_CAMS = {"score_cams", "label_confident", *AFTER_CONFIDENT}
 
-SCORED_ON_TRAIN = ("cams", "confident", "affinities", "pseudo_masks")
+SCORED_ON_TRAIN = ("cams", "confident", "affinities", "random_walk")
 
 CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "classifier": (
         {"classifier": {"epochs": 2}},
-        {"train_classifier", "evaluate_classifier", "compute_cams", *AFTER_CAMS},
+        {"train_classifier", "score_classifier", "compute_cams", *AFTER_CAMS},
     ),
-    "low_alpha": ({"confident": {"low_alpha": 2.0}}, {"label_confident_regions", *AFTER_CONFIDENT}),
+    "low_alpha": ({"confident": {"low_alpha": 2.0}}, {"label_confident", *AFTER_CONFIDENT}),
     "affinitynet": ({"affinitynet": {"learning_rate": 0.5}}, {"train_affinitynet", *AFTER_AFFINITYNET}),
-    "alpha": ({"random_walk": {"alpha": 3.0}}, {"propagate_cams", "evaluate_affinities", *AFTER_WALK}),
+    "alpha": ({"random_walk": {"alpha": 3.0}}, {"random_walk", "score_affinities", *AFTER_WALK}),
     "segmenter": ({"segmenter": {"momentum": 0.5}}, {"train_segmenter", *AFTER_SEGMENTER}),
     "segmentation": ({"segmentation": {"flip": True}}, AFTER_SEGMENTER),
     "two values of a list swapped": (
@@ -66,7 +66,7 @@ def test_a_changed_module_reruns_its_stage_and_is_named_as_the_reason(workflow) 
     module = workflow.folder / "wsss" / "confident.py"
     module.write_text(module.read_text() + "\n\nSOMETHING_NEW = 1\n")
     said = workflow.snakemake("--dry-run")
-    assert changed_params(said, "Label confident regions, 00") == {"wsss.confident"}
+    assert changed_params(said, "Label confident regions, 00") == {"wsss.method.confident"}
 
 
 def changed_params(said: str, message: str) -> set[str]:
@@ -110,9 +110,9 @@ def test_a_new_image_reruns_one_shard_per_stage(workflow) -> None:
     } == {
         f"cams/{shard}.npz",
         f"affinities/{shard}.h5",
-        f"pseudo_masks/{shard}.h5",
+        f"random_walk/{shard}.h5",
         f"segmentation/{shard}.h5",
-        *(f"metrics/{name}.json" for name in ("classifier", *SCORED_ON_TRAIN, "segmentation")),
+        *(f"scores/{name}.json" for name in ("classifier", *SCORED_ON_TRAIN, "segmentation")),
     }
     assert (workflow.results / "masks" / "segmentation" / "val" / "val_new.png").exists()
     assert workflow.planned() == set()
@@ -125,4 +125,4 @@ def test_a_changed_mask_changes_scores_alone(workflow) -> None:
     workflow.snakemake()
     written = workflow.written_since(before)
     changed = {name for name in written if not name.startswith(("dataset/", "report/", "tables/"))}
-    assert changed == {f"metrics/{name}.json" for name in SCORED_ON_TRAIN}
+    assert changed == {f"scores/{name}.json" for name in SCORED_ON_TRAIN}

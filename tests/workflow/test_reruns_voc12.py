@@ -50,7 +50,7 @@ def test_a_changed_list_of_test_repeats_its_segmentation_and_no_training(voc_wor
     planned = voc_workflow.planned("all", "voc_submission")
     readers = ("evaluate_", "plot_", "tabulate_")
     readers_of_the_manifest = {rule for rule in planned if rule.startswith(readers)}
-    assert planned - readers_of_the_manifest == {"segment", "voc_submission"}
+    assert planned - readers_of_the_manifest == {"compute_segmentation", "voc_submission"}
 
 
 def test_the_rule_for_difficult_objects_is_part_of_the_study(voc_workflow) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from wsss.networks import build_backbone
+from wsss.models.backbones.torchvision import build_backbone
 
 pytestmark = pytest.mark.slow
 
@@ -21,16 +21,16 @@ PAPER = ("voc12-resnet38", "voc12-vgg16")
 ROAD = {
     "train_classifier",
     "compute_cams",
-    "label_confident_regions",
+    "label_confident",
     "train_affinitynet",
     "compute_affinities",
-    "propagate_cams",
+    "random_walk",
     "train_segmenter",
-    "segment",
+    "compute_segmentation",
     "export_masks",
-    "evaluate_cams",
-    "evaluate_pseudo_masks",
-    "evaluate_segmentation",
+    "score_cams",
+    "score_random_walk",
+    "score_segmentation",
 }
 
 

@@ -43,7 +43,7 @@ def points(workflow) -> dict[str, Any]:
 
 def test_a_sweep_runs_nothing_but_itself_and_ends_with_its_best_points(swept) -> None:
     said = (swept.folder / "said.txt").read_text()
-    assert set(re.findall(r"Rule: (\w+)", said)) == {"sweep_propagation", "rank_sweep", "plot_sweep", "sweep"}
+    assert set(re.findall(r"Rule: (\w+)", said)) == {"sweep_random_walk", "rank_sweep", "plot_sweep", "sweep"}
     assert "sweep: best of 32 points on 12 images" in said
     assert "results/tiny/sweep/best.yaml" in said
     assert jobs(swept, "sweep") == {}
@@ -60,15 +60,15 @@ def test_the_best_point_scores_in_the_study_what_it_scored_in_the_sweep(workflow
     best = points(workflow)["points"][0]
     overlay = yaml.safe_load((workflow.results / "sweep" / "best.yaml").read_text())
     workflow.configure(random_walk={**overlay["random_walk"], "refine": "none"})
-    workflow.snakemake("results/tiny/metrics/pseudo_masks.json")
-    scores = json.loads((workflow.results / "metrics" / "pseudo_masks.json").read_text())
+    workflow.snakemake("results/tiny/scores/random_walk.json")
+    scores = json.loads((workflow.results / "scores" / "random_walk.json").read_text())
     assert scores["miou"] == pytest.approx(best["miou"], abs=1e-12)
     assert scores["iou"] == pytest.approx(best["iou"], abs=1e-12, nan_ok=True)
 
 
 def test_another_beta_runs_its_own_jobs_alone(workflow) -> None:
     workflow.configure(sweep={"betas": [2, 5.5, 8]})
-    assert jobs(workflow, "sweep") == {"sweep_propagation": 1, "rank_sweep": 1, "plot_sweep": 1, "sweep": 1}
+    assert jobs(workflow, "sweep") == {"sweep_random_walk": 1, "rank_sweep": 1, "plot_sweep": 1, "sweep": 1}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_another_beta_runs_its_own_jobs_alone(workflow) -> None:
 )
 def test_a_changed_key_sweeps_again_what_depends_on_it(workflow, change, swept_again: int) -> None:
     workflow.configure(**change)
-    assert jobs(workflow, "sweep").get("sweep_propagation", 0) == swept_again
+    assert jobs(workflow, "sweep").get("sweep_random_walk", 0) == swept_again
 
 
 def test_values_of_the_sweep_change_nothing_else(workflow) -> None:

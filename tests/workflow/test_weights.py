@@ -26,12 +26,12 @@ def test_finished_networks_give_the_same_masks_without_training(workflow) -> Non
         shutil.copy(workflow.results / network / "checkpoint.pt", workflow.folder / f"{network}.pth")
         workflow.configure(**{network: {"weights": f"{network}.pth", "epochs": 0}})
     workflow.configure(name="adopted")
-    workflow.snakemake("results/adopted/masks/pseudo_masks/train/index.tsv")
+    workflow.snakemake("results/adopted/masks/random_walk/train/index.tsv")
     adopted = workflow.folder / "results" / "adopted"
     for network in ("classifier", "affinitynet"):
         assert len((adopted / network / "history.tsv").read_text().splitlines()) == 1
     assert not (adopted / "confident").exists()
-    masks = sorted((adopted / "masks" / "pseudo_masks" / "train").glob("*.png"))
+    masks = sorted((adopted / "masks" / "random_walk" / "train").glob("*.png"))
     assert len(masks) == 12
     for mask in masks:
         assert mask.read_bytes() == (workflow.results / mask.relative_to(adopted)).read_bytes()

@@ -1,5 +1,6 @@
-"""What surrounds every stage: device, seeds, threads, logging, progress and the manifest of what it made."""
+"""The machine a stage runs on: device, precision, threads, seeds, locks, logging and progress."""
 
+from wsss.runtime.compute import Compute
 from wsss.runtime.console import configure_logging, progress
 from wsss.runtime.devices import (
     autocast,
@@ -10,10 +11,9 @@ from wsss.runtime.devices import (
     set_threads,
     worker_count,
 )
-from wsss.runtime.stage import Stage
 
 __all__ = [
-    "Stage",
+    "Compute",
     "autocast",
     "configure_logging",
     "device",

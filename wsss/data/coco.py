@@ -1,0 +1,159 @@
+"""COCO 2014 or 2017: labels from the instance annotations, and masks for scoring, drawn from these."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsss.data import coco_masks
+from wsss.data.checks import Checked, check_files, list_images
+from wsss.data.coco_annotations import AnnotatedImage, Annotations, read_annotations
+from wsss.data.coco_masks import semantic_mask
+from wsss.data.images import write_mask
+from wsss.data.manifest import Manifest
+from wsss.data.problems import DatasetError, Problems
+from wsss.runtime import progress
+from wsss.study.sources import coco_annotations, coco_images
+
+if TYPE_CHECKING:
+    from wsss.study.config import Coco
+
+NEEDS = "kind: coco draws masks with pycocotools, which is not installed: .venv/bin/pip install '.[coco]'"
+
+logger = logging.getLogger(__name__)
+
+
+def read_coco(config: Coco, generated: Path) -> Manifest:
+    """Read COCO, sorted by id: the images of train and val with at least one annotation.
+
+    Every image is decoded once. CAMs and pseudo masks are scored on `config.scored` images of train, the
+    segmentation network on all of val. Their masks are written below ``generated`` as PNG; those of an
+    earlier try with the same annotations are kept.
+
+    Raises:
+        DatasetError: With all problems of all files in one message, or if pycocotools is missing.
+    """
+    if find_spec("pycocotools") is None:
+        raise DatasetError(NEEDS)
+    name, problems = f"data set {config.root}", Problems()
+    parts = {split: _read_part(config, split, problems) for split in ("train", "val")}
+    _check_agreement(parts, problems)
+    problems.raise_any(name)
+    images = _find_images(config, parts, problems)
+    checked = check_files(images, {}, 0, problems)
+    _check_sizes(parts, images, checked, problems)
+    problems.raise_any(name)
+    scored = {"train": chosen(parts["train"].images, config.scored), "val": set(parts["val"].images)}
+    masks: dict[str, Path] = {}
+    for split, part in parts.items():
+        folder = generated / split / _digest(coco_annotations(config, split))
+        _remove_others(folder)
+        wanted = {image_id: part.images[image_id] for image_id in sorted(scored[split])}
+        masks |= _draw_masks(wanted, folder, problems)
+    problems.raise_any(name)
+    split_of = {image_id: split for split, part in parts.items() for image_id in part.images}
+    labels = {image_id: image.labels for part in parts.values() for image_id, image in part.images.items()}
+    return list_images(parts["train"].classes, split_of, labels, images, masks, scored["train"], checked)
+
+
+def chosen(ids: Iterable[str], count: int) -> set[str]:
+    """Choose so many of the ids by a hash, which knows nothing of what is on the images."""
+    return set(sorted(ids, key=_position)[:count])
+
+
+def _position(image_id: str) -> bytes:
+    return blake2b(image_id.encode(), digest_size=8, person=b"scored").digest()
+
+
+def _read_part(config: Coco, split: str, problems: Problems) -> Annotations:
+    """Read the annotations of a split, without the images that have none."""
+    path = coco_annotations(config, split)
+    found = read_annotations(path, problems)
+    annotated = {image_id: image for image_id, image in found.images.items() if image.instances}
+    logger.info("%s: %d of %d images have an annotation", path, len(annotated), len(found.images))
+    if found.images and not annotated:
+        problems.add("empty split", f"{path}: no image has an annotation")
+    return found._replace(images=annotated)
+
+
+def _check_agreement(parts: Mapping[str, Annotations], problems: Problems) -> None:
+    train, val = parts["train"], parts["val"]
+    if train.classes and val.classes and train.classes != val.classes:
+        differing = sorted(set(train.classes) ^ set(val.classes)) or "their order"
+        problems.add("bad annotations", f"the categories of train and val differ: {differing}")
+    for image_id in sorted(train.images.keys() & val.images.keys()):
+        problems.add("id in two splits", f"{image_id!r} is an image of train and of val")
+
+
+def _find_images(config: Coco, parts: Mapping[str, Annotations], problems: Problems) -> dict[str, Path]:
+    """Return the image files that are there, by id."""
+    images: dict[str, Path] = {}
+    for split, part in parts.items():
+        folder = coco_images(config, split)
+        if not folder.is_dir():
+            problems.add("missing image", f"{folder}: there is no such folder")
+            continue
+        there = set(os.listdir(folder))
+        for image_id, image in part.images.items():
+            if image.file_name in there:
+                images[image_id] = folder / image.file_name
+            else:
+                problems.add("missing image", f"{folder / image.file_name}: stands in the annotations")
+    return images
+
+
+def _check_sizes(
+    parts: Mapping[str, Annotations],
+    images: Mapping[str, Path],
+    checked: Mapping[str, Checked],
+    problems: Problems,
+) -> None:
+    for part in parts.values():
+        for image_id in sorted(part.images.keys() & checked.keys()):
+            image, file = part.images[image_id], checked[image_id]
+            if (image.height, image.width) != (file.height, file.width):
+                sizes = f"{file.width} x {file.height}, in the annotations {image.width} x {image.height}"
+                problems.add("image of another size", f"{images[image_id]}: {sizes}")
+
+
+def _digest(annotations: Path) -> str:
+    """What masks depend on: the annotations, and how they are drawn."""
+    digest = blake2b(Path(coco_masks.__file__).read_bytes(), digest_size=8)
+    with annotations.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _remove_others(folder: Path) -> None:
+    """Remove the folders beside this one: masks that other annotations gave."""
+    for other in folder.parent.glob("*"):
+        if other != folder:
+            shutil.rmtree(other)
+
+
+def _draw_masks(images: Mapping[str, AnnotatedImage], folder: Path, problems: Problems) -> dict[str, Path]:
+    """Write the masks that are not there yet; return those of all images, by id."""
+    paths = {image_id: folder / f"{image_id}.png" for image_id in images}
+    missing = [image_id for image_id, path in paths.items() if not path.is_file()]
+
+    def write(image_id: str) -> str | None:
+        _, height, width, instances = images[image_id]
+        try:
+            write_mask(paths[image_id], semantic_mask(instances, height, width))
+        except ValueError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for wrong in progress(pool.map(write, missing), len(missing), label="drawing masks"):
+            if wrong:
+                problems.add("bad annotations", wrong)
+    return paths

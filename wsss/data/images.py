@@ -1,0 +1,155 @@
+"""Photographs and masks as arrays, whatever file they come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from wsss.method.labels import IGNORE
+from wsss.results import replacing
+
+MAX_PIXELS = 50_000_000
+"""Larger images are refused before they are decoded: no stage could hold them, and bombs look like that."""
+
+MIN_SIDE = 8
+"""Shortest side in pixels: one cell of the stride-8 grid."""
+
+DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+"""Pillow's modes of grey with more than 8 bits."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by EXIF orientation. (Pillow's own way stumbles over other faulty fields.)"""
+
+
+def voc_palette() -> NDArray[np.uint8]:
+    """The VOC colours (256, 3) uint8: an index's bits, dealt to red, green and blue, top bits first."""
+    index = np.arange(256)[:, None]
+    channel = np.arange(3)
+    palette: NDArray[np.uint8] = np.zeros((256, 3), dtype=np.uint8)
+    for place in range(3):
+        palette |= (((index >> (3 * place + channel)) & 1) << (7 - place)).astype(np.uint8)
+    return palette
+
+
+def read_image(path: Path | str) -> NDArray[np.uint8]:
+    """Read a photograph as (H, W, 3) uint8 RGB, upright as its EXIF orientation says.
+
+    Grey, palette and CMYK files become RGB; 16-bit grey keeps its full range (65535 becomes 255); transparent
+    pixels are laid over white, as a viewer shows them; of an animation the first frame counts.
+
+    Raises:
+        ValueError: The file is truncated, no image, or of an absurd size. The message names the path.
+        FileNotFoundError: There is no such file.
+    """
+    return decode_image(Path(path).read_bytes(), path)
+
+
+def decode_image(content: bytes, name: Path | str) -> NDArray[np.uint8]:
+    """Do as `read_image` with the bytes of a file; ``name`` is for messages."""
+    with _naming(name, content):
+        return np.asarray(_rgb(_upright(content)), dtype=np.uint8)
+
+
+def read_mask(path: Path | str) -> NDArray[np.uint8]:
+    """Read a mask as (H, W) uint8: the palette indices or grey values of a PNG, upright as its EXIF says.
+
+    Raises:
+        ValueError: The file cannot be decoded, or has colours for indices. The message names the path.
+        FileNotFoundError: There is no such file.
+    """
+    content = Path(path).read_bytes()
+    with _naming(path, content):
+        image = _upright(content)
+        if image.mode not in ("P", "L", *DEEP_GREY):
+            raise ValueError(
+                f"mode {image.mode}; a mask is a palette or grey PNG whose values are class numbers"
+            )
+        values = np.asarray(image)
+        if values.max() > IGNORE:
+            raise ValueError(f"has the value {values.max()}; a mask holds values up to {IGNORE}")
+        return values.astype(np.uint8)
+
+
+def write_mask(path: Path | str, mask: NDArray[np.uint8]) -> None:
+    """Write a mask (H, W) uint8 as a PNG in the VOC palette, under a temporary name until it is whole.
+
+    Raises:
+        ValueError: The array is no such mask.
+    """
+    if mask.dtype != np.uint8 or mask.ndim != 2 or mask.size == 0:
+        raise ValueError(f"{path}: a mask is (H, W) uint8, not {mask.shape} {mask.dtype}")
+    with replacing(path) as temporary:
+        palette_image(mask).save(temporary, format="PNG")
+
+
+def palette_image(mask: NDArray[np.uint8]) -> Image.Image:
+    """Give a mask (H, W) uint8 the VOC colours, for people; its values stay the palette's indices."""
+    image = Image.fromarray(mask)
+    image.putpalette(voc_palette().tobytes())
+    return image
+
+
+@contextmanager
+def _naming(name: Path | str, content: bytes) -> Iterator[None]:
+    """Name the file in whatever its decoding raises."""
+    try:
+        yield
+    except Exception as error:
+        # For bad bytes Pillow raises OSError, SyntaxError, ValueError, struct.error, EOFError, …
+        raise ValueError(f"{name}: {_reason(content, error)}") from error
+
+
+def _reason(content: bytes, error: Exception) -> str:
+    if not content:
+        return "the file is empty"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image, or of an unknown format"
+    return str(error)
+
+
+def _upright(content: bytes) -> Image.Image:
+    """Decode to the last pixel, and rotate."""
+    with Image.open(BytesIO(content)) as image:
+        _check_size(image.size)
+        image.load()
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        return image.copy() if turn is None else image.transpose(turn)
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels; at most {MAX_PIXELS:,} are read")
+    if min(size) < MIN_SIDE:
+        raise ValueError(f"{width} x {height} pixels; each side must have at least {MIN_SIDE}")
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in DEEP_GREY:
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
+    deep = grey.astype(np.int64)
+    if deep.min() < 0 or deep.max() > 65535:
+        raise ValueError(f"grey values from {deep.min()} to {deep.max()}; at most 16 bits are read")
+    return ((deep * 255 + 32767) // 65535).astype(np.uint8)

@@ -1,0 +1,121 @@
+"""The list of a data set's images, which every stage reads from a table of its own."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wsss.data.problems import DatasetError
+from wsss.results import replacing
+from wsss.study.shards import shard_of
+
+COLUMNS = ("id", "image", "mask", "split", "scored", "labels", "height", "width", "digest")
+CLASSES = "# classes:"
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One image.
+
+    Attributes:
+        id: Name of the image file without its extension.
+        image: The image file, absolute or relative to the working directory.
+        mask: The mask file, or None.
+        split: ``train`` or ``val``.
+        scored: Whether CAMs and pseudo masks are scored on this image.
+        labels: The classes in the image: 0-based, ascending (mask values are these + 1).
+        height: Height in pixels, after EXIF rotation.
+        width: Width in pixels, after EXIF rotation.
+        digest: BLAKE2b-128 of the image file's bytes, in hex.
+    """
+
+    id: str
+    image: Path
+    mask: Path | None
+    split: str
+    scored: bool
+    labels: tuple[int, ...]
+    height: int
+    width: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The classes of a data set, in the order of their mask values 1, 2, …, and its images."""
+
+    classes: tuple[str, ...]
+    rows: tuple[ImageRow, ...]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[ImageRow]:
+        """Iterate over the images."""
+        return iter(self.rows)
+
+    def split(self, name: str) -> Manifest:
+        """Return the images of one split."""
+        return replace(self, rows=tuple(row for row in self.rows if row.split == name))
+
+    def shard(self, name: str, index: int, count: int) -> Manifest:
+        """Return the images of one split that fall into shard ``index`` of ``count``."""
+        split = self.split(name)
+        return replace(split, rows=tuple(row for row in split.rows if shard_of(row.id, count) == index))
+
+    def without_masks(self) -> Manifest:
+        """Return the images without any trace of their masks: what every stage but the scoring may read."""
+        return replace(self, rows=tuple(replace(row, mask=None, scored=False) for row in self.rows))
+
+    def write(self, path: Path | str) -> None:
+        """Write a table of tab-separated values, under a temporary name until it is whole."""
+        with replacing(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            file.write("\t".join((CLASSES, *self.classes)) + "\n")
+            table = csv.writer(file, delimiter="\t", lineterminator="\n")
+            table.writerow(COLUMNS)
+            table.writerows(_cells(row) for row in self.rows)
+
+    @classmethod
+    def read(cls, path: Path | str) -> Manifest:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            DatasetError: The file is no such table; the message names the file and the line.
+        """
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            first = file.readline()
+            head, *classes = first.rstrip("\n").split("\t")
+            if head != CLASSES:
+                raise DatasetError(f"{path}:1: found {first!r:.80}, expected {CLASSES!r}, a tab, the classes")
+            table = csv.reader(file, delimiter="\t")
+            header = next(table, [])
+            if tuple(header) != COLUMNS:
+                raise DatasetError(f"{path}:2: found the columns {header}, expected {list(COLUMNS)}")
+            return cls(tuple(classes), tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table))
+
+
+def _cells(row: ImageRow) -> tuple[object, ...]:
+    labels = " ".join(map(str, row.labels))
+    scored = "1" if row.scored else ""
+    return row.id, row.image, row.mask or "", row.split, scored, labels, row.height, row.width, row.digest
+
+
+def _row(cells: list[str], place: str) -> ImageRow:
+    try:
+        name, image, mask, split, scored, labels, height, width, digest = cells
+        return ImageRow(
+            id=name,
+            image=Path(image),
+            mask=Path(mask) if mask else None,
+            split=split,
+            scored=scored == "1",
+            labels=tuple(map(int, labels.split())),
+            height=int(height),
+            width=int(width),
+            digest=digest,
+        )
+    except ValueError as error:
+        raise DatasetError(f"{place}: not a row of {list(COLUMNS)}: {error}") from error

@@ -1,0 +1,177 @@
+"""PASCAL VOC 2012: the official lists, image-level labels from the annotations, masks for scoring.
+
+`train_aug`, on which the field trains, is the union of SBD's two lists and VOC's train, without VOC's val.
+VOC has the images and annotations of all of them; SBD's own masks are not read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsss.data.checks import check_files, list_images
+from wsss.data.lists import read_ids
+from wsss.data.manifest import Manifest
+from wsss.data.problems import Problems
+from wsss.data.voc12_annotations import CLASSES, read_annotations
+from wsss.study.sources import (
+    SBD_LISTS,
+    VOC12_ANNOTATIONS,
+    VOC12_AUGMENTED,
+    VOC12_IMAGES,
+    VOC12_LISTS,
+    VOC12_MASKS,
+    sbd_lists,
+    voc12_augmented_list,
+    voc12_list,
+)
+
+if TYPE_CHECKING:
+    from wsss.study.config import Voc12
+
+FOLDERS = (VOC12_IMAGES, VOC12_ANNOTATIONS, VOC12_MASKS, VOC12_LISTS)
+IMAGE_COUNTS = {"train": 1464, "train_aug": 10582, "val": 1449, "test": 1456}
+"""Images in the official lists, and in the field's."""
+
+TEST_ADVICE = (
+    "the test images come in an archive of their own, VOC2012test.tar, which the evaluation server gives to "
+    "those who are registered: unpack it over this VOCdevkit, or set `test: false`"
+)
+
+Places = dict[str, str]
+"""Where each image id stands, as file:line."""
+
+logger = logging.getLogger(__name__)
+
+
+def read_voc12(config: Voc12) -> Manifest:
+    """Read VOC 2012, sorted by id; CAMs and pseudo masks are scored on the official train list.
+
+    Every image and every mask is decoded once. Images of test have no labels and no mask.
+
+    Raises:
+        DatasetError: With all problems of all files in one message, or if a download fails.
+    """
+    if config.download:
+        from wsss.data.voc12_download import download_missing
+
+        download_missing(config)
+    root, problems = Path(config.root), Problems()
+    _check_root(root, problems)
+    problems.raise_any(f"data set {root}")
+    official_train = read_list(voc12_list(config, "train"), problems)
+    splits = _read_splits(config, official_train, problems)
+    images = _find_images(root, splits, problems)
+    scored = splits["train"].keys() & official_train.keys()
+    masks = _find_masks(root, scored | splits["val"].keys(), problems)
+    annotations = {
+        image_id: root / VOC12_ANNOTATIONS / f"{image_id}.xml"
+        for image_id in sorted(splits["train"] | splits["val"])
+    }
+    labels = read_annotations(annotations, config.difficult, problems)
+    with_image = {image_id: masks[image_id] for image_id in masks.keys() & images.keys()}
+    checked = check_files(images, with_image, len(CLASSES), problems)
+    problems.raise_any(f"data set {root}")
+    split_of = {image_id: split for split, ids in splits.items() for image_id in ids}
+    return list_images(CLASSES, split_of, labels, images, masks, scored, checked)
+
+
+def read_list(path: Path, problems: Problems) -> Places:
+    """Read the ids of a list: of each line the first word, which is an id or the path of its image."""
+    lines = read_ids(path, {}, problems)
+    return {Path(line.split()[0]).stem: place for line, place in lines.items()}
+
+
+def _check_root(root: Path, problems: Problems) -> None:
+    missing = [name for name in FOLDERS if not (root / name).is_dir()]
+    if not missing:
+        return
+    message = f"{root}: looked for the folders {', '.join(FOLDERS)}; "
+    message += f"there is no {', no '.join(missing)}" if root.is_dir() else "there is no such folder"
+    around = (root / "VOC2012", root / "VOCdevkit" / "VOC2012", root.parent, root.parent / "VOC2012")
+    for folder in around:
+        if all((folder / name).is_dir() for name in FOLDERS):
+            problems.add("not the root of VOC 2012", f"{message}; did you mean {folder}?")
+            return
+    advice = "" if root.is_dir() else "; `download: true` fetches it"
+    problems.add("not the root of VOC 2012", message + advice)
+
+
+def _read_splits(config: Voc12, official_train: Places, problems: Problems) -> dict[str, Places]:
+    """Read the ids of each split; none may be in two."""
+    splits = {"train": official_train, "val": read_list(voc12_list(config, "val"), problems)}
+    if config.train == "train_aug":
+        splits["train"] = _read_train_aug(config, splits, problems)
+    if config.test:
+        splits["test"] = _read_test(voc12_list(config, "test"), problems)
+    for split, ids in splits.items():
+        _expect_count(config.train if split == "train" else split, ids)
+    for one, other in combinations(splits, 2):
+        for image_id in sorted(splits[one].keys() & splits[other].keys()):
+            where = f"{splits[one][image_id]} and {splits[other][image_id]}"
+            problems.add("id in two splits", f"{where}: {image_id!r}")
+    return splits
+
+
+def _read_train_aug(config: Voc12, official: dict[str, Places], problems: Problems) -> Places:
+    """Read `train_aug` from the list in the tree, or merge it from SBD's lists and VOC's."""
+    ready_made = voc12_augmented_list(config)
+    if ready_made:
+        logger.info("train_aug: the list %s", ready_made)
+        return read_list(ready_made, problems)
+    of_sbd = sbd_lists(config.sbd) if config.sbd else None
+    if of_sbd is None:
+        lists = " nor ".join(str(voc12_list(config, name)) for name in VOC12_AUGMENTED)
+        sbd = f"in `sbd`, {config.sbd}, no {' and '.join(SBD_LISTS)}" if config.sbd else "`sbd` is null"
+        problems.add("no list of train_aug", f"{config.root}: there is neither {lists}; {sbd}")
+        return {}
+    logger.info("train_aug: %s and VOC's train, without VOC's val", " and ".join(map(str, of_sbd)))
+    sbd_train, sbd_val = (read_list(path, problems) for path in of_sbd)
+    merged = sbd_train | sbd_val | official["train"]
+    return {image_id: place for image_id, place in merged.items() if image_id not in official["val"]}
+
+
+def _read_test(path: Path, problems: Problems) -> Places:
+    if path.is_file():
+        return read_list(path, problems)
+    problems.add("no test images", f"{path}: there is no such list; {TEST_ADVICE}")
+    return {}
+
+
+def _expect_count(name: str, ids: Collection[str]) -> None:
+    if ids and len(ids) != IMAGE_COUNTS[name]:
+        logger.warning("%s has %d images; in full it has %d", name, len(ids), IMAGE_COUNTS[name])
+
+
+def _find_images(root: Path, splits: dict[str, Places], problems: Problems) -> dict[str, Path]:
+    """The image files that are there, by id. Missing ones of test are one problem: they come on their own."""
+    images: dict[str, Path] = {}
+    for split, places in splits.items():
+        found, missing = _find(root / VOC12_IMAGES, places, ".jpg")
+        images |= found
+        if missing and split == "test":
+            example = (
+                f"{len(missing)} of the {len(places)} images of test are missing, e.g. {missing[0].name}"
+            )
+            problems.add("no test images", f"{missing[0].parent}: {example}; {TEST_ADVICE}")
+            continue
+        for path in missing:
+            problems.add("missing image", f"{path}: stands in {places[path.stem]}")
+    return dict(sorted(images.items()))
+
+
+def _find_masks(root: Path, ids: Iterable[str], problems: Problems) -> dict[str, Path]:
+    found, missing = _find(root / VOC12_MASKS, ids, ".png")
+    for path in missing:
+        problems.add("missing mask", f"{path}: images of the official train and val lists are scored on it")
+    return found
+
+
+def _find(folder: Path, ids: Iterable[str], suffix: str) -> tuple[dict[str, Path], list[Path]]:
+    """Return the files that are there, by id, and those that are not."""
+    paths = {image_id: folder / f"{image_id}{suffix}" for image_id in sorted(ids)}
+    found = {image_id: path for image_id, path in paths.items() if path.is_file()}
+    return found, [path for image_id, path in paths.items() if image_id not in found]

@@ -1,0 +1,94 @@
+"""VOC 2012 and SBD from their official servers, by torchvision's addresses and checksums."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchvision.datasets import SBDataset, VOCSegmentation
+from torchvision.datasets.utils import download_and_extract_archive
+from torchvision.datasets.voc import DATASET_YEAR_DICT
+
+from wsss.data.problems import DatasetError
+from wsss.study.sources import VOC12_LISTS, sbd_lists, voc12_augmented_list
+
+if TYPE_CHECKING:
+    from wsss.study.config import Voc12
+
+TRIES = 4
+FIRST_PAUSE = 10.0
+"""Seconds before the second try; each pause is three times the one before."""
+
+logger = logging.getLogger(__name__)
+
+
+def download_missing(config: Voc12, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Fetch VOC 2012 and SBD, each if it is needed and not there; what is there stays untouched.
+
+    Args:
+        config: Says where they belong.
+        sleep: Waits so many seconds between two tries.
+
+    Raises:
+        DatasetError: Something cannot be fetched; the message says what to fetch by hand, and where to.
+    """
+    root = Path(config.root)
+    if not (root / VOC12_LISTS).is_dir():
+        _fetch(
+            _voc, root, f"{DATASET_YEAR_DICT['2012']['url']}, whose VOCdevkit/VOC2012 belongs there", sleep
+        )
+    if config.train == "train_aug" and config.sbd and not voc12_augmented_list(config):
+        sbd = Path(config.sbd)
+        if sbd_lists(sbd) is None:
+            _fetch(_sbd, sbd, f"{SBDataset.url}, whose benchmark_RELEASE/dataset belongs there", sleep)
+
+
+def _voc(folder: Path) -> Path:
+    """Download and unpack below `folder`; return what the root of VOC 2012 is to be."""
+    VOCSegmentation(str(folder), year="2012", image_set="train", download=True)
+    return folder / "VOCdevkit" / "VOC2012"
+
+
+def _sbd(folder: Path) -> Path:
+    """Do as `_voc` for SBD. (`SBDataset` itself would need scipy, for masks that are not read here.)"""
+    download_and_extract_archive(SBDataset.url, str(folder), filename=SBDataset.filename, md5=SBDataset.md5)
+    return folder / "benchmark_RELEASE" / "dataset"
+
+
+def _fetch(
+    download: Callable[[Path], Path], place: Path, archive: str, sleep: Callable[[float], None]
+) -> None:
+    """Download to a folder beside `place`, and move what came there once it is whole.
+
+    After a failure the next call goes on with what has been downloaded.
+    """
+    if place.is_dir() and any(place.iterdir()):
+        raise DatasetError(f"{place}: is neither empty nor complete; move it away, or add by hand {archive}")
+    beside = place.with_name(f".{place.name}.download")
+    beside.mkdir(parents=True, exist_ok=True)
+    logger.info("%s: fetching %s", place, archive)
+    os.replace(_persistently(lambda: download(beside), place, archive, sleep), place)
+    shutil.rmtree(beside)
+
+
+def _persistently(
+    download: Callable[[], Path], place: Path, archive: str, sleep: Callable[[float], None]
+) -> Path:
+    """Try several times: servers of old data sets are slow, and now and then away."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return download()
+        except (OSError, RuntimeError, EOFError) as error:  # torchvision's words for a wrong checksum vary
+            failure = error
+            logger.warning("download of %s: try %d of %d failed: %s", place, attempt, TRIES, error)
+        if attempt < TRIES:
+            sleep(FIRST_PAUSE * 3 ** (attempt - 1))
+    raise DatasetError(
+        f"{place}: could not be downloaded, {TRIES} tries failed, the last with: {failure}\n"
+        f"  Without a connection, fetch elsewhere {archive}"
+    ) from failure

@@ -1,0 +1,1 @@
+"""Networks and their weights: backbones, classifier, AffinityNet, segmentation network, checkpoints."""

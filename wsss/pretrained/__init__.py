@@ -1,1 +1,0 @@
-"""Weight files of other frameworks, read in plain Python, and their names in this project's networks."""

@@ -1,0 +1,1 @@
+"""Affinities of neighbouring cells, one module per kind."""

@@ -1,0 +1,113 @@
+"""Boundary maps of other systems as affinities: IRN's way to keep the random walk inside objects.
+
+The affinity of two cells is 1 - the largest boundary value on the path between them (Ahn, Cho & Kwak 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from wsss.data import ImageRow
+from wsss.data.loading import prefetch
+from wsss.data.transforms import scaled_size
+from wsss.method.affinity import STRIDE, boundary_stencil
+from wsss.stages.foreign.files import find_files, naming, read_npy
+
+
+def boundary_files(rows: Iterable[ImageRow], folder: Path | str) -> dict[str, Path]:
+    """Find the boundary map of each image, `<folder>/<id>.npy` or `.png`. Raises as `find_files` does."""
+    return find_files(rows, folder, (".npy", ".png"), "boundary maps")
+
+
+def compute_boundary_affinities(
+    rows: Sequence[ImageRow],
+    files: Mapping[str, Path],
+    *,
+    input_scale: float,
+    radius: int,
+    workers: int = 0,
+) -> Iterator[tuple[str, NDArray[np.float16], NDArray[np.float16]]]:
+    """Read the boundary map of each image and turn it into affinities, before the power beta.
+
+    Args:
+        rows: the images.
+        files: by image id, see `boundary_files` and `read_boundary`.
+        input_scale: a cell of the grid covers 8 / input_scale of the image's pixels.
+        radius: in cells.
+        workers: threads that read ahead.
+
+    Yields:
+        id, stencil (P, h, w) float16 in [0, 1], and the boundary (h, w) float16 of the cells.
+
+    Raises:
+        ValueError: naming the file that is no map of its image.
+    """
+
+    def read(row: ImageRow) -> tuple[str, NDArray[np.float16], NDArray[np.float16]]:
+        boundary = torch.from_numpy(read_boundary(files[row.id], (row.height, row.width)))
+        cells = cell_maxima(boundary, scaled_size(boundary.shape, input_scale))
+        return row.id, boundary_stencil(cells, radius).half().numpy(), cells.half().numpy()
+
+    yield from prefetch(read, rows, workers)
+
+
+def read_boundary(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Read a boundary map (H, W) in [0, 1] at the image's size.
+
+    Args:
+        path: `.npy` with floats in [0, 1], or a grey `.png` with 1, 8 or 16 bits, whose white is 1.
+        size: (H, W) of the image.
+
+    Raises:
+        ValueError: naming the file, what was found, and what is expected.
+    """
+    with naming(path):
+        values = _read_png(path, size) if path.suffix == ".png" else read_npy(path, size[0] * size[1])
+        if values.dtype.kind != "f" or values.shape != size:
+            raise ValueError(f"{values.shape} {values.dtype}, expected a float map of the image's {size}")
+        if not (values.min() >= 0 and values.max() <= 1):
+            raise ValueError(f"values from {values.min()} to {values.max()}, expected [0, 1]")
+    return values.astype(np.float32)
+
+
+def _read_png(path: Path, size: tuple[int, int]) -> NDArray[Any]:
+    with Image.open(path, formats=["PNG"]) as image:
+        if image.size != size[::-1] or image.mode not in ("1", "L", "I", "I;16"):
+            raise ValueError(
+                f"{image.width} x {image.height} pixels of mode {image.mode}, "
+                f"expected {size[1]} x {size[0]} of grey"
+            )
+        white = 65535 if image.mode.startswith("I") else 255
+        grey = image.convert("L") if image.mode == "1" else image
+        return np.asarray(grey).astype(np.float32) / white
+
+
+def cell_maxima(boundary: Tensor, scaled: tuple[int, int]) -> Tensor:
+    """Give each cell of the grid the largest value of the pixels that it covers, if only in part.
+
+    An average would thin a line of one pixel out, and the walk would leak through it.
+
+    Args:
+        boundary: (H, W).
+        scaled: (sH, sW), the size of the scaled image on which cells are 8 x 8 pixels.
+
+    Returns:
+        (ceil(sH / 8), ceil(sW / 8)).
+    """
+    for axis, side in enumerate(scaled):
+        pixels = boundary.shape[axis]
+        spans = [
+            (start * pixels // side, -(-min(start + STRIDE, side) * pixels // side))
+            for start in range(0, side, STRIDE)
+        ]
+        parts = [boundary.narrow(axis, first, stop - first).amax(axis) for first, stop in spans]
+        boundary = torch.stack(parts, axis)
+    return boundary

@@ -1,0 +1,93 @@
+"""What AffinityNet sees in images: affinities of neighbouring cells, and its backbone's levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsss.data import ImageRow
+from wsss.method.affinity import STRIDE, half_plane_offsets
+from wsss.models.affinitynet import AffinityNet
+from wsss.runtime import Compute
+from wsss.stages.inference.passes import passes, scaled_batches
+
+
+@torch.inference_mode()
+def compute_affinities(
+    model: AffinityNet, rows: Iterable[ImageRow], *, input_scale: float, flip: bool, compute: Compute
+) -> Iterator[tuple[str, NDArray[np.float16]]]:
+    """Compute the affinities of neighbouring cells (Ahn & Kwak 2018, section 3.2), before the power beta.
+
+    Args:
+        model: the AffinityNet.
+        rows: the images.
+        input_scale: factor on the image before the network; a cell covers 8 / input_scale of its pixels.
+        flip: average the affinities of image and mirror image.
+        compute: where and how.
+
+    Yields:
+        id and stencil (P, ceil(sH / 8), ceil(sW / 8)) float16 for an image of sH x sW pixels when scaled.
+    """
+    for batch, images in _padded_batches(model, rows, input_scale, compute):
+        stencils = [
+            mirror_stencil(stencil, model.radius) if mirrored else stencil
+            for stencil, mirrored in passes(model, images, flip, compute)
+        ]
+        for row, stencil in zip(batch, average_stencils(stencils).half().cpu(), strict=True):
+            yield row.id, stencil.numpy()
+
+
+@torch.inference_mode()
+def compute_levels(
+    model: AffinityNet, rows: Iterable[ImageRow], *, input_scale: float, compute: Compute
+) -> Iterator[tuple[str, NDArray[np.float16]]]:
+    """Compute what AffinityNet's backbone sees, as `compute_affinities` does.
+
+    Yields:
+        id and the three levels side by side, (ceil(sH / 8), ceil(sW / 8), C) float16.
+    """
+    for batch, images in _padded_batches(model, rows, input_scale, compute):
+        levels, _ = next(passes(model.levels, images, False, compute))
+        maps = torch.cat([level.half() for level in levels], dim=1).permute(0, 2, 3, 1)
+        yield from ((row.id, values.numpy()) for row, values in zip(batch, maps.cpu(), strict=True))
+
+
+def mirror_stencil(stencil: Tensor, radius: int) -> Tensor:
+    """Turn the stencil (..., P, h, w) of a mirror image into that of the image itself.
+
+    The pair (y, x), (y + dy, x + dx) lies in the mirror image at offset (dy, -dx), which is an offset of the
+    stencil too if dy > 0. If dy = 0 the mirror image has the pair with its ends swapped, dx to the right.
+    """
+    offsets = half_plane_offsets(radius).tolist()
+    mirrored = stencil.flip(-1)
+    width = stencil.shape[-1]
+    result = torch.zeros_like(stencil)
+    for index, (dy, dx) in enumerate(offsets):
+        if dy:
+            result[..., index, :, :] = mirrored[..., offsets.index([dy, -dx]), :, :]
+        elif dx < width:
+            result[..., index, :, : width - dx] = mirrored[..., index, :, dx:]
+    return result
+
+
+def average_stencils(stencils: Sequence[Tensor]) -> Tensor:
+    """Average affinities (..., P, h, w) over those stencils that have the pair; 0 where none has."""
+    stacked = torch.stack(list(stencils))
+    return stacked.sum(0) / (stacked > 0).sum(0).clamp(min=1)
+
+
+def _padded_batches(
+    model: AffinityNet, rows: Iterable[ImageRow], input_scale: float, compute: Compute
+) -> Iterator[tuple[list[ImageRow], tuple[Tensor, ...]]]:
+    """Yield batches of images of equal size, scaled and padded right and bottom with the mean colour.
+
+    Padded to whole cells, so that the mirror image's grid is the mirrored grid.
+    """
+    for batch, (images,) in scaled_batches(model.backbone.normalization, rows, (input_scale,), compute):
+        height, width = images.shape[-2:]
+        yield batch, (F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE)),)

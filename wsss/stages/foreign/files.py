@@ -1,0 +1,126 @@
+"""Files of other systems, one per image: which there are, and what is in them, after a look at their size."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsss.data import ImageRow
+from wsss.stages.foreign.pickles import read_pickle
+
+NAMED = 10
+"""So many of the missing files are named."""
+
+HEADERS = 2**17
+"""Bytes that a file may have besides its arrays: headers, names, a pickle's instructions."""
+
+
+def find_files(
+    rows: Iterable[ImageRow], folder: Path | str, suffixes: Sequence[str], what: str
+) -> dict[str, Path]:
+    """Find each image's file, `<folder>/<id><suffix>`, by id; the first suffix goes first.
+
+    Raises:
+        ValueError: the folder or files are missing; `what` is what the message calls them.
+    """
+    if not Path(folder).is_dir():
+        raise ValueError(f"{what}: there is no folder {folder}")
+    candidates = {row.id: [Path(folder, f"{row.id}{suffix}") for suffix in suffixes] for row in rows}
+    found = {name: [path for path in paths if path.is_file()] for name, paths in candidates.items()}
+    if missing := [name for name, paths in found.items() if not paths]:
+        named = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
+        raise ValueError(
+            f"{what}: {folder} lacks the files of {len(missing)} of {len(found)} images, "
+            f"expected <id>{' or <id>'.join(suffixes)}: {named}"
+        )
+    return {name: paths[0] for name, paths in found.items()}
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in what its reading raises: on damaged bytes that may be anything."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not a decoder's
+            raise
+        raise ValueError(f"{path}: {error}") from error
+
+
+def read_npy(path: Path, most_values: int) -> NDArray[Any]:
+    """Read an array of plain numbers of any shape.
+
+    Args:
+        path: a `.npy` file.
+        most_values: the largest number of values, of 8 bytes at most, that makes sense.
+
+    Raises:
+        ValueError: the file is too large, damaged, or no such array.
+    """
+    return _array(_content(path, most_values))
+
+
+def read_npz(path: Path, most_values: int) -> dict[str, NDArray[Any]]:
+    """Read the arrays of an `.npz` file, compressed or not, by name; otherwise as `read_npy`."""
+    limit = 8 * most_values + HEADERS
+    with zipfile.ZipFile(io.BytesIO(_content(path, most_values))) as archive:
+        members = archive.infolist()
+        if (size := sum(member.file_size for member in members)) > limit:
+            raise ValueError(f"{size} bytes when unpacked, expected at most {limit}")
+        return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+
+
+def read_pickled_npy(path: Path, most_values: int) -> dict[int | str, Any]:
+    """Read a dictionary that `numpy.save` has pickled into a `.npy` file, see `read_pickle`.
+
+    Raises:
+        ValueError: the file is too large, damaged, or holds anything but numbers, texts and arrays.
+    """
+    data = _content(path, most_values)
+    shape, dtype, _, start = _header(data)
+    if not dtype.hasobject or shape != ():
+        raise ValueError(f"an array {shape} {dtype}, expected a pickled dictionary")
+    content = read_pickle(io.BytesIO(data[start:]))
+    if not isinstance(content, dict):
+        raise ValueError(f"a pickled {type(content).__name__}, expected a dictionary")
+    return content
+
+
+def _content(path: Path, most_values: int) -> bytes:
+    size, limit = path.stat().st_size, 8 * most_values + HEADERS
+    if size > limit:
+        raise ValueError(f"a file of {size} bytes, expected at most {limit}")
+    return path.read_bytes()
+
+
+def _array(data: bytes) -> NDArray[Any]:
+    shape, dtype, fortran_order, start = _header(data)
+    if dtype.kind not in "fiub":
+        raise ValueError(f"an array of {dtype}; elements must be plain numbers")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data) - start:
+        raise ValueError(f"an array that claims {shape} {dtype} in {len(data) - start} bytes")
+    return np.frombuffer(data, dtype, offset=start).reshape(shape, order="F" if fortran_order else "C")
+
+
+def _header(data: bytes) -> tuple[tuple[int, ...], np.dtype[Any], bool, int]:
+    """Read shape, dtype, whether columns come first, and where the values of a `.npy` file start."""
+    stream = io.BytesIO(data)
+    if data[:6] != np.lib.format.MAGIC_PREFIX:
+        raise ValueError(f"no .npy file, it starts with {data[:6]!r}")
+    version = np.lib.format.read_magic(stream)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise ValueError(f"a .npy file of version {version}, expected (1, 0) or (2, 0)")
+    shape, fortran_order, dtype = readers[version](stream)
+    return shape, dtype, fortran_order, stream.tell()

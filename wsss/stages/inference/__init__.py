@@ -1,0 +1,1 @@
+"""What all passes of a network over a data set share."""

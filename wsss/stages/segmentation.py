@@ -1,0 +1,53 @@
+"""Masks predicted by the segmentation network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wsss.data import ImageRow
+from wsss.models.segmenter import Segmenter
+from wsss.runtime import Compute
+from wsss.stages.inference.passes import bilinear, passes, scaled_batches
+from wsss.stages.inference.refinement import image_refinement
+
+
+@torch.inference_mode()
+def segment(
+    model: Segmenter,
+    rows: Iterable[ImageRow],
+    *,
+    scales: Sequence[float],
+    flip: bool,
+    compute: Compute,
+    dense_crf: Mapping[str, Any] | None = None,
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Predict masks: the class with the largest sum of probabilities over scales and mirror images.
+
+    Args:
+        model: the segmentation network.
+        rows: the images.
+        scales: factors on the image.
+        flip: see the mirror image too.
+        compute: where and how.
+        dense_crf: the section `dense_crf` if it refines the probabilities.
+
+    Yields:
+        id and mask (H, W) uint8, 0 for background.
+    """
+    for batch, images in scaled_batches(model.backbone.normalization, rows, scales, compute):
+        size = (batch[0].height, batch[0].width)
+        shares = (
+            bilinear(logits.flip(-1).softmax(1) if mirrored else logits.softmax(1), size)
+            for logits, mirrored in passes(model, images, flip, compute)
+        )
+        probabilities = reduce(torch.add, shares) / (len(scales) * (1 + flip))
+        for row, scores in zip(batch, probabilities, strict=True):
+            refined = image_refinement(row, dense_crf, scores.device)(scores) if dense_crf else scores
+            mask = refined.argmax(0)
+            yield row.id, mask.to(torch.uint8).cpu().numpy()

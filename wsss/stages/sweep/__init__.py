@@ -1,0 +1,23 @@
+"""The sweep: random walks with other values over the affinities and CAMs of a study, without any network."""
+
+from wsss.stages.sweep.images import sweep_image
+from wsss.stages.sweep.pixels import describe_pixels, read_pixels, swept_rows
+from wsss.stages.sweep.points import Grid, Point
+from wsss.stages.sweep.ranking import gather, overlay, rank, table
+from wsss.stages.sweep.tally import Tally, tally_image, total
+
+__all__ = [
+    "Grid",
+    "Point",
+    "Tally",
+    "describe_pixels",
+    "gather",
+    "overlay",
+    "rank",
+    "read_pixels",
+    "sweep_image",
+    "swept_rows",
+    "table",
+    "tally_image",
+    "total",
+]

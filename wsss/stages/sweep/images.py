@@ -1,0 +1,89 @@
+"""All points of a sweep that share beta, on one image.
+
+They are the masks of `wsss.stages.inference.propagate_image`, pixel for pixel; but the classes are walked and
+brought to the image once for all backgrounds, a walk gives all t, and constant backgrounds need no walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsss.method.cam import background_score
+from wsss.method.random_walk import propagate
+from wsss.stages.random_walk import from_grid, peaks_to_one, to_grid
+from wsss.stages.sweep.counting import Counts, Floats, count_winners, winning_slots
+from wsss.stages.sweep.pixels import Pixels
+from wsss.stages.sweep.points import Grid
+
+
+def sweep_image(
+    stencil: Tensor,
+    cams: Tensor,
+    known: Pixels,
+    boundary: NDArray[np.float16] | None = None,
+    *,
+    input_scale: float,
+    grid: Grid,
+) -> Counts:
+    """Count an image's pixels at all points of one beta: arrays with the axes of `grid.shape` first.
+
+    Args:
+        stencil: affinities (P, h, w) of `compute_affinities`.
+        cams: (K, H, W) in [0, 1].
+        known: the pixels of the image.
+        boundary: (h, w) that the affinities come from, if any, see `propagate_image`.
+        input_scale: the factor with which the affinities were computed.
+        grid: what is tried.
+    """
+    cams = cams.float()
+    backgrounds = _backgrounds(cams, grid)
+    before = winning_slots(_flat(cams), backgrounds)
+    found = [
+        count_winners(classes, walked, before, known)
+        for classes, walked in _walks(stencil, cams, backgrounds, input_scale, grid, boundary)
+    ]
+    stacks = (np.stack(part) for part in zip(*found, strict=True))
+    return Counts(*(stack.reshape(*grid.shape, *stack.shape[2:]) for stack in stacks))
+
+
+def _backgrounds(cams: Tensor, grid: Grid) -> Floats:
+    """Score the backgrounds of the CAMs, powers before constants: (B, H · W)."""
+    powers = [background_score(cams, alpha) for alpha in grid.alphas]
+    constants = [torch.full(cams.shape[-2:], constant) for constant in grid.constants]
+    return _flat(torch.stack(powers + constants))
+
+
+def _walks(
+    stencil: Tensor,
+    cams: Tensor,
+    backgrounds: Floats,
+    input_scale: float,
+    grid: Grid,
+    boundary: NDArray[np.float16] | None,
+) -> Iterator[tuple[Floats, Floats]]:
+    """Yield classes (K, H · W) and backgrounds (B, H · W) for each t, without and with normalisation.
+
+    Constant backgrounds are those of the CAMs: each row of T sums to one.
+    """
+    powers, size = len(grid.alphas), cams.shape[-2:]
+    scores = torch.cat([torch.from_numpy(backgrounds[:powers]).view(-1, *size), cams])
+    cells = to_grid(scores, input_scale)
+    if boundary is not None:
+        cells[powers:] *= 1 - torch.from_numpy(boundary).float()
+    for walked in propagate(stencil.float(), cells, beta=grid.beta, t=grid.ts, tolerance=grid.tolerance):
+        stack = torch.cat([walked, peaks_to_one(walked[powers:], grid.normalize_by)])
+        fine = _flat(from_grid(stack, size, input_scale))
+        over = np.concatenate([fine[:powers], backgrounds[powers:]])
+        yield fine[powers : powers + len(cams)], over
+        yield fine[powers + len(cams) :], over
+
+
+def _flat(maps: Tensor) -> Floats:
+    """Lay the pixels of maps (C, H, W) in a row: (C, H · W)."""
+    flat: Floats = maps.reshape(len(maps), -1 if maps.numel() else maps.shape[-2:].numel()).numpy()
+    return flat

@@ -1,0 +1,1 @@
+"""What all trainings share: sampling, the loop, resuming, the run."""

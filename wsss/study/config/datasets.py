@@ -1,0 +1,79 @@
+"""The kinds of data sets: one model each, told apart by `kind`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from wsss.study.config.fields import Count, Float, Int, Natural, NotBool, Section, Text
+
+
+class Shapes(Section):
+    """Images with image-level labels. Masks serve for scoring only."""
+
+    kind: Literal["shapes"] = Field("shapes", description="scenes drawn from a seed; others see below")
+    train: Count = Field(500, description="number of training images")
+    val: Count = Field(100, description="number of unseen images on which the segmentation network is scored")
+    size: Int = Field(128, ge=32, description="longest side of an image")
+    seed: Natural = Field(0, description="another seed draws other images")
+
+
+class Splits(Section):
+    """Files with one image id per line."""
+
+    train: Text = Field(description="ids of the training images")
+    val: Text = Field(description="ids of the images on which the segmentation network is scored")
+
+
+class Folder(Section):
+    """A directory of images; the paths below `root` are relative to it."""
+
+    kind: Literal["folder"] = Field(description="your own images")
+    root: Text = Field(description="the directory, relative to where snakemake runs", examples=["my_photos"])
+    images: Text = Field("images", description="folder of the images, <id>.jpg or <id>.png")
+    labels: Text = Field("labels.csv", description="image-level labels, lines of `id,class class ...`")
+    classes: Text = Field("classes.txt", description="one class per line; line n has the value n in masks")
+    masks: Text | None = Field(None, description="folder of masks, <id>.png, for scoring; null: none")
+    splits: Splits | None = Field(None, description="{train: file, val: file} of ids; null: see holdout")
+    scored: Text | None = Field(None, description="file of train ids to score; null: all with a mask")
+    holdout: Float = Field(
+        0.1, gt=0.0, lt=1.0, description="without splits: share of images in val, by hash of id"
+    )
+
+    @field_validator("scored")
+    @classmethod
+    def _needs_masks(cls, scored: str | None, info: ValidationInfo) -> str | None:
+        if scored and info.data.get("masks", "") is None:
+            raise ValueError("allowed null, as long as `masks` is null: there is nothing to score on")
+        return scored
+
+
+class Voc12(Section):
+    """PASCAL VOC 2012, with the images that SBD adds to it."""
+
+    kind: Literal["voc12"] = Field(description="PASCAL VOC 2012, see docs/datasets.md")
+    root: Text = Field(description="the folder VOCdevkit/VOC2012", examples=["data/VOCdevkit/VOC2012"])
+    train: Literal["train_aug", "train"] = Field(
+        "train_aug", description="train: the official 1,464 images; train_aug: the 10,582 with those of SBD"
+    )
+    sbd: Text | None = Field(
+        None, description="folder of SBD, for the lists of train_aug; null: the root has them"
+    )
+    difficult: Literal["kept", "dropped"] = Field(
+        "dropped",
+        description="objects marked difficult: dropped from the image's labels, or kept, as published",
+    )
+    test: bool = Field(False, description="list the test images too, for `snakemake voc_submission`")
+    download: bool = Field(False, description="fetch what is missing: VOC 2012 (2 GB), SBD (1.4 GB)")
+
+
+class Coco(Section):
+    """COCO as distributed: train2014/, val2014/ and annotations/instances_*.json, or those of 2017."""
+
+    kind: Literal["coco"] = Field(description="COCO 2014 or 2017, see docs/datasets.md")
+    root: Text = Field(description="the folder that holds annotations/", examples=["data/coco"])
+    year: Annotated[Literal[2014, 2017], NotBool] = Field(2014, description="2014 or 2017")
+    scored: Natural = Field(
+        5000, description="training images on which CAMs and pseudo masks are scored, by hash of id"
+    )

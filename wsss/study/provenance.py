@@ -1,0 +1,185 @@
+"""Provenance: what made a result, and whether today's study and code would make the same.
+
+Artifacts have a manifest beside them, `<artifact>.json`. `python -m wsss.study.provenance verify` compares those of
+a study with its configuration, code and inputs as they are now, without Snakemake's hidden metadata.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from wsss.study.code_digest import ROOT, code_digest
+from wsss.study.config import ConfigError, Study, read_study, section_params
+
+__all__ = ["ArtifactManifest", "code_digest", "file_digest", "manifests", "stale", "verify"]
+
+
+def file_digest(path: Path | str) -> str:
+    """Digest of a file's bytes: blake2b, 128 bits, as 32 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+class ArtifactManifest(BaseModel):
+    """What made an artifact.
+
+    Attributes:
+        artifact: Path of the artifact, as Snakemake knows it: relative to where it ran.
+        rule: The rule that made it.
+        config: The `section_params` of the rule.
+        code: The `code_digest` of the rule's script.
+        inputs: `file_digest` of each input, by path.
+        seed: Seed of random numbers, or None where there are none.
+        versions: Versions of Python and of the libraries, by name.
+        device: The processor or GPU.
+        seconds: Wall-clock time.
+        peak_memory_mb: Largest resident memory.
+        created: When the artifact was finished, ISO 8601.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    artifact: str
+    rule: str
+    config: dict[str, Any]
+    code: dict[str, str]
+    inputs: dict[str, str]
+    seed: int | None
+    versions: dict[str, str]
+    device: str
+    seconds: float
+    peak_memory_mb: float
+    created: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest as plain JSON values."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The manifest that `to_json` gave. Raises `ValueError` if it is none."""
+        return cls.model_validate(values)
+
+
+def stale(
+    manifest: ArtifactManifest, config: Mapping[str, Any], code: Mapping[str, str], inputs: Mapping[str, str]
+) -> list[str]:
+    """Why today's configuration, code and inputs of its rule would not make an artifact, if so."""
+    return [
+        *_differences("config", _leaves(manifest.config), _leaves(config), show_values=True),
+        *_differences("code", manifest.code, code),
+        *_differences("input", manifest.inputs, inputs),
+    ]
+
+
+def _differences(
+    what: str, made: Mapping[str, Any], today: Mapping[str, Any], *, show_values: bool = False
+) -> Iterator[str]:
+    for key in {**made, **today}:
+        if key not in today:
+            yield f"{what} {key} is gone"
+        elif key not in made:
+            yield f"{what} {key} is new"
+        elif made[key] != today[key]:
+            yield f"{what} {key} " + (f"was {made[key]}, is {today[key]}" if show_values else "has changed")
+
+
+def _leaves(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in config.items():
+        leaves |= (
+            _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        )
+    return leaves
+
+
+def manifests(results_dir: Path | str) -> dict[Path, ArtifactManifest | None]:
+    """The manifests below a folder by the path of their artifact; None for one that cannot be read.
+
+    `00.npz.json` is a manifest, that of `00.npz`; `scores/cams.json` is none.
+    """
+    paths = [path for path in sorted(Path(results_dir).rglob("*.json")) if path.with_suffix("").suffix]
+    return {path.with_suffix(""): _read_manifest(path) for path in paths}
+
+
+def _read_manifest(path: Path) -> ArtifactManifest | None:
+    try:
+        return ArtifactManifest.from_json(json.loads(path.read_bytes()))
+    except ValueError:
+        return None
+
+
+def verify(results_dir: Path | str, study: Study) -> list[str]:
+    """What today's study, code and inputs would not make as it is: a line per artifact, with the reasons.
+
+    An artifact that is made from a stale one is stale too. Paths of inputs are relative to the working
+    directory, which must be the one in which Snakemake ran.
+    """
+    found = {artifact.resolve(): manifest for artifact, manifest in manifests(results_dir).items()}
+    reasons = {artifact: _reasons(artifact, manifest, study) for artifact, manifest in found.items()}
+    _spread(reasons, {artifact: manifest.inputs for artifact, manifest in found.items() if manifest})
+    return [f"{os.path.relpath(artifact)}: {'; '.join(why)}" for artifact, why in reasons.items() if why]
+
+
+def _spread(reasons: dict[Path, list[str]], inputs: Mapping[Path, Iterable[str]]) -> None:
+    """Give a reason to every artifact that has none but is made from one that has, to any depth."""
+    spreading = True
+    while spreading:
+        spreading = False
+        for artifact, paths in inputs.items():
+            cause = next((path for path in paths if reasons.get(Path(path).resolve())), None)
+            if cause and not reasons[artifact]:
+                reasons[artifact] = [f"its input {cause} is stale"]
+                spreading = True
+
+
+def _reasons(artifact: Path, manifest: ArtifactManifest | None, study: Study) -> list[str]:
+    if manifest is None:
+        return ["its manifest cannot be read"]
+    if not artifact.is_file():
+        return ["is gone, its manifest is still there"]
+    script = ROOT / "workflow_scripts" / f"{manifest.rule}.py"
+    if not script.is_file():
+        return [f"there is no rule {manifest.rule} any more"]
+    inputs = {path: file_digest(path) for path in manifest.inputs if Path(path).is_file()}
+    return stale(manifest, section_params(study, manifest.rule), code_digest(script), inputs)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line: `verify` prints what is stale, and returns 1 unless there are results and none is."""
+    parser = argparse.ArgumentParser(
+        prog="python -m wsss.study.provenance", description=__doc__.partition("\n")[0]
+    )
+    verifying = parser.add_subparsers(required=True).add_parser(
+        "verify", help="say which results are stale, and why"
+    )
+    verifying.add_argument(
+        "--configfile",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="as given to snakemake: merged in this order over config.yaml",
+    )
+    try:
+        study = read_study("config.yaml", *parser.parse_args(arguments).configfile)
+    except (ConfigError, OSError) as error:
+        parser.exit(2, f"{error}\n")
+    folder = Path(study.results) / study.name
+    count, lines = len(manifests(folder)), verify(folder, study)
+    if not count:
+        lines = [f"{folder}: nothing has been made yet"]
+    print("\n".join(lines or [f"{folder}: {count} artifacts, all as today's study and code make them"]))
+    return int(bool(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""The files from which a study is read: where they lie, and what of them Snakemake watches."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+from wsss.study.config import Coco, Folder, Shapes, Voc12
+
+VOC12_IMAGES = "JPEGImages"
+VOC12_ANNOTATIONS = "Annotations"
+VOC12_MASKS = "SegmentationClass"
+VOC12_LISTS = "ImageSets/Segmentation"
+VOC12_AUGMENTED = ("train_aug", "trainaug")
+"""Names under which a VOC tree may hold the list of `train_aug` ready-made."""
+
+SBD_LISTS = ("train.txt", "val.txt")
+SBD_FOLDERS = (".", "dataset", "benchmark_RELEASE/dataset")
+"""Where the lists lie below SBD's root, which may be any folder of what `benchmark.tgz` holds."""
+
+FOREIGN_SUFFIXES = (".npz", ".npy", ".png")
+"""Of other systems' files, one per image: CAMs and boundary maps."""
+
+SPLITS = ("train", "val")
+
+
+def voc12_list(config: Voc12, name: str) -> Path:
+    """The official list of ids of this name."""
+    return Path(config.root, VOC12_LISTS, f"{name}.txt")
+
+
+def voc12_augmented_list(config: Voc12) -> Path | None:
+    """The ready-made list of `train_aug` in the tree, if it has one."""
+    lists = (voc12_list(config, name) for name in VOC12_AUGMENTED)
+    return next((path for path in lists if path.is_file()), None)
+
+
+def sbd_lists(root: Path | str) -> list[Path] | None:
+    """SBD's two lists of ids, if they are there."""
+    candidates = ([Path(root, folder, name) for name in SBD_LISTS] for folder in SBD_FOLDERS)
+    return next((paths for paths in candidates if all(path.is_file() for path in paths)), None)
+
+
+def coco_annotations(config: Coco, split: str) -> Path:
+    """The instance annotations of a split."""
+    return Path(config.root, "annotations", f"instances_{split}{config.year}.json")
+
+
+def coco_images(config: Coco, split: str) -> Path:
+    """The folder of a split's images."""
+    return Path(config.root, f"{split}{config.year}")
+
+
+def source_tables(dataset: Coco | Folder | Shapes | Voc12) -> list[str]:
+    """The lists that a data set is read from, as far as they are there; reading says which are missing."""
+    return [str(path) for path in _tables(dataset) if path.is_file()]
+
+
+def source_images(dataset: Coco | Folder | Shapes | Voc12) -> str:
+    """A data set's images, masks and annotations by name, size and time, as a short text.
+
+    As inputs of a rule thousands of files would stand in every message.
+    """
+    if dataset.kind == "shapes":
+        return "drawn"
+    facts = sorted(fact for folder in _folders(dataset) for fact in _facts(folder))
+    return _in_short(facts)
+
+
+def shard_files(folder: Path | str, table: Path | str) -> str:
+    """Other systems' files of a shard's images by name, size and time, as a short text, see `source_images`.
+
+    Args:
+        folder: Where the files lie, `<id>` with one of `FOREIGN_SUFFIXES`.
+        table: The shard's images, as `prepare_dataset` lists them; before it has, there are no files.
+    """
+    if not Path(table).is_file():
+        return "0 files"
+    with open(table, encoding="utf-8", newline="") as file:
+        next(file)  # the classes
+        ids = [row["id"] for row in csv.DictReader(file, delimiter="\t")]
+    paths = [Path(folder, f"{image_id}{suffix}") for image_id in ids for suffix in FOREIGN_SUFFIXES]
+    states = [(path.name, path.stat()) for path in paths if path.is_file()]
+    facts = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
+    return _in_short(facts)
+
+
+def _tables(dataset: Coco | Folder | Shapes | Voc12) -> list[Path]:
+    if dataset.kind == "voc12":
+        names = ("train", "val", *(["test"] if dataset.test else []))
+        official = [voc12_list(dataset, name) for name in names]
+        return official if dataset.train == "train" else [*official, *_augmented(dataset)]
+    if dataset.kind == "folder":
+        splits = [dataset.splits.train, dataset.splits.val] if dataset.splits else []
+        named = [dataset.classes, dataset.labels, dataset.scored, *splits]
+        return [Path(dataset.root, name) for name in named if name]
+    return [coco_annotations(dataset, split) for split in SPLITS] if dataset.kind == "coco" else []
+
+
+def _augmented(dataset: Voc12) -> list[Path]:
+    ready_made = voc12_augmented_list(dataset)
+    if ready_made:
+        return [ready_made]
+    return (dataset.sbd and sbd_lists(dataset.sbd)) or []
+
+
+def _folders(dataset: Coco | Folder | Voc12) -> list[Path]:
+    if dataset.kind == "voc12":
+        return [Path(dataset.root, name) for name in (VOC12_IMAGES, VOC12_ANNOTATIONS, VOC12_MASKS)]
+    if dataset.kind == "coco":
+        return [coco_images(dataset, split) for split in SPLITS]
+    return [Path(dataset.root, name) for name in (dataset.images, dataset.masks) if name]
+
+
+def _facts(folder: Path) -> Iterator[tuple[str, int, int]]:
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                status = entry.stat()
+                yield entry.path, status.st_size, status.st_mtime_ns
+
+
+def _in_short(facts: Sequence[tuple[str, int, int]]) -> str:
+    return f"{len(facts)} files, digest {blake2b(repr(facts).encode(), digest_size=8).hexdigest()}"

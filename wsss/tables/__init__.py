@@ -1,6 +1,0 @@
-"""A study's scores beside the published ones, as Markdown, HTML and tab-separated values."""
-
-from wsss.tables.output import write_tables
-from wsss.tables.results import scored_results
-
-__all__ = ["scored_results", "write_tables"]
