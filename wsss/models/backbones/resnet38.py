@@ -11,6 +11,8 @@ from torch import Tensor, nn, relu_
 
 from wsss.models.backbone import Backbone, Levels, require_stride_8
 
+FACTS = {"output_strides": (8,), "imagenet": False}
+
 
 class CountlessBatchNorm2d(nn.BatchNorm2d):
     """Batch norm without ``num_batches_tracked``, which the published state dicts do not have."""
@@ -136,3 +138,8 @@ class ResNet38(Backbone):
         middle = self.b6.activate(x)
         x = self.b7(self.b7.activate(self.b6(middle)))
         return Levels(early, middle, relu_(self.bn7(x)))
+
+
+def build(output_stride: int) -> Backbone:
+    """Build it with fresh weights."""
+    return ResNet38(output_stride)

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from wsss.models.backbone import Backbone, Levels, set_output_stride
 
+FACTS = {"output_strides": (8, 16, 32), "imagenet": False}
+
 
 def convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution without bias, then batch norm."""
@@ -65,3 +67,8 @@ class SmallBackbone(Backbone):
         early = self.early(self.stem(x))
         middle = self.middle(early)
         return Levels(early, middle, self.last(middle))
+
+
+def build(output_stride: int) -> Backbone:
+    """Build it with fresh weights."""
+    return SmallBackbone(output_stride)

@@ -12,6 +12,8 @@ from torch.nn.functional import relu
 
 from wsss.models.backbone import Backbone, Levels, Normalization, Task, require_stride_8
 
+FACTS = {"output_strides": (8,), "imagenet": False}
+
 #: Channels of the convolutions of each stage, and their dilation.
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 DILATIONS = (1, 1, 1, 1, 2)
@@ -80,3 +82,8 @@ class VGG16(Backbone):
         for convolution in stage:
             x = relu(convolution(x))
         return x
+
+
+def build(output_stride: int) -> Backbone:
+    """Build it with fresh weights."""
+    return VGG16(output_stride)

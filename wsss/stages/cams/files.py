@@ -1,6 +1,6 @@
 """CAMs of other systems, checked and brought into the form of this program's own.
 
-`SOURCES` names the systems and the form of their files, `<folder>/<id>.npy` or `.npz`. Classes are counted
+Each module of `wsss.stages.cams.formats` reads one form of files, `<folder>/<id>.npy` or `.npz`. Classes are counted
 from 0, without the background. Maps of classes that the image does not have are left out, as this program
 computes the CAMs of the image's labels alone; a label without a map is an error.
 """
@@ -8,8 +8,8 @@ computes the CAMs of the image's labels alone; a label without a map is an error
 from __future__ import annotations
 
 import logging
-import reprlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,19 +20,11 @@ from numpy.typing import NDArray
 
 from wsss.data import ImageRow
 from wsss.data.loading import prefetch
-from wsss.stages.foreign.files import find_files, naming, read_npy, read_npz, read_pickled_npy
-
-IRN_STRIDE = 4
+from wsss.stages.cams import formats
+from wsss.stages.cams.foreign import ForeignCams
+from wsss.stages.foreign.files import find_files, naming
 
 logger = logging.getLogger(__name__)
-
-
-class ForeignCams(NamedTuple):
-    """Maps (K, h, w) of any float type and their K classes; `stride` is that of the maps, in pixels."""
-
-    maps: NDArray[Any]
-    classes: tuple[int, ...]
-    stride: int = 1
 
 
 class ImportedCams(NamedTuple):
@@ -49,8 +41,8 @@ class ImportedCams(NamedTuple):
 
 def cam_files(rows: Iterable[ImageRow], source: str, folder: Path | str) -> dict[str, Path]:
     """Find the file of each image that has labels, in the form of `source`. Raises as `find_files` does."""
-    suffixes, _ = SOURCES[source]
-    return find_files((row for row in rows if row.labels), folder, suffixes, f"CAMs of {source}")
+    suffixes = format_module(source).FACTS["suffixes"]
+    return find_files((row for row in rows if row.labels), folder, suffixes, f"CAMs of format {source}")
 
 
 def import_cams(
@@ -61,7 +53,7 @@ def import_cams(
     Args:
         rows: the images, with their labels.
         files: by image id, see `cam_files`.
-        source: one of `SOURCES`.
+        source: name of a module of `wsss.stages.cams.formats`.
         n_classes: of the data set, without background.
         workers: threads that read ahead.
 
@@ -86,11 +78,16 @@ def import_cams(
 
 def read_cam_file(path: Path, row: ImageRow, source: str, n_classes: int) -> ImportedCams:
     """Read the CAMs of one image. Raises `ValueError`: the file, what was found, and what is expected."""
-    _, read = SOURCES[source]
+    read = format_module(source).read
     # A full-size and a stride-4 map per class, of 8 bytes a value, is the most that any system writes.
     most_values = 2 * max(n_classes, 1) * row.height * row.width
     with naming(path):
         return _checked(read(path, most_values), row)
+
+
+def format_module(name: str) -> Any:
+    """Import the module of `wsss.stages.cams.formats` that reads a format."""
+    return import_module(f"{formats.__name__}.{name}")
 
 
 def _no_cams(row: ImageRow) -> ImportedCams:
@@ -129,64 +126,3 @@ def _full_size(maps: NDArray[np.float32], row: ImageRow, stride: int) -> NDArray
         return maps
     size = (row.height, row.width)
     return F.interpolate(torch.from_numpy(maps)[None], size, mode="bilinear", align_corners=False)[0].numpy()
-
-
-# The forms of files
-
-
-def read_stacks(path: Path, most_values: int) -> ForeignCams:
-    """Read `.npz` with `scores` (K, H, W) and `classes` (K,), or `.npy` with a map for every class."""
-    if path.suffix == ".npy":
-        maps = read_npy(path, most_values)
-        return ForeignCams(maps, tuple(range(len(maps))))
-    content = read_npz(path, most_values)
-    return ForeignCams(_entry(content, "scores"), _class_numbers(_entry(content, "classes")))
-
-
-def read_class_dictionary(path: Path, most_values: int) -> ForeignCams:
-    """Read {class: (H, W)}, as PSA, SEAM and MCTformer write it."""
-    content = read_pickled_npy(path, most_values)
-    maps = list(content.values())
-    if not all(isinstance(values, np.ndarray) for values in maps):
-        raise ValueError("a dictionary whose values are not all arrays, expected {class: (H, W)}")
-    classes = _class_numbers(np.array(list(content)))
-    return ForeignCams(np.stack(maps) if maps else np.zeros((0, 0, 0)), classes)
-
-
-def read_irn(path: Path, most_values: int) -> ForeignCams:
-    """Read {"keys", "high_res", "cam"}, as IRN, ReCAM and AdvCAM do; `cam`, of stride 4, serves alone too."""
-    content = read_pickled_npy(path, most_values)
-    full = "high_res" in content
-    maps = _entry(content, "high_res" if full else "cam")
-    return ForeignCams(maps, _class_numbers(_entry(content, "keys")), 1 if full else IRN_STRIDE)
-
-
-def read_clip_es(path: Path, most_values: int) -> ForeignCams:
-    """Read {"keys", "attn_highres"}, as CLIP-ES writes it."""
-    content = read_pickled_npy(path, most_values)
-    return ForeignCams(_entry(content, "attn_highres"), _class_numbers(_entry(content, "keys")))
-
-
-def _entry(content: Mapping[Any, Any], key: str) -> NDArray[Any]:
-    """Find an array, or a list of numbers; what a pickle may hold besides is not handed to numpy."""
-    value = content.get(key)
-    if isinstance(value, (list, tuple)) and all(type(item) in (int, float) for item in value):
-        return np.asarray(value)
-    if not isinstance(value, np.ndarray):
-        raise ValueError(f"no array {key!r}; there are {reprlib.repr(list(content))}")
-    return value
-
-
-def _class_numbers(numbers: NDArray[Any]) -> tuple[int, ...]:
-    if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in "iu"):
-        raise ValueError(f"{numbers.shape} {numbers.dtype} for class numbers, expected whole numbers (K,)")
-    return tuple(numbers.tolist())
-
-
-SOURCES: dict[str, tuple[Sequence[str], Callable[[Path, int], ForeignCams]]] = {
-    "stacks": ((".npz", ".npy"), read_stacks),
-    "psa": ((".npy",), read_class_dictionary),
-    "irn": ((".npy",), read_irn),
-    "clip_es": ((".npy",), read_clip_es),
-}
-"""Suffixes of the files of each source, and what reads one."""

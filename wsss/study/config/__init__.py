@@ -1,24 +1,65 @@
-"""The study: one model per stage, and the one source of `config.yaml` and `schemas/config.schema.yaml`."""
+"""The configuration: one model per section, and the one source of `config.yaml` and its schema."""
 
 from wsss.study.config.datasets import Coco, Folder, Shapes, Voc12
-from wsss.study.config.networks import AffinityNet, Classifier, Segmenter
-from wsss.study.config.params import section_params
-from wsss.study.config.study import Confident, ConfigError, RandomWalk, Study, Sweep, load_study, read_study
+from wsss.study.config.networks import AffinityNet, Classifier, OnFeatures, OnImages, Segmenter
+from wsss.study.config.sections import (
+    BoundaryAffinities,
+    ClassifierCams,
+    Confident,
+    ConfigError,
+    ConstantBackground,
+    ConstantThresholds,
+    DenseCrf,
+    FileCams,
+    NetworkAffinities,
+    PowerBackground,
+    PowerThresholds,
+    RandomWalk,
+    Report,
+    Segmentation,
+    Shards,
+    Study,
+    Sweep,
+    load_study,
+    merged,
+    read_study,
+)
+from wsss.study.config.training import AdamW, Cosine, Optimizer, Polynomial, Schedule, Sgd
 
 __all__ = [
+    "AdamW",
     "AffinityNet",
+    "BoundaryAffinities",
     "Classifier",
+    "ClassifierCams",
     "Coco",
     "Confident",
     "ConfigError",
+    "ConstantBackground",
+    "ConstantThresholds",
+    "Cosine",
+    "DenseCrf",
+    "FileCams",
     "Folder",
+    "NetworkAffinities",
+    "OnFeatures",
+    "OnImages",
+    "Optimizer",
+    "Polynomial",
+    "PowerBackground",
+    "PowerThresholds",
     "RandomWalk",
+    "Report",
+    "Schedule",
+    "Segmentation",
     "Segmenter",
+    "Sgd",
     "Shapes",
+    "Shards",
     "Study",
     "Sweep",
     "Voc12",
     "load_study",
+    "merged",
     "read_study",
-    "section_params",
 ]

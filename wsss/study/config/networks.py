@@ -2,81 +2,113 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from wsss.study.config.fields import (
-    Backbone,
     BatchNorm,
     BatchSize,
     Count,
     CropSize,
     Epochs,
     EpochsOrNone,
-    Float,
+    Fraction,
     FrozenStages,
-    Int,
+    InputScale,
     Jitter,
-    LearningRate,
-    Momentum,
-    NewLayerFactor,
-    OutputStride,
-    Positive,
-    Power,
+    NotBool,
+    Radius,
     Resize,
     Section,
     Text,
-    WeightDecay,
 )
+from wsss.study.config.training import Optimizer, Polynomial, Schedule, Sgd
+from wsss.study.registry import Backbone, backbone_facts, head_facts
 
-PUBLISHED = ("resnet38", "vgg16")
-"""Backbones of the paper, which exist at one output stride and have no weights that torchvision downloads."""
+UNTRAINED = ("none", "imagenet", "classifier")
+"""Values of `weights` that are not the path of a file."""
 
-HEAD_BACKBONE = {"largefov": "vgg16", "resnet38": "resnet38"}
-"""The backbone that a head of the segmentation network is made for; deeplabv3 fits any."""
+OutputStride = Annotated[
+    Literal[8, 16, 32] | None,
+    Field(
+        description="pixels per cell of the last features; 8 has 16 times the cells of 32; null: the "
+        "backbone's own"
+    ),
+    NotBool,
+]
 
 
 class Network(Section):
     """What the three networks have in common."""
 
-    backbone: Backbone = "small"
+    backbone: Text = Field(
+        "small",
+        description="`small` trains from scratch in a minute; resnet38 and vgg16 are the paper's; "
+        "timm/<name>: any of timm's; docs/backbones.md lists all",
+    )
     weights: Text = Field(
-        "none", description="none, imagenet (downloads them), or a path: .pth, .params, .caffemodel"
+        "none",
+        description="none, imagenet (downloaded), or a path: .pth, .safetensors, .params, .caffemodel",
     )
     output_stride: OutputStride = 8
+
+    @field_validator("backbone")
+    @classmethod
+    def _known(cls, backbone: str) -> str:
+        backbone_facts(backbone)
+        return backbone
 
     @field_validator("weights")
     @classmethod
     def _exist(cls, weights: str, info: ValidationInfo) -> str:
-        backbone = info.data.get("backbone")
-        if weights == "imagenet" and backbone == "small":
-            raise ValueError("the backbone `small` has no ImageNet weights")
-        if weights == "imagenet" and backbone in PUBLISHED:
-            raise ValueError(f"`{backbone}` has none to download; give the path of a .params or .caffemodel")
+        if weights == "imagenet" and (facts := _facts(info)) and not facts.imagenet:
+            raise ValueError(
+                f"`{info.data['backbone']}` has no ImageNet weights to download; allowed none or a path"
+            )
         return weights
 
     @field_validator("output_stride")
     @classmethod
-    def _as_published(cls, output_stride: int, info: ValidationInfo) -> int:
-        backbone = info.data.get("backbone")
-        if backbone in PUBLISHED and output_stride != 8:
-            raise ValueError(f"allowed 8, the only one of `{backbone}`")
+    def _possible(cls, output_stride: int | None, info: ValidationInfo) -> int | None:
+        facts = _facts(info)
+        if facts and output_stride not in facts.output_strides:
+            allowed = " or ".join(
+                "null" if stride is None else str(stride) for stride in facts.output_strides
+            )
+            raise ValueError(f"allowed {allowed} for `{info.data['backbone']}`")
         return output_stride
 
     @field_validator("epochs", check_fields=False)
     @classmethod
     def _trained_or_finished(cls, epochs: float, info: ValidationInfo) -> float:
-        if epochs == 0 and info.data.get("weights") in ("none", "imagenet", "classifier"):
-            raise ValueError("only `weights` with the path of a finished network need no training")
+        if epochs == 0 and info.data.get("weights") in UNTRAINED:
+            raise ValueError("0 skips training, so `weights` must be the path of a trained checkpoint")
         return epochs
 
-    @field_validator("frozen_stages", "batch_norm", "freeze_backbone", check_fields=False)
+    @field_validator("frozen_stages", "batch_norm", check_fields=False)
     @classmethod
-    def _has_learned(cls, value: object, info: ValidationInfo) -> object:
-        if info.data.get("weights") == "none" and value not in (0, False, "trained"):
-            raise ValueError("`weights: none` leaves nothing that is worth freezing")
+    def _worth_freezing(cls, value: object, info: ValidationInfo) -> object:
+        if info.data.get("weights") == "none" and value not in (0, "trained"):
+            raise ValueError("nothing to freeze: `weights: none` starts from random weights")
         return value
+
+    def idle(self) -> frozenset[str]:
+        """All that only training uses, if the network is loaded finished."""
+        if getattr(self, "epochs", None) != 0:
+            return frozenset()
+        return frozenset(type(self).model_fields) - {"epochs", *self.describing()}
+
+    @classmethod
+    def describing(cls) -> frozenset[str]:
+        """The keys that a finished network still needs, besides `epochs`: what it is made of."""
+        return frozenset({"backbone", "weights", "output_stride"})
+
+
+def _facts(info: ValidationInfo) -> Backbone | None:
+    """What is known of the backbone; nothing of one that was refused."""
+    backbone = info.data.get("backbone")
+    return backbone_facts(backbone) if backbone else None
 
 
 class Classifier(Network):
@@ -84,50 +116,53 @@ class Classifier(Network):
 
     frozen_stages: FrozenStages = 0
     batch_norm: BatchNorm = "trained"
-    dropout: Float = Field(
-        0.0, ge=0.0, lt=1.0, description="share of the last level's channels dropped in training"
-    )
+    dropout: Fraction = Field(0.0, description="share of the last features' channels dropped in training")
     epochs: EpochsOrNone = 30.0
     batch_size: BatchSize = 16
     crop_size: CropSize = 128
     longest_side: Count | None = Field(
-        None, description="pixels to which the longest side is brought before `scale`; null: as it is"
+        None, description="pixels to which the longest side is resized before `scale`; null: unchanged"
     )
     scale: Resize = (0.9, 1.2)
     jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
-    learning_rate: LearningRate = 0.05
-    momentum: Momentum = 0.9
-    weight_decay: WeightDecay = 0.0005
-    new_layer_factor: NewLayerFactor = 1.0
-    power: Power = 0.9
+    optimizer: Optimizer = Sgd()
+    schedule: Schedule = Polynomial()
+
+
+class OnImages(Section):
+    """Augmented images: all layers learn that are not frozen."""
+
+    kind: Literal["images"] = Field("images", description="augmented images, or features, see below")
+    frozen_stages: FrozenStages = 0
+    batch_norm: BatchNorm = "frozen"
+    padding: Literal["mean", "black"] = Field(
+        "mean", description="around an image smaller than the crop: the mean colour; black: as published"
+    )
+    jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
+
+
+class OnFeatures(Section):
+    """Features of whole images, computed once: the backbone is frozen, and steps are many and cheap."""
+
+    kind: Literal["features"]
 
 
 class AffinityNet(Network):
     """AffinityNet: how alike two cells of the stride-8 grid are, for all pairs within a radius."""
 
     weights: Text = Field("classifier", description="classifier (its backbone), none, imagenet, or a path")
-    input_scale: Positive = Field(
-        2.0, description="resize of the image; a cell covers 8 / input_scale pixels"
+    input_scale: InputScale = 2.0
+    normalization: Literal["none", "group"] = Field(
+        "group", description="of the 1x1 convolution of each of the three features"
     )
-    frozen_stages: FrozenStages = 0
-    freeze_backbone: bool = Field(
-        False, description="true: features of whole images computed once, more steps a minute"
-    )
-    normalization: Literal["none", "group"] = Field("group", description="of each level's 1x1 convolution")
-    radius: Int = Field(5, ge=2, description="reach of a pair in cells; 5: 34 pairs per cell")
+    radius: Radius = 5
     border: Literal["full", "cropped"] = Field("full", description="full: all pairs; cropped: as published")
     epochs: EpochsOrNone = 4.0
     batch_size: BatchSize = 8
     crop_size: CropSize = Field(192, description="side of the square crop after input_scale, a multiple of 8")
-    padding: Literal["mean", "black"] = Field(
-        "mean", description="around an image smaller than the crop: the mean colour; black: as published"
-    )
-    jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
-    learning_rate: LearningRate = 0.02
-    momentum: Momentum = 0.9
-    weight_decay: WeightDecay = 0.0005
-    new_layer_factor: NewLayerFactor = 1.0
-    power: Power = 0.9
+    train_on: Annotated[OnImages | OnFeatures, Field(discriminator="kind")] = OnImages()
+    optimizer: Optimizer = Sgd(learning_rate=0.02)
+    schedule: Schedule = Polynomial()
 
     @field_validator("crop_size")
     @classmethod
@@ -137,12 +172,30 @@ class AffinityNet(Network):
             raise ValueError(f"allowed {needed} or more, 2 * radius cells of 8 pixels")
         return crop_size
 
+    @field_validator("train_on")
+    @classmethod
+    def _has_learned(cls, train_on: OnImages | OnFeatures, info: ValidationInfo) -> Any:
+        freezes = train_on.kind == "features" or train_on.frozen_stages or train_on.batch_norm == "frozen"
+        if info.data.get("weights") == "none" and freezes:
+            raise ValueError(
+                "nothing to freeze: `weights: none` starts from random weights; allowed {kind: images, "
+                "frozen_stages: 0, batch_norm: trained}"
+            )
+        return train_on
+
+    @classmethod
+    def describing(cls) -> frozenset[str]:
+        """What a finished AffinityNet is made of, and what it is shown."""
+        return super().describing() | {"input_scale", "normalization", "radius", "border"}
+
 
 class Segmenter(Network):
     """Segmentation network, trained on the pseudo masks."""
 
-    name: Literal["deeplabv3", "largefov", "resnet38"] = Field(
-        "deeplabv3", description="head: deeplabv3 on any backbone, largefov on vgg16, resnet38 on resnet38"
+    head: Text = Field(
+        "deeplabv3",
+        description="deeplabv3, or smp/unet, smp/fpn, smp/deeplabv3plus, smp/segformer, smp/upernet on any "
+        "backbone; largefov on vgg16; resnet38 on resnet38",
     )
     weights: Text = Field("classifier", description="classifier (its backbone), none, imagenet, or a path")
     frozen_stages: FrozenStages = 0
@@ -152,16 +205,13 @@ class Segmenter(Network):
     crop_size: CropSize = 128
     scale: Resize = (0.9, 1.2)
     jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
-    learning_rate: LearningRate = 0.05
-    momentum: Momentum = 0.9
-    weight_decay: WeightDecay = 0.0005
-    new_layer_factor: NewLayerFactor = 1.0
-    power: Power = 0.9
+    optimizer: Optimizer = Sgd()
+    schedule: Schedule = Polynomial()
 
-    @field_validator("name")
+    @field_validator("head")
     @classmethod
-    def _fits_the_backbone(cls, name: str, info: ValidationInfo) -> str:
-        needed = HEAD_BACKBONE.get(name)
-        if needed and info.data.get("backbone") != needed:
-            raise ValueError(f"needs the backbone `{needed}`, not `{info.data.get('backbone')}`")
-        return name
+    def _fits_the_backbone(cls, head: str, info: ValidationInfo) -> str:
+        needed = head_facts(head).backbone
+        if needed and info.data.get("backbone", needed) != needed:
+            raise ValueError(f"needs the backbone `{needed}`, not `{info.data['backbone']}`")
+        return head

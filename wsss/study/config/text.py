@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,8 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+
+from wsss.study.words import did_you_mean
 
 _WIDTH = 110
 _KIND = "kind"  # the key that says which model of a union is meant
@@ -99,12 +100,6 @@ def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line per problem: key path, what was given, what is allowed."""
     schema = model.model_json_schema()
     return list(dict.fromkeys(_problem(found, schema) for found in error.errors(include_url=False)))
-
-
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """`, did you mean …?` where a known word comes close, else nothing."""
-    close = difflib.get_close_matches(given, known, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
 
 
 Schema = Mapping[str, Any]

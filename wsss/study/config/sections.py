@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -22,9 +22,11 @@ from wsss.study.config.fields import (
     Flip,
     Float,
     ImageScales,
+    InputScale,
     Natural,
     NonNegative,
     Positive,
+    Radius,
     Refine,
     Section,
     Share,
@@ -33,6 +35,7 @@ from wsss.study.config.fields import (
 )
 from wsss.study.config.networks import AffinityNet, Classifier, Network, Segmenter
 from wsss.study.config.text import problems
+from wsss.study.registry import cam_formats
 
 
 class ConfigError(ValueError):
@@ -40,9 +43,9 @@ class ConfigError(ValueError):
 
 
 class Shards(Section):
-    """Result files per split and stage: with more files a new image repeats less work, in more jobs."""
+    """Result files per split and stage. More shards: smaller jobs, so that a new image recomputes less."""
 
-    train: Count = Field(2, description="100 to 500 images per file are a good measure")
+    train: Count = Field(2, description="100 to 500 images per shard work well")
     val: Count = Field(1, description="the same for val")
     test: Count = Field(1, description="the same for test, of a data set that has it")
 
@@ -51,53 +54,43 @@ class Shards(Section):
         return int(getattr(self, split))
 
 
-def _where_used(folder: str | None, used: bool, otherwise: str) -> str | None:
-    """Refuse a folder that is missing where it is used, or given where a forgotten key leaves it unused."""
-    if used and folder is None:
-        raise ValueError("allowed the path of a folder")
-    if not used and folder is not None:
-        raise ValueError(f"allowed null, as {otherwise} reads no folder")
-    return folder
-
-
-class Cam(Section):
+class ClassifierCams(Section):
     """Class activation maps: where in the image the classifier sees each of its classes."""
 
-    source: Literal["classifier", "stacks", "psa", "irn", "clip_es"] = Field(
-        "classifier", description="classifier, or files as of stacks, psa, irn, clip_es: docs/other_cams.md"
-    )
-    folder: Text | None = Field(None, description="of these files, <id>.npy or <id>.npz")
+    kind: Literal["classifier"] = Field("classifier", description="our own CAMs; or files, see below")
     scales: ImageScales = (1.0, 0.5, 1.5, 2.0)
     flip: Flip = True
 
-    @field_validator("folder")
-    @classmethod
-    def _goes_with_the_source(cls, folder: str | None, info: ValidationInfo) -> str | None:
-        return _where_used(folder, info.data.get("source") != "classifier", "`source: classifier`")
 
+class FileCams(Section):
+    """CAMs that another system has computed, one file per image."""
 
-class Confident(Section):
-    """Confident regions, the labels of AffinityNet: what a strong and a weak background agree on."""
-
-    background: Literal["power", "constant"] = Field(
-        "power", description="its score: (1 - largest CAM)^alpha or constant"
+    kind: Literal["files"]
+    format: Text = Field(
+        description="stacks, psa, irn or clip_es, see docs/other_cams.md", examples=["stacks"]
     )
-    low_alpha: Positive = Field(1.2, description="strong background: a class that still wins is confident")
-    high_alpha: Positive = Field(6.0, description="weak background: where it still wins, it is confident")
-    foreground_threshold: Share = Field(0.3, description="constant: a class that beats it is confident")
-    background_threshold: Share = Field(0.05, description="constant: background where no class reaches it")
-    refine: Refine = "dense_crf"
-    pooling: Literal["vote", "scores"] = Field(
-        "vote",
-        description="label of a stride-8 cell: vote of its pixels; scores: by their mean, as published",
-    )
+    folder: Text = Field(description="folder of the files, <id>.npy or <id>.npz", examples=["my_cams"])
 
-    @field_validator("background_threshold")
+    @field_validator("format")
     @classmethod
-    def _below_foreground(cls, background: float, info: ValidationInfo) -> float:
-        if background >= (foreground := info.data.get("foreground_threshold", 1.1)):
-            raise ValueError(f"allowed a number < foreground_threshold ({foreground:g})")
-        return background
+    def _known(cls, name: str) -> str:
+        if name not in (known := cam_formats()):
+            raise ValueError(f"allowed {' or '.join(known)}")
+        return name
+
+
+class PowerThresholds(Section):
+    """The paper's two backgrounds, (1 - largest CAM)^alpha."""
+
+    kind: Literal["power"] = Field(
+        "power", description="power: (1 - largest CAM)^alpha; or constant, see below"
+    )
+    low_alpha: Positive = Field(
+        1.2, description="exponent of the strong background: a class that still beats it is confident"
+    )
+    high_alpha: Positive = Field(
+        6.0, description="exponent of the weak background: pixels it still wins are confident background"
+    )
 
     @field_validator("high_alpha")
     @classmethod
@@ -107,47 +100,97 @@ class Confident(Section):
         return high_alpha
 
 
+class ConstantThresholds(Section):
+    """Two constant backgrounds, as IRN has them."""
+
+    kind: Literal["constant"]
+    foreground: Share = Field(0.3, description="a class that beats this score is confident")
+    background: Share = Field(
+        0.05, description="pixels where no class reaches this score are confident background"
+    )
+
+    @field_validator("background")
+    @classmethod
+    def _below_foreground(cls, background: float, info: ValidationInfo) -> float:
+        if background >= (foreground := info.data.get("foreground", 1.1)):
+            raise ValueError(f"allowed a number < foreground ({foreground:g})")
+        return background
+
+
+class Confident(Section):
+    """Confident regions, the labels of AffinityNet: what a strong and a weak background agree on."""
+
+    background: Annotated[PowerThresholds | ConstantThresholds, Field(discriminator="kind")] = (
+        PowerThresholds()
+    )
+    refine: Refine = "dense_crf"
+    pooling: Literal["vote", "scores"] = Field(
+        "vote",
+        description="label of a stride-8 cell; vote: the most frequent of its pixels; scores: the winner of "
+        "their mean scores, as published",
+    )
+
+
 class DenseCrf(Section):
     """Dense CRF wherever a stage says `refine: dense_crf`. Published: [3, 3], [80, 13, 10] on 500 px."""
 
-    iterations: Natural = Field(10, description="of mean field")
+    iterations: Natural = Field(10, description="mean field iterations")
     gaussian: tuple[Positive, NonNegative] = Field(
-        (3.0, 3.0), description="[pixels, weight] of the kernel that smoothes"
+        (3.0, 3.0), description="smoothing kernel: [pixels, weight]"
     )
     bilateral: tuple[Positive, Positive, NonNegative] = Field(
-        (20.0, 10.0, 3.0), description="[pixels, grey levels, weight] of the kernel that follows colours"
+        (20.0, 10.0, 3.0), description="kernel that follows colours: [pixels, grey levels, weight]"
     )
 
 
-class Affinity(Section):
+class NetworkAffinities(Section):
     """Affinities as they are kept for the random walk, before the power beta."""
 
-    kind: Literal["network", "boundary"] = Field(
-        "network", description="network: AffinityNet; boundary: 1 - the largest on the path, IRN"
-    )
-    boundaries: Text | None = Field(None, description="folder of these maps, <id>.npy or <id>.png")
+    kind: Literal["network"] = Field("network", description="of AffinityNet; or boundary, see below")
     flip: Flip = False
 
-    @field_validator("boundaries")
-    @classmethod
-    def _goes_with_the_kind(cls, boundaries: str | None, info: ValidationInfo) -> str | None:
-        return _where_used(boundaries, info.data.get("kind") == "boundary", "`kind: network`")
+
+class BoundaryAffinities(Section):
+    """1 - the largest boundary value on the path between two cells, as IRN has it."""
+
+    kind: Literal["boundary"]
+    folder: Text = Field(
+        description="folder of boundary maps, <id>.npy or <id>.png", examples=["my_boundaries"]
+    )
+    input_scale: InputScale = 2.0
+    radius: Radius = 5
+
+
+class PowerBackground(Section):
+    """The paper's background, which walks along with the classes."""
+
+    kind: Literal["power"] = Field(
+        "power", description="power: (1 - largest CAM)^alpha; or constant, see below"
+    )
+    alpha: Positive = Field(16.0, description="exponent; larger: less background")
+
+
+class ConstantBackground(Section):
+    """A background with the same score everywhere."""
+
+    kind: Literal["constant"]
+    score: Share = Field(0.3, description="its score; larger: more background")
 
 
 class RandomWalk(Section):
     """Random walk of the CAMs over the affinities: pseudo masks."""
 
-    background: Literal["power", "constant"] = Field(
-        "constant", description="its score: by alpha or constant"
+    background: Annotated[PowerBackground | ConstantBackground, Field(discriminator="kind")] = (
+        PowerBackground()
     )
-    alpha: Positive = Field(16.0, description="power: (1 - largest CAM)^alpha; larger means less background")
-    constant: Share = Field(0.3, description="constant: this, everywhere; larger means more background")
-    beta: Positive = Field(12.0, description="power of the affinities; larger: fainter borders stop the walk")
-    t: Count = Field(16, description="steps of the walk; it spreads over some radius * sqrt(t) / 2 cells")
+    beta: Positive = Field(
+        12.0, description="exponent of the affinities; larger: fainter borders stop the walk"
+    )
+    t: Count = Field(16, description="steps of the walk; it spreads over about radius * sqrt(t) / 2 cells")
     tolerance: Float = Field(0.0001, gt=0.0, lt=1.0, description="largest error of the propagated scores")
-    normalize: bool = Field(False, description="after the walk, divide classes by their maximum")
-    normalize_by: Literal["class", "image"] = Field(
-        "class", description="class: its own maximum; image: the largest of all, as IRN"
+    normalize: Literal["none", "class", "image"] = Field(
+        "none",
+        description="after the walk; class: divide each class by its maximum; image: all by the largest, as IRN",
     )
     refine: Refine = "dense_crf"
 
@@ -164,37 +207,49 @@ class Sweep(Section):
 class Segmentation(Section):
     """Masks predicted by the segmentation network."""
 
+    splits: tuple[Literal["train", "val"], ...] = Field(
+        ("train", "val"), description="splits that are segmented; train: for the gallery of the report"
+    )
     scales: ImageScales = (1.0,)
     flip: Flip = False
     refine: Refine = "none"
+
+    @field_validator("splits")
+    @classmethod
+    def _with_val(cls, splits: tuple[str, ...]) -> tuple[str, ...]:
+        if "val" not in splits or len(set(splits)) < len(splits):
+            raise ValueError("allowed [val] or [train, val]")
+        return tuple(sorted(splits))
 
 
 class Report(Section):
     """What the report shows."""
 
-    gallery: Natural = Field(6, description="images shown of the best, and as many of the worst")
+    gallery: Natural = Field(6, description="number of best images shown, and of worst")
 
 
 class Study(Section):
-    """All that decides the results of a study. Threads and memory stand in rules/ and profiles/."""
+    """Everything that decides the results of a study. Threads and memory are set in rules/ and profiles/."""
 
     name: str = Field(
         "shapes", pattern=r"^[a-z0-9][a-z0-9_-]*$", description="results lie in <results>/<name>/"
     )
     results: Text = Field("results", description="relative to where snakemake runs")
-    seed: Natural = Field(0, description="of first weights, crops, order; mIoU varies by some 2 points")
+    seed: Natural = Field(0, description="of initial weights, crops and order; mIoU varies by about 2 points")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where faster"
     )
-    refined_splits: tuple[Literal["train", "val"], ...] = Field(("train",), description="with CAMs and masks")
+    refined_splits: tuple[Literal["train", "val"], ...] = Field(
+        ("train",), description="splits for which CAMs and pseudo masks are computed"
+    )
     shards: Shards = Shards()
     dataset: Shapes | Folder | Voc12 | Coco = Field(Shapes(), discriminator="kind")
     classifier: Classifier = Classifier()
-    cam: Cam = Cam()
+    cams: ClassifierCams | FileCams = Field(ClassifierCams(), discriminator="kind")
     confident: Confident = Confident()
     dense_crf: DenseCrf = DenseCrf()
     affinitynet: AffinityNet = AffinityNet()
-    affinity: Affinity = Affinity()
+    affinities: NetworkAffinities | BoundaryAffinities = Field(NetworkAffinities(), discriminator="kind")
     random_walk: RandomWalk = RandomWalk()
     sweep: Sweep = Sweep()
     segmenter: Segmenter = Segmenter()
@@ -210,12 +265,12 @@ class Study(Section):
     def uses_classifier(self) -> bool:
         """Whether any stage needs the classifier: for its CAMs, or to start from its weights."""
         networks = [self.segmenter, *([self.affinitynet] if self.uses_affinitynet else [])]
-        return self.cam.source == "classifier" or any(net.weights == "classifier" for net in networks)
+        return self.cams.kind == "classifier" or any(net.weights == "classifier" for net in networks)
 
     @property
     def uses_affinitynet(self) -> bool:
         """Whether affinities, and so AffinityNet's labels, the confident regions, come from training."""
-        return self.affinity.kind == "network"
+        return self.affinities.kind == "network"
 
     @property
     def trained_networks(self) -> list[str]:
@@ -236,18 +291,6 @@ class Study(Section):
         if "train" not in splits or len(set(splits)) < len(splits):
             raise ValueError("allowed [train] or [train, val]")
         return tuple(sorted(splits))
-
-    @field_validator("dataset", mode="before")
-    @classmethod
-    def _without_leftovers(cls, dataset: Any) -> Any:
-        """Drop the numbers of `shapes` left when an overlay of another kind is merged over `config.yaml`."""
-        if not isinstance(dataset, Mapping):
-            return dataset
-        dataset = {"kind": "shapes"} | dict(dataset)
-        numbers = Shapes.model_fields if dataset["kind"] != "shapes" else ()
-        return {
-            key: value for key, value in dataset.items() if not (key in numbers and isinstance(value, int))
-        }
 
     @field_validator("affinitynet", "segmenter")
     @classmethod
@@ -282,11 +325,11 @@ def load_study(config: Mapping[str, Any]) -> Study:
         return Study.model_validate(dict(config))
     except ValidationError as error:
         found = problems(error, Study)
-    raise ConfigError("\n  ".join(["the configuration describes no study:", *found]))
+    raise ConfigError("\n  ".join(["invalid configuration:", *found]))
 
 
-def read_study(*files: Path | str) -> Study:
-    """The study of YAML files, each merged over those before it, as Snakemake merges `--configfile`s.
+def read_study(*files: Path | str, overrides: Mapping[str, Any] | None = None) -> Study:
+    """The study of YAML files, each laid over those before it, see `merged`, and of `overrides` over all.
 
     Raises:
         ConfigError: If a file is no YAML mapping, or as for `load_study`.
@@ -297,13 +340,18 @@ def read_study(*files: Path | str) -> Study:
         try:
             overlay = yaml.safe_load(file.read_text(encoding="utf-8"))
         except yaml.YAMLError as error:
-            raise ConfigError(f"{file}: no YAML: {error}") from error
+            raise ConfigError(f"{file}: not valid YAML: {error}") from error
         if not isinstance(overlay, dict):
-            raise ConfigError(f"{file}: expected keys and values")
-        config = _merged(config, overlay)
-    return load_study(config)
+            raise ConfigError(f"{file}: expected a mapping of keys and values")
+        config = merged(config, overlay)
+    return load_study(merged(config, overrides or {}))
 
 
-def _merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a configuration over another: mappings are merged, everything else is replaced.
+
+    A mapping of another `kind` replaces the one below it: the keys of one kind mean nothing to another.
+    """
     both = {key for key in base if isinstance(base[key], dict) and isinstance(overlay.get(key), dict)}
-    return {**base, **overlay, **{key: _merged(base[key], overlay[key]) for key in both}}
+    mixed = {key for key in both if overlay[key].get("kind", base[key].get("kind")) == base[key].get("kind")}
+    return {**base, **overlay, **{key: merged(base[key], overlay[key]) for key in mixed}}

@@ -1,0 +1,277 @@
+"""What each rule's result depends on: the sections of the configuration that its job is given, and no others.
+
+Snakemake compares these params, as plain JSON, and reruns a rule where they differ. A job reads them back into
+the same sections, once, and hands those on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field
+
+from wsss.study.config import (
+    AffinityNet,
+    BoundaryAffinities,
+    Classifier,
+    ClassifierCams,
+    Coco,
+    Confident,
+    DenseCrf,
+    FileCams,
+    Folder,
+    NetworkAffinities,
+    RandomWalk,
+    Report,
+    Segmentation,
+    Segmenter,
+    Shapes,
+    Shards,
+    Study,
+    Voc12,
+)
+from wsss.study.config.fields import Section
+from wsss.study.words import did_you_mean
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class Params(Section):
+    """The sections that a rule's result depends on."""
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """Take the sections of a study; a subclass that needs more than their names says how."""
+        return cls(**{name: getattr(study, name) for name in cls.model_fields})
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values in a fixed order, without the keys that have no effect at the values of others."""
+        return _effective(self)
+
+
+def _effective(section: Section) -> dict[str, Any]:
+    plain = section.model_dump(mode="json", exclude=set(section.idle()))
+    inner = {name: getattr(section, name) for name in plain}
+    return {
+        name: _effective(inner[name]) if isinstance(inner[name], Section) else plain[name] for name in plain
+    }
+
+
+class Nothing(Params):
+    """A rule whose result depends on its inputs alone."""
+
+
+class PrepareDataset(Params):
+    """The data set, and how its images are spread over files."""
+
+    dataset: Shapes | Folder | Voc12 | Coco = Field(discriminator="kind")
+    shards: Shards
+
+
+class TrainClassifier(Params):
+    """The classifier, and what decides its random numbers and rounding."""
+
+    seed: int
+    precision: Precision
+    classifier: Classifier
+
+
+class ComputeCams(Params):
+    """How CAMs are computed; files of other systems are read without a network."""
+
+    precision: Precision | None
+    cams: ClassifierCams | FileCams = Field(discriminator="kind")
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """Precision counts only where a network runs."""
+        return cls(precision=study.precision if study.cams.kind == "classifier" else None, cams=study.cams)
+
+
+class LabelConfident(Params):
+    """Confident regions, and the dense CRF if it refines them."""
+
+    confident: Confident
+    dense_crf: DenseCrf | None
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """The dense CRF counts only where it refines."""
+        return cls(confident=study.confident, dense_crf=refining(study, study.confident))
+
+
+class TrainAffinityNet(Params):
+    """AffinityNet, and what decides its random numbers and rounding."""
+
+    seed: int
+    precision: Precision
+    affinitynet: AffinityNet
+
+
+class ComputeAffinities(Params):
+    """How affinities are computed; those of boundary maps without a network."""
+
+    precision: Precision | None
+    affinities: NetworkAffinities | BoundaryAffinities = Field(discriminator="kind")
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """Precision counts only where a network runs."""
+        precision = study.precision if study.affinities.kind == "network" else None
+        return cls(precision=precision, affinities=study.affinities)
+
+
+class WalkCams(Params):
+    """The random walk, and the dense CRF if it refines the masks."""
+
+    random_walk: RandomWalk
+    dense_crf: DenseCrf | None
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """The dense CRF counts only where it refines."""
+        return cls(random_walk=study.random_walk, dense_crf=refining(study, study.random_walk))
+
+
+class SweepRandomWalk(Params):
+    """What is tried; beta is a wildcard of the rule."""
+
+    alphas: tuple[float, ...]
+    constants: tuple[float, ...]
+    ts: tuple[int, ...]
+    tolerance: float
+    normalize: tuple[Literal["none", "class", "image"], ...]
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """Without normalisation, and with that of the random walk, by class if it has none."""
+        sweep, walk = study.sweep, study.random_walk
+        normalized = "class" if walk.normalize == "none" else walk.normalize
+        values = {"alphas": sweep.alphas, "constants": sweep.constants, "ts": sweep.ts}
+        return cls(**values, tolerance=walk.tolerance, normalize=("none", normalized))
+
+
+class TrainSegmenter(Params):
+    """The segmentation network, and what decides its random numbers and rounding."""
+
+    seed: int
+    precision: Precision
+    segmenter: Segmenter
+
+
+class ComputeSegmentation(Params):
+    """How images are segmented, and the dense CRF if it refines the masks."""
+
+    precision: Precision
+    segmentation: Segmentation
+    dense_crf: DenseCrf | None
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """The dense CRF counts only where it refines; which splits are segmented changes no mask."""
+        shown = study.segmentation.model_copy(update={"splits": ("train", "val")})
+        dense_crf = refining(study, study.segmentation)
+        return cls(precision=study.precision, segmentation=shown, dense_crf=dense_crf)
+
+
+class ScoreClassifier(Params):
+    """The classifier describes itself."""
+
+    precision: Precision
+
+
+class ScoreCams(Params):
+    """CAMs are scored after the dense CRF too, where the study refines by it."""
+
+    dense_crf: DenseCrf | None
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """The dense CRF of the confident regions or of the random walk."""
+        return cls(dense_crf=refining(study, study.confident) or refining(study, study.random_walk))
+
+
+class ScoreAffinities(Params):
+    """The random walk that is scored over true affinities."""
+
+    random_walk: RandomWalk
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """Its masks are not refined."""
+        return cls(random_walk=study.random_walk.model_copy(update={"refine": "none"}))
+
+
+class PlotGallery(Params):
+    """How many images are shown."""
+
+    report: Report
+
+
+class WriteTables(Params):
+    """What the column "protocol" says."""
+
+    cams: ClassifierCams | FileCams = Field(discriminator="kind")
+    random_walk: RandomWalk
+    segmentation: Segmentation
+
+
+PARAMS: Mapping[str, type[Params]] = {
+    "prepare_dataset": PrepareDataset,
+    "train_classifier": TrainClassifier,
+    "compute_cams": ComputeCams,
+    "label_confident": LabelConfident,
+    "train_affinitynet": TrainAffinityNet,
+    "compute_affinities": ComputeAffinities,
+    "random_walk": WalkCams,
+    "sweep_random_walk": SweepRandomWalk,
+    "rank_sweep": Nothing,
+    "plot_sweep": Nothing,
+    "train_segmenter": TrainSegmenter,
+    "compute_segmentation": ComputeSegmentation,
+    "export_masks": Nothing,
+    "score_classifier": ScoreClassifier,
+    "score_cams": ScoreCams,
+    "score_confident": Nothing,
+    "score_affinities": ScoreAffinities,
+    "score_random_walk": Nothing,
+    "score_segmentation": Nothing,
+    "plot_scores": Nothing,
+    "plot_history": Nothing,
+    "plot_train_gallery": PlotGallery,
+    "plot_val_gallery": PlotGallery,
+    "write_tables": WriteTables,
+    "voc_submission": Nothing,
+}
+"""By rule."""
+
+
+def params_class(rule: str) -> type[Params]:
+    """The class of a rule's params.
+
+    Raises:
+        ValueError: there is no such rule.
+    """
+    if rule not in PARAMS:
+        raise ValueError(
+            f"rule {rule!r}: wsss/study/params.py has no params for it{did_you_mean(rule, PARAMS)}"
+        )
+    return PARAMS[rule]
+
+
+def rule_params(study: Study, rule: str) -> dict[str, Any]:
+    """The part of the configuration that a rule's result depends on, by section, as plain JSON values.
+
+    Order and types are fixed (`8` and `8.0` in YAML give the same), so that Snakemake, which compares
+    representations, sees a change exactly where there is one.
+
+    Raises:
+        ValueError: If no such rule is known.
+    """
+    return params_class(rule).of(study).as_json()
+
+
+def refining(study: Study, stage: Confident | RandomWalk | Segmentation) -> DenseCrf | None:
+    """The dense CRF, if a stage refines by it."""
+    return study.dense_crf if stage.refine == "dense_crf" else None
