@@ -30,18 +30,25 @@ _SECONDS_BETWEEN_LINES = 10.0
 _CLEAR_LINE = "\r\x1b[K"
 
 
-def configure_logging(log_path: str | Path | None, job: str = "") -> None:
+def configure_logging(log_path: str | Path | None, job: str = "", *, mode: str = "w") -> None:
     """Send log records to `log_path` in full and to stderr in brief, and errors that nothing catches too.
 
     An error of ours (a `ValueError` defined in wsss: bad configuration, data set, artifact, training) shows
-    on stderr as its message alone; the log has the traceback. `job` names the job on stderr.
+    on stderr as its message alone; the log has the traceback. `job` names the job on stderr. `mode` "a"
+    continues a log.
     """
     handlers: list[logging.Handler] = [_Terminal(job)]
     if log_path is not None:
-        handlers.append(_log_file(Path(log_path)))
+        handlers.append(_log_file(Path(log_path), mode))
         sys.excepthook = partial(_report_error, log_path)
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     logging.captureWarnings(True)
+
+
+def log_settings() -> tuple[str | None, str]:
+    """Return log path and job with which a child process configures its logging to continue this one's."""
+    files = [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)]
+    return (files[0].baseFilename if files else None), _job()
 
 
 def progress(
@@ -130,9 +137,9 @@ class _Terminal(logging.StreamHandler[Any]):
         return _CLEAR_LINE + line if self.stream.isatty() else line
 
 
-def _log_file(path: Path) -> logging.Handler:
+def _log_file(path: Path, mode: str) -> logging.Handler:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler = logging.FileHandler(path, mode=mode, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return handler
 
