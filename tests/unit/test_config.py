@@ -134,7 +134,8 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
         ({"classifier": {"epochs": None}}, "classifier.epochs: got null, allowed a number >= 0"),
         (
             {"affinitynet": {"epochs": 0}},
-            "affinitynet.epochs: got 0, 0 skips training, so `weights` must be the path of a trained checkpoint",
+            "affinitynet.epochs: got 0, 0 skips training, so `weights` must be the path of a trained "
+            "checkpoint",
         ),
         (
             {"confident": {"pooling": "scores"}},
@@ -300,10 +301,10 @@ def test_all_problems_in_one_message_without_pydantic_words():
 
 
 def test_values_mean_the_same_however_yaml_spells_them():
-    spelled = """{classifier: {epochs: 8, batch_size: 4.0, optimizer: {weight_decay: 5e-4}}, cams: {scales: [1]},
-                  random_walk: {t: 9.0}}"""
-    plain = """{classifier: {epochs: 8.0, batch_size: 4, optimizer: {weight_decay: 0.0005}}, cams: {scales: [1.0]},
-                random_walk: {t: 9}}"""
+    spelled = """{classifier: {epochs: 8, batch_size: 4.0, optimizer: {weight_decay: 5e-4}},
+                  cams: {scales: [1]}, random_walk: {t: 9.0}}"""
+    plain = """{classifier: {epochs: 8.0, batch_size: 4, optimizer: {weight_decay: 0.0005}},
+                cams: {scales: [1.0]}, random_walk: {t: 9}}"""
     studies = [load_study(yaml.safe_load(text)) for text in (spelled, plain)]
     assert repr(studies[0]) == repr(studies[1])
     assert all(repr(rule_params(studies[0], rule)) == repr(rule_params(studies[1], rule)) for rule in RULES)
@@ -501,8 +502,8 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
             f"{section}.{key}": {f"train_{section}"}
             for section, keys in {
                 "classifier": (
-                    "frozen_stages", "batch_norm", "dropout", "batch_size", "crop_size", "longest_side", "scale",
-                    "jitter", "optimizer", "schedule",
+                    "frozen_stages", "batch_norm", "dropout", "batch_size", "crop_size", "longest_side",
+                    "scale", "jitter", "optimizer", "schedule",
                 ),
                 "affinitynet": ("batch_size", "crop_size", "train_on", "optimizer", "schedule"),
             }.items()
@@ -556,7 +557,7 @@ OTHER_VALUES: dict[str, Any] = {
     "bilateral": [10.0, 10.0, 2.0],
     "crop_size": {128: 136, 192: 200},
 }
-"""By the last word of a key: another value that is possible, perhaps by the value before; None: none alone."""
+"""By the last word of a key: another possible value, perhaps by the value before; None: none alone."""
 
 NEEDS = {
     "classifier.frozen_stages": {"classifier": {"weights": "start.pt"}},

@@ -136,6 +136,48 @@ def test_modules_without_influence_exist_and_do_not_count(write: Write, tmp_path
         assert path.is_dir() or path.with_suffix(".py").is_file(), f"{name} is gone: take it off the list"
 
 
+FOREIGN = {
+    "train_classifier": (
+        "segmenter",
+        "affinity",
+        "heads",
+        "random_walk",
+        "dense_crf",
+        "caffe",
+        "mxnet",
+        "resnet38",
+    ),
+    "compute_cams": (
+        "segmenter",
+        "affinity",
+        "heads",
+        "random_walk",
+        "dense_crf",
+        "training",
+        "formats",
+        "vgg16",
+    ),
+    "train_affinitynet": ("segmenter", "heads", "random_walk", "dense_crf", "caffe", "timm"),
+    "train_segmenter": ("affinity", "random_walk", "dense_crf", "heads.largefov", "heads.smp", "mxnet"),
+    "random_walk": ("models", "training", "segmentation"),
+    "prepare_dataset": ("models", "coco", "voc12", "training"),
+}
+"""By rule: words of the modules that have nothing to do with it in the default study."""
+
+
+@pytest.mark.parametrize("rule", FOREIGN)
+def test_a_rule_depends_on_what_its_study_selects(rule: str):
+    digest = code_digest(f"workflow_scripts/{rule}.py", loaded_modules(Study(), rule))
+    modules = set(digest) - {f"{rule}.py"}
+    assert {name for name in modules if any(word in name for word in FOREIGN[rule])} == set()
+    assert set(loaded_modules(Study(), rule)) <= modules
+
+
+def test_modules_that_are_loaded_by_name_count_with_their_imports(write: Write, tmp_path: Path):
+    write({"s.py": "", "wsss/one.py": "import wsss.two", "wsss/two.py": "", "wsss/three.py": ""})
+    assert list(code_digest("s.py", ["wsss.one"], root=tmp_path)) == ["s.py", "wsss.one", "wsss.two"]
+
+
 def test_missing_script_and_missing_module(write: Write, tmp_path: Path):
     write({"s.py": "from wsss.gone import f"})
     with pytest.raises(ValueError, match=r"wsss\.gone is imported, but there is no such module"):

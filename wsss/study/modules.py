@@ -1,12 +1,12 @@
 """The modules that a rule's job loads by name: what the configuration selects, for the digest of its code.
 
-`wsss.study.code_digest` finds imports that stand in the code. Backbones, heads, kinds, formats, engines and readers
-of weights are loaded by name instead, so that a study depends only on those that it uses.
+`wsss.study.code_digest` finds imports that stand in the code. Backbones, heads, kinds, formats, engines and
+readers of weights are loaded by name instead, so that a study depends only on those that it uses.
 """
 
 from __future__ import annotations
 
-from wsss.study.config import Study
+from wsss.study.config import Confident, RandomWalk, Segmentation, Study
 from wsss.study.config.networks import Network
 from wsss.study.params import refining
 from wsss.study.registry import (
@@ -92,7 +92,7 @@ def _format(name: str) -> list[str]:
     return [module_name(CAM_FORMATS, name)]
 
 
-def _dense_crf(study: Study, stage: object) -> list[str]:
+def _dense_crf(study: Study, stage: Confident | RandomWalk | Segmentation) -> list[str]:
     return _engines("dense_crf") if refining(study, stage) else []
 
 

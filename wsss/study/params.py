@@ -1,7 +1,7 @@
 """What each rule's result depends on: the sections of the configuration that its job is given, and no others.
 
-Snakemake compares these params, as plain JSON, and reruns a rule where they differ. A job reads them back once,
-into the same sections, and hands those on.
+Snakemake compares these params, as plain JSON, and reruns a rule where they differ. A job reads them back
+once, into the same sections, and hands those on.
 """
 
 from __future__ import annotations

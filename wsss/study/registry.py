@@ -133,5 +133,5 @@ def _timm_models() -> tuple[tuple[str, ...], str]:
 
 
 def weights_reader(weights: str, backbone: str) -> str | None:
-    """The module that reads what a network starts from, by the configuration's word or path; None for none."""
+    """The module that reads what a network starts from, by the configuration's word or path."""
     return None
