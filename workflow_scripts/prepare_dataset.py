@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsss.data import prepare
+from wsss.stages.dataset import prepare
 from wsss.stages.job import Stage
 from wsss.study.config import load_study
 from wsss.study.shards import shard_names
