@@ -30,7 +30,7 @@ NEEDS = "kind: coco draws masks with pycocotools, which is not installed: .venv/
 logger = logging.getLogger(__name__)
 
 
-def read_coco(config: Coco, generated: Path) -> Manifest:
+def prepare(config: Coco, generated: Path) -> Manifest:
     """Read COCO, sorted by id: the images of train and val with at least one annotation.
 
     Every image is decoded once. CAMs and pseudo masks are scored on `config.scored` images of train, the

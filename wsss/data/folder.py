@@ -25,11 +25,11 @@ _NO_TEXT = {"Cc", "Cs"}
 """Unicode categories of control characters, and of bytes that are not UTF-8: no list can hold them."""
 
 
-def read_folder(config: Folder) -> Manifest:
+def prepare(config: Folder, generated: Path) -> Manifest:
     """Read a folder data set: the images that belong to a split, sorted by id.
 
     Every image is decoded once. CAMs and pseudo masks are scored on the images of the list ``scored``, or
-    without such a list on the training images that have a mask.
+    without such a list on the training images that have a mask. Nothing is written to ``generated``.
 
     Raises:
         DatasetError: Listing all problems of all files.

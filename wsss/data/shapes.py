@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from wsss.data.folder import prepare as read_folder
 from wsss.data.generated import remove_stale
 from wsss.data.images import palette_image
+from wsss.data.manifest import Manifest
 from wsss.data.scenes import CLASSES, draw_scene
 from wsss.method.labels import BACKGROUND, IGNORE
 from wsss.runtime import progress
@@ -17,6 +19,11 @@ from wsss.study.config import Folder, Shapes
 
 SPLITS = ("train", "val")
 JPEG_QUALITY = 92
+
+
+def prepare(config: Shapes, generated: Path) -> Manifest:
+    """Draw the scenes into the folder ``generated``, and read them as a folder data set."""
+    return read_folder(draw_shapes(config, generated), generated)
 
 
 def draw_shapes(config: Shapes, folder: Path) -> Folder:

@@ -47,10 +47,11 @@ Places = dict[str, str]
 logger = logging.getLogger(__name__)
 
 
-def read_voc12(config: Voc12) -> Manifest:
+def prepare(config: Voc12, generated: Path) -> Manifest:
     """Read VOC 2012, sorted by id; CAMs and pseudo masks are scored on the official train list.
 
-    Every image and every mask is decoded once. Test images have neither labels nor masks.
+    Every image and every mask is decoded once. Test images have neither labels nor masks. Nothing is written
+    to ``generated``.
 
     Raises:
         DatasetError: Listing all problems of all files, or if a download fails.
