@@ -6,15 +6,19 @@ a stage's section of config.yaml, its module in wsss/stages/ and its folder unde
 
 import os
 
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from wsss.report.summary import summary
+from wsss.study.config import ConfigError
 from wsss.study.reading import workflow_study
 
 min_version("9.25")
 
-# Of config.yaml, --configfile and --config. Snakemake's own merging would mix the keys of two kinds.
-study = workflow_study(workflow)
+try:
+    study = workflow_study(workflow)
+except (ConfigError, OSError) as error:
+    raise WorkflowError(str(error))
 
 # Scripts import the wsss of this folder, whose digest they carry, before any that is installed elsewhere.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
