@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.data import ImageRow, read_image
@@ -15,7 +16,6 @@ from wsss.data.transforms import TrainTransform
 from wsss.method.labels import IGNORE
 from wsss.models.checkpoints import segmenter_of
 from wsss.models.parameters import freeze
-from wsss.results import PseudoMask
 from wsss.stages.training.loop import Losses
 from wsss.stages.training.run import Run, first_weights, require_all, train
 from wsss.stages.training.sampling import Sample
@@ -24,7 +24,7 @@ from wsss.study.config import Segmenter as SegmenterConfig
 
 def train_segmenter(
     rows: Sequence[ImageRow],
-    pseudo_masks: Mapping[str, PseudoMask],
+    pseudo_masks: Mapping[str, NDArray[np.uint8]],
     config: SegmenterConfig,
     run: Run,
     *,
@@ -52,7 +52,7 @@ def train_segmenter(
 
     def read(index: int, generator: np.random.Generator) -> Sample:
         row = rows[index]
-        image, mask = transform(read_image(row.image), pseudo_masks[row.id].mask, generator)
+        image, mask = transform(read_image(row.image), pseudo_masks[row.id], generator)
         assert mask is not None  # one went in
         return image, mask
 
