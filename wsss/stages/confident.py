@@ -1,9 +1,9 @@
-"""The confident regions of an image, as its section of the configuration describes them."""
+"""The confident regions of an image, as their section of the configuration describes them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.method.affinity import STRIDE
@@ -13,22 +13,23 @@ from wsss.study.config import Confident
 
 
 def label_image(
-    cams: Tensor, classes: Sequence[int], confident: Confident, refine: Refine | None = None
+    cams: Tensor, class_values: NDArray[np.int64], confident: Confident, refine: Refine | None = None
 ) -> Tensor:
     """Label the pixels whose class is certain (Ahn & Kwak 2018, section 3.2.1).
 
     Args:
         cams: (K, H, W) in [0, 1].
-        classes: the K classes, 0-based.
-        confident: background and its two scores, pooling.
+        class_values: (K,) mask values of the maps.
+        confident: the two backgrounds and the pooling.
         refine: function from scores (1 + K, H, W), background first, to refined ones.
 
     Returns:
-        (H, W) uint8: 0 background, class + 1, 255 undecided.
+        (H, W) uint8 mask values, 255 where undecided.
     """
-    values, pool = [label + 1 for label in classes], STRIDE if confident.pooling == "scores" else 1
-    if confident.background == "constant":
-        high, low = confident.foreground_threshold, confident.background_threshold
-        return threshold_labels(cams, values, foreground=high, background=low, refine=refine, pool=pool)
-    alphas = {"low_alpha": confident.low_alpha, "high_alpha": confident.high_alpha}
-    return confident_labels(cams, values, **alphas, refine=refine, pool=pool)
+    pool = STRIDE if confident.pooling == "scores" else 1
+    between = confident.background
+    if between.kind == "constant":
+        thresholds = {"foreground": between.foreground, "background": between.background}
+        return threshold_labels(cams, class_values, **thresholds, refine=refine, pool=pool)
+    alphas = {"low_alpha": between.low_alpha, "high_alpha": between.high_alpha}
+    return confident_labels(cams, class_values, **alphas, refine=refine, pool=pool)
