@@ -18,7 +18,9 @@ from typing import Any
 from wsss.study.words import did_you_mean
 
 PACKAGE = Path(__file__).parents[1]
-BACKBONES, HEADS, CAM_FORMATS = "models/backbones", "models/heads", "stages/cams/formats"
+BACKBONES, HEADS, WEIGHTS_READERS = "models/backbones", "models/heads", "models/weights"
+CAM_KINDS, CAM_FORMATS, AFFINITY_KINDS = "stages/cams", "stages/cams/formats", "stages/affinities"
+DATASET_KINDS = "data"
 
 TIMM, SMP = "timm/", "smp/"
 """Prefixes of the backbones of timm, and of the heads of segmentation_models_pytorch."""
@@ -128,3 +130,8 @@ def _timm_models() -> tuple[tuple[str, ...], str]:
     files = sorted((Path(spec.origin).parent / "models").glob("*.py"))
     sources = "\n".join(file.read_text(encoding="utf-8") for file in files)
     return tuple(re.findall(r"@register_model\s+def (\w+)\(", sources)), sources
+
+
+def weights_reader(weights: str, backbone: str) -> str | None:
+    """The module that reads what a network starts from, by the configuration's word or path."""
+    return None
