@@ -1,4 +1,4 @@
-"""`python -m wsss.report.tables [overlay.yaml …]` prints the tables of a study, which `tabulate_results` writes."""
+"""`python -m wsss.report.tables [overlay.yaml …]` prints the tables of a study, which the rule `write_tables` writes."""
 
 from __future__ import annotations
 
