@@ -127,6 +127,14 @@ def masks_and_truth(artifact, splits):
     return {**shards, **{f"{split}_truth": true_masks(split) for split in splits}}
 
 
+def segmentation_of(split):
+    """Input functions for a gallery: predictions and their scores, if the study segments the split."""
+    if split not in study.segmentation.splits:
+        return {}
+    predictions = all_shards("<results>/segmentation/{split}/{shard}.h5", split)
+    return {"predictions": predictions, "predictions_table": result("<results>/scores/segmentation.tsv")}
+
+
 def of_test(files):
     """Input function: `files`, or an error if the study has no test images."""
 

@@ -93,9 +93,7 @@ def share_batch_norms(network: nn.Module, device: torch.device) -> None:
 
 def _shared(module: _BatchNorm, device: torch.device) -> nn.Module:
     kind = SyncBatchNorm if device.type == "cuda" else SharedBatchNorm
-    shared = kind(
-        module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats
-    )
+    shared = kind(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats)
     for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
         setattr(shared, name, getattr(module, name))
     for name, child in module.named_children():

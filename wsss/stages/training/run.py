@@ -24,7 +24,7 @@ from wsss.stages.training.sampling import Plan, ReadSample, require_equal_shares
 from wsss.study.config import AffinityNet, Classifier, Segmenter
 
 if TYPE_CHECKING:
-    from wsss.stages.job import Stage
+    from wsss.stages.job import Job
 
 Section = Classifier | AffinityNet | Segmenter
 
@@ -52,17 +52,16 @@ class Run:
     resume: ResumePoint = field(default_factory=lambda: ResumePoint(None))
 
     @classmethod
-    def of(cls, stage: Stage, class_names: Sequence[str]) -> Self:
-        """Take from a training rule's job what it says: outputs `checkpoint` and `history`, seed, device."""
-        checkpoint = Path(stage.job.output.get("checkpoint"))
-        facts = stage.config, stage.job.params.code, list(stage.inputs.values())
+    def of(cls, job: Job[Any], class_names: Sequence[str]) -> Self:
+        """Take what the job of a training rule says: outputs `checkpoint` and `history`, seed, devices."""
+        checkpoint = Path(job.output.checkpoint)
         return cls(
             checkpoint=checkpoint,
-            history=Path(stage.job.output.get("history")),
+            history=Path(job.output.history),
             class_names=class_names,
-            seed=stage.seed,
-            compute=stage.compute,
-            resume=ResumePoint(resume_path(checkpoint, *facts)),
+            seed=job.seed,
+            compute=job.compute,
+            resume=ResumePoint(resume_path(checkpoint, job.config, job.code, list(job.inputs.values()))),
         )
 
 

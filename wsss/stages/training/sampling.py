@@ -75,9 +75,7 @@ class Plan:
         """
         require_equal_shares(self.batch_size, processes)
         first = step * self.batch_size
-        return [
-            self._draw(position) for position in range(first + rank, first + self.batch_size, processes)
-        ]
+        return [self._draw(position) for position in range(first + rank, first + self.batch_size, processes)]
 
     def noise_seed(self, step: int, rank: int = 0) -> int:
         """Return the seed of dropout in a step: no generator's state has to be saved."""
