@@ -23,8 +23,8 @@ checkpoint prepare_dataset:
         mem_mb=6000 if study.dataset.kind == "coco" else 2000,
         runtime=240 if study.dataset.kind == "coco" else 60,
     params:
-        images=lambda wildcards: source_images(study.dataset),
         **params_of("prepare_dataset"),
+        images=lambda wildcards: source_images(study.dataset),
     message:
         "Prepare the data set"
     script:

@@ -56,7 +56,9 @@ for artifact, facts in SCORES.items():
         output:
             metrics=f"<results>/scores/{artifact}.json",
             table=f"<results>/scores/{artifact}.tsv",
-            provenance=expand("<results>/scores/{artifact}.{kind}.json", artifact=artifact, kind=["json", "tsv"]),
+            provenance=expand(
+                "<results>/scores/{artifact}.{kind}.json", artifact=artifact, kind=["json", "tsv"]
+            ),
         log:
             f"<results>/logs/score_{artifact}.log",
         benchmark:

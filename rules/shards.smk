@@ -18,7 +18,11 @@ STAGES = {
     },
     "label_confident": {
         "message": "Label confident regions",
-        "input": {"cams": result("<results>/cams/train/{shard}.npz")},
+        "shard": "{shard}",
+        "input": {
+            "images": result("<results>/dataset/train/{shard}.tsv"),
+            "cams": result("<results>/cams/train/{shard}.npz"),
+        },
         "output": {"labels": "<results>/confident/{shard}.h5"},
         "resources": {"gpu": 1, "mem_mb": 4000, "runtime": 60},
     },
@@ -48,15 +52,14 @@ STAGES = {
 
 
 for stage, facts in STAGES.items():
-    shard = "{shard}" if stage == "label_confident" else "{split}/{shard}"
+    shard = facts.get("shard", "{split}/{shard}")
 
     rule:
         """Compute what a stage makes of one shard of images."""
         name:
             stage
         input:
-            **facts["input"],
-            images=result(f"<results>/dataset/{'train/' if stage == 'label_confident' else ''}{shard}.tsv"),
+            **{"images": result("<results>/dataset/{split}/{shard}.tsv"), **facts["input"]},
         output:
             **facts["output"],
             provenance=[f"{path}.json" for path in facts["output"].values()],
@@ -74,6 +77,6 @@ for stage, facts in STAGES.items():
         params:
             **params_of(stage),
         message:
-            f"{facts['message']}, {shard.replace('/', ' ').replace('{', '{wildcards.')}"
+            f"{facts['message']}, {{wildcards}}"
         script:
             "../workflow_scripts/{params.script}.py"

@@ -1,4 +1,4 @@
-"""What every workflow script does around its work: params, logging, seed, threads, devices, timer, manifests."""
+"""What every workflow script does around its work: params, logging, seed, devices, manifests."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ class SnakemakeJob(Protocol):
 class Job(Generic[ParamsT]):
     """One job of the workflow; `with Job(snakemake) as job:` goes around the work of a script, see `run`.
 
-    On the way in it sets up logging to the rule's log, seeds (`seed` of the config, else 0), sets the threads, and
+    On entry it sets up logging to the rule's log, seeds (`seed` of the config, else 0), sets the threads, and
     takes the GPUs that the rule asks for (`resources: gpu=`) if there are any. On success it writes an
-    `ArtifactManifest`, `<output>.json`, for each output whose rule declares `<output>.json` as well. Inputs are
-    digested on the way in: a file that changes while the job runs shows as stale later.
+    `ArtifactManifest`, `<output>.json`, for each output whose rule declares `<output>.json` as well. Inputs
+    are digested on entry: a file that changes while the job runs shows as stale later.
 
     Attributes:
         params: the sections of the configuration that the rule is given, see `wsss.study.params`.

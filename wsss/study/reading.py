@@ -1,8 +1,8 @@
-"""The study of a run of Snakemake: `config.yaml`, then the files of `--configfile`, then the values of `--config`.
+"""The study of a run of Snakemake: `config.yaml`, the files of `--configfile`, the values of `--config`.
 
-Snakemake's own merging, the directive `configfile:`, does not know kinds: laying `{kind: constant, score: 0.3}`
-over `{kind: power, alpha: 16}` would give both. So the Snakefile hands its `workflow` to this module instead. Jobs
-that Snakemake starts, here or on a cluster, are told of the same files and values.
+Snakemake's own merging, the directive `configfile:`, does not know kinds: `{kind: constant, score: 0.3}` laid
+over `{kind: power, alpha: 16}` would give both. So the Snakefile hands its `workflow` to this module instead.
+Jobs that Snakemake starts, on this machine or on a cluster, are told of the same files and values.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BASE = "config.yaml"
 
 
 class ConfigSettings(Protocol):
-    """What Snakemake was told of the configuration: `--configfile`, `--config`, `--replace-workflow-config`."""
+    """What the command line said: `--configfile`, `--config` and `--replace-workflow-config`."""
 
     configfiles: Sequence[Path]
     config: Mapping[str, Any]
@@ -29,14 +29,11 @@ class Workflow(Protocol):
 
     basedir: str
     configfiles: list[Path]
-
-    @property
-    def config_settings(self) -> ConfigSettings:
-        """What was given on the command line."""
+    config_settings: ConfigSettings
 
 
 def workflow_study(workflow: Workflow) -> Study:
-    """The study that Snakemake was started with; `config.yaml` is listed among the workflow's files.
+    """The study that Snakemake was started with; `config.yaml` joins the workflow's list of files.
 
     Raises:
         ConfigError: As for `read_study`.

@@ -102,7 +102,7 @@ def adopt(network: Network, section: Classifier | AffinityNet, run: Run) -> None
     """
     load_finished(network, Path(section.weights))
     HistoryWriter(run.history, COLUMNS).close()
-    save_network(run.checkpoint, network, section.model_dump(mode="json"), run.class_names)
+    save_network(run.checkpoint, network, section, run.class_names)
 
 
 def require_all(results: Mapping[str, object], rows: Sequence[ImageRow], what: str) -> None:
@@ -136,5 +136,5 @@ def train(
         label=label,
     )
     if run.compute.leads:
-        save_network(run.checkpoint, network, section.model_dump(mode="json"), run.class_names)
+        save_network(run.checkpoint, network, section, run.class_names)
         run.resume.discard()
