@@ -235,7 +235,7 @@ class AffinityLoss(nn.Module):
 
     def losses(self, features: Sequence[Tensor], cells: Tensor) -> Losses:
         """Map three features (B, C, h, w) and labels (B, h, w) to the loss and its terms."""
-        stencil = self.network.stencil(self.network.features_from(features))
+        stencil = self.network.stencil(self.network.affinity_features(features))
         targets = pair_targets(cells, self.network.radius, self.network.border)
         loss, kinds = affinity_loss(stencil, targets, total(pair_counts(targets)))
         terms = dict(zip(("background", "foreground", "different"), kinds, strict=True))
