@@ -25,8 +25,8 @@ class ImageRow:
         mask: The mask file, or None.
         split: ``train`` or ``val``.
         scored: Whether CAMs and pseudo masks are scored on this image.
-        labels: Class indices of the image: 0-based positions in the class names, ascending. Its mask values are
-            `wsss.method.labels.class_values` of these.
+        labels: Class indices of the image: 0-based positions in the class names, ascending. `class_values`
+            turns them into mask values.
         height: Height in pixels, after EXIF rotation.
         width: Width in pixels, after EXIF rotation.
         digest: BLAKE2b-128 of the image file's bytes, in hex.
@@ -95,7 +95,8 @@ class Manifest:
             header = next(table, [])
             if tuple(header) != COLUMNS:
                 raise DatasetError(f"{path}:2: found the columns {header}, expected {list(COLUMNS)}")
-            return cls(tuple(class_names), tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table))
+            rows = tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table)
+            return cls(tuple(class_names), rows)
 
 
 def _cells(row: ImageRow) -> tuple[object, ...]:
