@@ -12,8 +12,7 @@ from torch import Tensor
 
 from wsss.data import ImageRow, Manifest
 from wsss.method.affinity import STRIDE, half_plane_offsets
-from wsss.models.affinitynet import AffinityNet
-from wsss.models.checkpoints import restore_affinitynet
+from wsss.models.affinitynet import AffinityNet, restore_affinitynet
 from wsss.results import AffinityGrid
 from wsss.runtime import Compute
 from wsss.stages.affinities import AffinitiesJob, ComputedAffinities
