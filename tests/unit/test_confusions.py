@@ -60,7 +60,9 @@ def test_confusions_come_back_by_image(tmp_path: Path, undecided: bool) -> None:
 @given(st.integers(1, 5), st.integers(0, 999), st.booleans())
 def test_matrices_of_label_maps_survive(n_values: int, seed: int, confident: bool) -> None:
     generator = torch.Generator().manual_seed(seed)
-    truth, labels = (torch.randint(n_values, (6, 7), generator=generator, dtype=torch.uint8) for _ in range(2))
+    truth, labels = (
+        torch.randint(n_values, (6, 7), generator=generator, dtype=torch.uint8) for _ in range(2)
+    )
     truth[0], labels[:, 0] = 255, 255 if confident else 0
     counted = (confident_confusion if confident else confusion_matrix)(labels, truth, n_values)
     matrix = ImageConfusion.of("a", "train", counted.numpy()).matrix(n_values)
@@ -126,13 +128,19 @@ def test_a_classifiers_scores_come_back(tmp_path: Path) -> None:
     images = [ClassifiedImage("a", "val", 1, score, True), ClassifiedImage("a", "val", 2, -7.5, False)]
     write_classified(tmp_path / "a.tsv", images)
     lines = (tmp_path / "a.tsv").read_text().splitlines()
-    assert lines == ["image\tsplit\tclass_value\tscore\tlabel", "a\tval\t1\t0.333333343\t1", "a\tval\t2\t-7.5\t0"]
+    assert lines == [
+        "image\tsplit\tclass_value\tscore\tlabel",
+        "a\tval\t1\t0.333333343\t1",
+        "a\tval\t2\t-7.5\t0",
+    ]
     found = read_classified(tmp_path / "a.tsv")
     assert [np.float32(image.score) for image in found] == [np.float32(image.score) for image in images]
     assert [image[:3] + image[4:] for image in found] == [image[:3] + image[4:] for image in images]
 
 
-@pytest.mark.parametrize("cells", ["a\tval\t0\t1\t1", "a\tval\t1\tnan\t1", "a\tval\t1\t0.5\tyes", "a\tval\tx\t1\t1"])
+@pytest.mark.parametrize(
+    "cells", ["a\tval\t0\t1\t1", "a\tval\t1\tnan\t1", "a\tval\t1\t0.5\tyes", "a\tval\tx\t1\t1"]
+)
 def test_other_scores_are_refused(tmp_path: Path, cells: str) -> None:
     (tmp_path / "a.tsv").write_text(f"image\tsplit\tclass_value\tscore\tlabel\n{cells}\n")
     with pytest.raises(ArtifactError, match=r"a\.tsv:2: "):

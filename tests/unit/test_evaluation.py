@@ -176,7 +176,14 @@ def test_classifier_by_hand(tmp_path: Path) -> None:
     assert scores["average_precision"] == {"cat": pytest.approx(2 / 3), "dog": pytest.approx(2 / 3)}
     assert scores["map"] == pytest.approx(2 / 3)
     assert scores["scored_images"] == 3
-    labels = {("a", 1): True, ("a", 2): False, ("b", 1): False, ("b", 2): True, ("c", 1): True, ("c", 2): True}
+    labels = {
+        ("a", 1): True,
+        ("a", 2): False,
+        ("b", 1): False,
+        ("b", 2): True,
+        ("c", 1): True,
+        ("c", 2): True,
+    }
     assert {(image.image, image.class_value): image.label for image in images} == labels
     assert {(image.class_value, image.score) for image in images} == {(1, 1.0), (2, 0.0)}
     assert {image.split for image in images} == {"val"}
@@ -198,7 +205,9 @@ def checked(scored: Scored, path: Path) -> list[ImageConfusion]:
 
 def test_the_images_add_up_to_the_metrics(truth: Truth, tmp_path: Path) -> None:
     cams = {image_id: cams_of(mask) for image_id, mask in MASKS.items()}
-    undecided = {image_id: np.where(mask == 1, 255, mask).astype(np.uint8) for image_id, mask in MASKS.items()}
+    undecided = {
+        image_id: np.where(mask == 1, 255, mask).astype(np.uint8) for image_id, mask in MASKS.items()
+    }
     shifted = {image_id: np.roll(mask, 5, 1) for image_id, mask in MASKS.items()}
     for scored in (
         score_masks(truth, shifted),
@@ -226,7 +235,11 @@ def test_undecided_pixels_are_predicted_as_255(truth: Truth) -> None:
 
 def test_images_of_all_splits_are_in_one_table(manifest: Manifest, tmp_path: Path) -> None:
     scored = score_splits(manifest, {"train": MASKS, "val": {"c": left_half(2)}})
-    assert (scored.metrics["split"], scored.metrics["scored_images"], scored.metrics["miou"]) == ("train", 2, 1)
+    assert (scored.metrics["split"], scored.metrics["scored_images"], scored.metrics["miou"]) == (
+        "train",
+        2,
+        1,
+    )
     assert (scored.metrics["val"]["split"], scored.metrics["val"]["scored_images"]) == ("val", 1)
     assert scored.metrics["val"]["iou"] == {"background": 1, "cat": 0, "dog": 0}
     images = checked(scored, tmp_path / "images.tsv")

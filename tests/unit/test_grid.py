@@ -26,7 +26,9 @@ def test_resizing_is_that_of_pytorch(size: tuple[int, int]) -> None:
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 30), st.integers(1, 30))
-def test_a_map_comes_out_the_same_whatever_maps_are_beside_it(h: int, w: int, height: int, width: int) -> None:
+def test_a_map_comes_out_the_same_whatever_maps_are_beside_it(
+    h: int, w: int, height: int, width: int
+) -> None:
     maps = random_maps(5, h, w)
     together = bilinear(maps, (height, width))
     assert all(torch.equal(bilinear(maps[k : k + 1], (height, width))[0], together[k]) for k in range(5))

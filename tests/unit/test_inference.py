@@ -289,10 +289,14 @@ def test_cams_of_the_classifiers_checkpoint(
     section = config.ClassifierCams(scales=(1.0,), flip=False)
     job = FakeJob(ComputeCams(precision="float32", cams=section), tmp_path / "checkpoint.pt")
     found = list(cam_kinds.compute_cams(job, Manifest(CLASS_NAMES, tuple(rows))))
-    for (name, cams, values), expected in zip(found, compute_cams(classifier, rows, section, CPU), strict=True):
+    for (name, cams, values), expected in zip(
+        found, compute_cams(classifier, rows, section, CPU), strict=True
+    ):
         assert (name, values.tolist()) == (expected[0], expected[2].tolist())
         np.testing.assert_allclose(cams, expected[1], atol=1e-3)
-    with pytest.raises(ValueError, match=r"checkpoint\.pt: a classifier of ant, bee, cat, dog, but .* dog, cat"):
+    with pytest.raises(
+        ValueError, match=r"checkpoint\.pt: a classifier of ant, bee, cat, dog, but .* dog, cat"
+    ):
         cam_kinds.compute_cams(job, Manifest(("ant", "bee", "dog", "cat"), tuple(rows)))
 
 
@@ -304,7 +308,9 @@ def test_cams_of_files(rows: list[ImageRow], tmp_path: Path) -> None:
     job = FakeJob(ComputeCams(precision=None, cams=section))
     found = list(cam_kinds.compute_cams(job, Manifest(CLASS_NAMES, tuple(rows))))
     assert [name for name, _, _ in found] == [row.id for row in rows]
-    assert [values.tolist() for _, _, values in found] == [[label + 1 for label in row.labels] for row in rows]
+    assert [values.tolist() for _, _, values in found] == [
+        [label + 1 for label in row.labels] for row in rows
+    ]
     assert {path.name for path in job.read} == {f"{row.id}.npy" for row in rows if row.labels}
 
 

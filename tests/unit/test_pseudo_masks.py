@@ -105,7 +105,9 @@ def test_a_constant_background_is_exactly_that_on_every_pixel() -> None:
     score = 0.3
     cams = torch.full((1, 37, 53), score)
     mask = propagate_image(torch.zeros(34, 5, 7), cams, np.array([1]), input_scale=1.0, walk=constant(score))
-    walked = from_grid(walk_scores(torch.zeros(34, 5, 7), cams, input_scale=1.0, walk=constant(score)), (37, 53), 1.0)
+    walked = from_grid(
+        walk_scores(torch.zeros(34, 5, 7), cams, input_scale=1.0, walk=constant(score)), (37, 53), 1.0
+    )
     np.testing.assert_array_equal(mask, (walked[1] > score).numpy().astype(np.uint8))
 
 

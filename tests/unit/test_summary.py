@@ -62,7 +62,15 @@ def test_a_sweep_of_what_has_changed_since_says_so(tmp_path: Path) -> None:
     points, affinities = tmp_path / "sweep" / "points.json", tmp_path / "affinities" / "train" / "00.h5"
     affinities.parent.mkdir(parents=True)
     affinities.touch()
-    point = {"rank": 1, "background": "power", "alpha": 2, "beta": 8, "t": 1, "normalize": "class", "miou": 0.5}
+    point = {
+        "rank": 1,
+        "background": "power",
+        "alpha": 2,
+        "beta": 8,
+        "t": 1,
+        "normalize": "class",
+        "miou": 0.5,
+    }
     write_json(points, {"criterion": "miou", "images": 3, "points": [point]})
     os.utime(points, ns=(0, affinities.stat().st_mtime_ns))
     assert "have changed since" not in summary(tmp_path)
