@@ -32,8 +32,8 @@ def combine_cams(
 
     Args:
         passes: pairs of raw scores (K, h, w) or (B, K, h, w), of any resolution, and whether the image was
-            mirrored for them. An iterator is read once, so that a single pass is in memory at a time. K = 0 is
-            an image without labels.
+            mirrored for them. An iterator is read once, so that a single pass is in memory at a time. K = 0
+            is an image without labels.
         size: (H, W) of the image in pixels.
         power: exponent after the rectification; the published VGG16 code takes the square root (0.5).
 
@@ -78,7 +78,7 @@ def constant_background(cams: Tensor, constant: float) -> Tensor:
 
 
 def with_background(cams: Tensor, background: Tensor) -> Tensor:
-    """Put the background's scores (H, W) before the CAMs: (K, H, W) → (1 + K, H, W), dtype of the background."""
+    """Put the background's scores (H, W) before the CAMs: (K, H, W) → (1 + K, H, W), dtype of the former."""
     return torch.cat([background[None], cams.to(background.dtype)])
 
 

@@ -1,4 +1,4 @@
-"""HTML from the templates beside this module; whatever is put into them is escaped, unless it is HTML already."""
+"""HTML from the templates beside this module; what is put into them is escaped unless it is HTML already."""
 
 from __future__ import annotations
 

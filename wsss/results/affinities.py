@@ -72,20 +72,24 @@ def write_affinities(
                 writer.add(image_id, boundary, np.float16, 2, part=_BOUNDARY)
             if len(stencil) != pairs:
                 raise ArtifactError(
-                    f"{path}: image {image_id!r}: {len(stencil)} pairs per cell, expected {pairs} at a radius "
-                    f"of {grid.radius} cells"
+                    f"{path}: image {image_id!r}: {len(stencil)} pairs per cell, expected {pairs} at a "
+                    f"radius of {grid.radius} cells"
                 )
             if not all(map(in_unit_interval, (stencil, *boundaries))):
                 raise ArtifactError(f"{path}: image {image_id!r}: affinities are not all in [0, 1]")
 
 
 def read_affinities(path: str | Path) -> Affinities:
-    """Open a file of `write_affinities` as a mapping id → stencil (P, h, w) float16; refuse others likewise."""
+    """Open a file of `write_affinities` as a mapping id → stencil (P, h, w) float16.
+
+    Raises:
+        ArtifactError: any other file.
+    """
     return Affinities(path)
 
 
 class Affinities(Hdf5Map[NDArray[np.float16]]):
-    """Stencils (P, h, w) float16 in [0, 1] by image id, read when asked for; `AffinityGrid.of` says of which grid."""
+    """Stencils (P, h, w) float16 in [0, 1] by image id, read when asked for; see `AffinityGrid.of`."""
 
     format = _FORMAT
 

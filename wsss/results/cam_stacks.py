@@ -78,7 +78,7 @@ class CamStacks(ImageMap[Cams]):
             stems = {name.rpartition("/")[0] for name in names}
             if names != {f"{stem}/{part}.npy" for stem in stems for part in Cams._fields}:
                 raise ArtifactError(
-                    f"{self.path}: not a file of CAMs, which has scores.npy and class_values.npy for each image"
+                    f"{self.path}: not a file of CAMs, which has scores.npy and class_values.npy per image"
                 )
             return {image_id_of(stem): stem for stem in stems}
 

@@ -1,4 +1,4 @@
-"""Quality per image, which the scoring writes once and galleries, tables and people read: tab-separated values.
+"""Quality per image as tab-separated values, which the scoring writes once and the report reads.
 
 One line per image, true value and predicted value with the number of their pixels; lines of no pixel are left
 out, and so are images of which no pixel has a known truth. The sum over the images is the confusion matrix of
@@ -45,7 +45,7 @@ class ImageConfusion(NamedTuple):
 
     @classmethod
     def of(cls, image: str, split: str, confusion: NDArray[np.int64]) -> Self:
-        """Take the counts from a confusion matrix (C, C), or (C, C + 1) with undecided pixels in the last column."""
+        """Count by a confusion matrix (C, C), or (C, C + 1) with the undecided pixels in the last column."""
         true, predicted = confusion.nonzero()
         pixels = confusion[true, predicted]
         undecided = predicted == len(confusion)
@@ -130,7 +130,7 @@ def read_confusions(path: str | Path, n_values: int) -> list[ImageConfusion]:
 
 
 def write_classified(path: str | Path, images: Iterable[ClassifiedImage]) -> None:
-    """Write what `read_classified` reads, whole or not at all; scores with nine digits, which float32 needs."""
+    """Write what `read_classified` reads, whole or not at all; scores with the nine digits of float32."""
     lines = (
         (image, split, value, f"{score:.9g}", int(label)) for image, split, value, score, label in images
     )
@@ -148,7 +148,8 @@ def read_classified(path: str | Path) -> list[ClassifiedImage]:
         value, logit = int(class_value), float(score)
         if not BACKGROUND < value < IGNORE or label not in ("0", "1") or math.isnan(logit):
             raise ValueError(
-                f"class value {class_value}, score {score} and label {label}, expected 1…{IGNORE - 1}, a number, 0 or 1"
+                f"class value {class_value}, score {score}, label {label}: expected 1…{IGNORE - 1}, a "
+                "number, 0 or 1"
             )
         return ClassifiedImage(image, split, value, logit, label == "1")
 

@@ -23,7 +23,7 @@ LARGEST = 1_100_000
 
 
 class Picture(NamedTuple):
-    """An image in a page: `kind` is png or jpeg, `code` its bytes in base64, `width` in pixels of the page."""
+    """An image in a page: `kind` is png or jpeg, `code` its bytes in base64, `width` in the page's pixels."""
 
     name: str
     width: int

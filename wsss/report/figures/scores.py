@@ -76,7 +76,7 @@ def plot_scores(metrics: Mapping[str, Metrics]) -> Figure:
 
 
 def iou_table(stages: Sequence[Scored]) -> tuple[list[str], NDArray[np.float64]]:
-    """Return the names of the rows, "mean" and then those of the mask values, and IoU in percent (stages, rows)."""
+    """Return the names of the rows, "mean" and then the classes, and IoU in percent (stages, rows)."""
     names = stages[0].metrics["value_names"]
     rows = [[metrics["miou"], *(metrics["iou"][name] for name in names)] for _, _, metrics in stages]
     return ["mean", *names], 100 * np.array(rows, dtype=np.float64)

@@ -51,7 +51,7 @@ NORMALIZED = {
     "class": ("normalized by class", "#0b9384"),
     "image": ("normalized by image", "#0b9384"),
 }
-"""By `normalize`: what is done after the walk, and the colour of its curve. A sweep tries none and another."""
+"""By `normalize`: what is done after the walk, and the colour of its curve; a sweep tries two of them."""
 
 
 @styled

@@ -1,4 +1,4 @@
-"""`python -m wsss.report.tables [overlay.yaml …]` prints the tables of a study, which the rule `write_tables` writes."""
+"""`python -m wsss.report.tables [overlay.yaml …]` prints the tables of a study that `write_tables` wrote."""
 
 from __future__ import annotations
 

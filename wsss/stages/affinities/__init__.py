@@ -1,7 +1,7 @@
-"""Affinities of neighbouring cells, one module per kind: FACTS, and `compute(affinities, images, job)`.
+"""Affinities of neighbouring cells, one module per kind: FACTS, and `compute(…)` with its section.
 
-`FACTS["network"]` is the network whose checkpoint the kind needs, on a GPU if there is one, or None. The module is
-imported by the name of its kind, so that a job depends on the code of this kind alone.
+`FACTS["network"]` is the network whose checkpoint the kind needs, on a GPU if there is one, or None. A kind's
+module is imported by name, so that a job depends on the code of this kind alone.
 """
 
 from __future__ import annotations
@@ -19,17 +19,14 @@ from wsss.results import AffinityGrid
 from wsss.runtime import Compute
 from wsss.study.config import BoundaryAffinities, NetworkAffinities
 from wsss.study.params import ComputeAffinities
-from wsss.study.registry import module_name
-
-FOLDER = "stages/affinities"
-"""Folder of the kinds, for `wsss.study.registry.choices`."""
+from wsss.study.registry import AFFINITY_KINDS, module_name
 
 AffinityItem = tuple[str, NDArray[np.float16]] | tuple[str, NDArray[np.float16], NDArray[np.float16]]
 """An image's id, stencil (P, h, w) float16 in [0, 1], and the boundary (h, w) that it comes from, if any."""
 
 
 class ComputedAffinities(NamedTuple):
-    """The grid of affinities, and the affinities of one image after the other: what `write_affinities` takes."""
+    """What `write_affinities` takes: the grid, and the affinities of one image after the other."""
 
     grid: AffinityGrid
     items: Iterable[AffinityItem]
@@ -73,5 +70,5 @@ def compute_affinities(job: AffinitiesJob, images: Manifest) -> ComputedAffiniti
         ArtifactError: the checkpoint is damaged or holds another network.
     """
     affinities: NetworkAffinities | BoundaryAffinities = job.params.affinities
-    kind: AffinityKind = import_module(module_name(FOLDER, affinities.kind))
+    kind: AffinityKind = import_module(module_name(AFFINITY_KINDS, affinities.kind))
     return kind.compute(affinities, images, job)

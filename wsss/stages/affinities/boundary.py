@@ -29,7 +29,7 @@ FACTS = {"network": None}
 
 
 def compute(affinities: BoundaryAffinities, images: Manifest, job: AffinitiesJob) -> ComputedAffinities:
-    """Compute affinities from the boundary maps of the section's folder, whose files become inputs of the job."""
+    """Compute affinities from the boundary maps of a folder, which become inputs of the job."""
     files = boundary_files(images.rows, affinities.folder)
     job.reads(files.values())
     grid = AffinityGrid(affinities.radius, affinities.input_scale, "full")

@@ -1,7 +1,7 @@
-"""Class activation maps, one module per kind: FACTS, and `compute(cams, images, job)` with the section `cams`.
+"""Class activation maps, one module per kind: FACTS, and `compute(cams, images, job)` with its section.
 
-`FACTS["network"]` is the network whose checkpoint the kind needs, on a GPU if there is one, or None. The module is
-imported by the name of its kind, so that a job depends on the code of this kind alone.
+`FACTS["network"]` is the network whose checkpoint the kind needs, on a GPU if there is one, or None. A kind's
+module is imported by name, so that a job depends on the code of this kind alone.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ from wsss.data import Manifest
 from wsss.runtime import Compute
 from wsss.study.config import ClassifierCams, FileCams
 from wsss.study.params import ComputeCams
-from wsss.study.registry import module_name
-
-FOLDER = "stages/cams"
-"""Folder of the kinds, for `wsss.study.registry.choices`."""
+from wsss.study.registry import CAM_KINDS, module_name
 
 CamItem = tuple[str, NDArray[np.float16], NDArray[np.int64]]
 """An image's id, CAMs (K, H, W) float16 in [0, 1], and the mask values of the K maps, ascending."""
@@ -65,5 +62,5 @@ def compute_cams(job: CamsJob, images: Manifest) -> Iterable[CamItem]:
         ArtifactError: the checkpoint is damaged or holds another network.
     """
     cams: ClassifierCams | FileCams = job.params.cams
-    kind: CamKind = import_module(module_name(FOLDER, cams.kind))
+    kind: CamKind = import_module(module_name(CAM_KINDS, cams.kind))
     return kind.compute(cams, images, job)

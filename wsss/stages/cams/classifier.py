@@ -1,4 +1,4 @@
-"""What the classifier sees in images: its logits, and class activation maps (CAMs; Ahn & Kwak 2018, section 3.1)."""
+"""What the classifier sees in images: logits and class activation maps (Ahn & Kwak 2018, section 3.1)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """CAMs of other systems, checked and brought into the form of this program's own.
 
-Each module of `wsss.stages.cams.formats` reads one format, `<folder>/<id>.npy` or `.npz`. Their classes are class
-indices, counted from 0 without the background. Maps of classes that the image does not have are left out, as
-this program computes the CAMs of the image's labels alone; a label without a map is an error.
+Each module of `wsss.stages.cams.formats` reads one format, `<folder>/<id>.npy` or `.npz`, whose classes are
+counted from 0, without the background. Maps of classes that the image does not have are left out, as this
+program computes the CAMs of the image's labels alone; a label without a map is an error.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ImportedCams(NamedTuple):
 
 
 def compute(cams: FileCams, images: Manifest, job: CamsJob) -> Iterator[CamItem]:
-    """Read the CAMs of the section's folder, whose files become inputs of the job."""
+    """Read the CAMs of a folder, whose files become inputs of the job."""
     files = cam_files(images.rows, cams)
     job.reads(files.values())
     return import_cams(images, files, cams, workers=worker_count(job.threads))

@@ -43,7 +43,8 @@ def score_affinities(
         device: on which to walk.
 
     Returns:
-        The leak, with the metrics of the walk over true affinities as "ceiling"; its confusions are the images'.
+        The leak, with the metrics of the walk over true affinities as "ceiling", which the confusions
+        of the images belong to.
     """
     images, means = [], []
     for image_id, true_mask in truth:

@@ -21,7 +21,7 @@ PROTOCOL = (
 
 
 class ScoredClassifier(NamedTuple):
-    """Quality of a classifier: `metrics` over all images, `scores/classifier.json`, and `images`, its `.tsv`."""
+    """Quality of a classifier: `metrics` of all images, `classifier.json`, and `images`, its `.tsv`."""
 
     metrics: Metrics
     images: list[ClassifiedImage]

@@ -38,7 +38,7 @@ def score_splits(manifest: Manifest, masks: Mapping[str, LabelMaps]) -> Scored:
         masks: by split, the one that is meant by "the score" first.
 
     Returns:
-        The metrics of the first split, in which those of the others stand by their names, and the images of all.
+        The metrics of the first split, those of the others in them by name, and the images of all splits.
     """
     (_, scored), *others = ((split, score_masks(Truth(manifest, split), of)) for split, of in masks.items())
     return Scored(

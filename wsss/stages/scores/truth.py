@@ -31,7 +31,7 @@ PROTOCOL = (
 
 
 class Scored(NamedTuple):
-    """Quality of an artifact: `metrics` over all images, `scores/<artifact>.json`, and `images`, its `.tsv`."""
+    """Quality of an artifact: `metrics` of all images, `scores/<artifact>.json`, and `images`, its `.tsv`."""
 
     metrics: Metrics
     images: list[ImageConfusion]

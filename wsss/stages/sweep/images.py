@@ -1,6 +1,6 @@
 """All points of a sweep that share beta, on one image.
 
-They are the masks of `wsss.stages.random_walk.propagate_image`, pixel for pixel; but the classes are walked and
+They are the masks of `propagate_image`, pixel for pixel; but the classes are walked and
 brought to the image once for all backgrounds, a walk gives all t, and constant backgrounds need no walk.
 """
 
