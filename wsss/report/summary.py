@@ -1,12 +1,11 @@
 """What a finished run has to say: the scores as a table, and where the masks and the report lie.
 
-`python -m wsss.report.summary results/<study>` prints it again. Light enough for the Snakefile: it only reads JSON.
+`wsss summary results/<study>` prints it again. Light enough for the Snakefile: it only reads JSON.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -92,7 +91,3 @@ def _row(name: str, cells: Iterable[str]) -> str:
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
-
-
-if __name__ == "__main__":
-    print(summary(sys.argv[1]))

@@ -1,13 +1,12 @@
 """From the configuration's ``weights`` ("none", "imagenet" or a path) to the state dict of a backbone.
 
-``python -m wsss.models.weights.loading FILE BACKBONE`` lists what of a file is used, what is not, and what is missing.
+``wsss weights FILE BACKBONE`` reports which entries of a file are used, unused and missing.
 """
 
 from __future__ import annotations
 
 import logging
 import pickle
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlparse
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import MobileNet_V2_Weights, ResNet18_Weights, ResNet50_Weights, WeightsEnum
 
-from wsss.models.backbones.torchvision import BACKBONES, build_backbone
+from wsss.models.backbones.torchvision import build_backbone
 from wsss.models.state import PREFIX, backbone_state, state_problems
 from wsss.models.weights.caffe import read_caffemodel
 from wsss.models.weights.mxnet import read_params
@@ -150,25 +149,3 @@ def fitting(state: Mapping[str, Tensor], backbone: str, source: str) -> dict[str
     if unused:
         logger.info("weights: %s: not used: %s", source, ", ".join(unused))
     return weights
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Say how ``FILE`` fits ``BACKBONE``; return 0 if it does, else 1."""
-    if len(arguments) != 2 or arguments[1] not in BACKBONES:
-        print(
-            "usage: python -m wsss.models.weights.loading FILE BACKBONE   (one of "
-            + ", ".join(BACKBONES)
-            + ")"
-        )
-        return 2
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
-    try:
-        fitting(read_state(Path(arguments[0])), arguments[1], arguments[0])
-    except ValueError as error:
-        print(error)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
 """The study: one model per stage, and the one source of `config.yaml` and `schemas/config.schema.yaml`.
 
-`python -m wsss.study.config` writes both files; a field's description is its comment in `config.yaml`.
+`wsss config write` writes both files; a field's description is its comment in `config.yaml`.
 Lengths are in pixels of the image, or in cells of the stride-8 grid where a description says so.
 """
 
