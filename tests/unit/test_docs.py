@@ -15,18 +15,7 @@ from wsss.study.params import PARAMS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-TOP = (
-    "wsss",
-    "rules",
-    "workflow_scripts",
-    "docs",
-    "studies",
-    "profiles",
-    "tests",
-    "envs",
-    "benchmarks",
-    "schemas",
-)
+TOP = ("wsss", "rules", "workflow_scripts", "docs", "studies", "profiles", "tests", "envs", "schemas")
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
