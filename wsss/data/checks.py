@@ -122,6 +122,6 @@ def list_images(
 def _warn_about_absent_classes(manifest: Manifest) -> None:
     """Log the classes that no training image has, if any."""
     present = {label for row in manifest.split("train") for label in row.labels}
-    absent = [name for label, name in enumerate(manifest.classes) if label not in present]
+    absent = [name for label, name in enumerate(manifest.class_names) if label not in present]
     if absent:
         logging.getLogger(__name__).warning("no training image has the label: %s", ", ".join(absent))

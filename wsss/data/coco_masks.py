@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss.data.coco_annotations import Instance
+from wsss.method.labels import class_values
 
 Pixels = NDArray[np.bool_]
 
@@ -21,7 +22,7 @@ FEWEST_NUMBERS = 6
 
 
 def semantic_mask(instances: Iterable[Instance], height: int, width: int) -> NDArray[np.uint8]:
-    """Paint instances over each other: (height, width) uint8, 0 background, labels + 1.
+    """Paint instances over each other: (height, width) uint8, mask values.
 
     Crowds lie below everything. Of two objects the one with fewer pixels lies on top, as a cup does on its
     table; of two equally large ones the later in the file.
@@ -33,7 +34,7 @@ def semantic_mask(instances: Iterable[Instance], height: int, width: int) -> NDA
     painted.sort(key=lambda pair: (not pair[0].is_crowd, -int(pair[1].sum())))
     mask = np.zeros((height, width), np.uint8)
     for instance, pixels in painted:
-        mask[pixels] = instance.label + 1
+        mask[pixels] = class_values([instance.label])[0]
     return mask
 
 

@@ -45,9 +45,9 @@ class ImageRow:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The classes of a data set, in the order of their mask values 1, 2, …, and its images."""
+    """The names of a data set's classes, in the order of their mask values 1…C, and its images."""
 
-    classes: tuple[str, ...]
+    class_names: tuple[str, ...]
     rows: tuple[ImageRow, ...]
 
     def __len__(self) -> int:
@@ -74,7 +74,7 @@ class Manifest:
     def write(self, path: Path | str) -> None:
         """Write tab-separated values, under a temporary name until the table is complete."""
         with replacing(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write("\t".join((CLASSES, *self.classes)) + "\n")
+            file.write("\t".join((CLASSES, *self.class_names)) + "\n")
             table = csv.writer(file, delimiter="\t", lineterminator="\n")
             table.writerow(COLUMNS)
             table.writerows(_cells(row) for row in self.rows)
@@ -88,14 +88,14 @@ class Manifest:
         """
         with Path(path).open(encoding="utf-8", newline="") as file:
             first = file.readline()
-            head, *classes = first.rstrip("\n").split("\t")
+            head, *class_names = first.rstrip("\n").split("\t")
             if head != CLASSES:
                 raise DatasetError(f"{path}:1: found {first!r:.80}, expected {CLASSES!r}, a tab, the classes")
             table = csv.reader(file, delimiter="\t")
             header = next(table, [])
             if tuple(header) != COLUMNS:
                 raise DatasetError(f"{path}:2: found the columns {header}, expected {list(COLUMNS)}")
-            return cls(tuple(classes), tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table))
+            return cls(tuple(class_names), tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table))
 
 
 def _cells(row: ImageRow) -> tuple[object, ...]:

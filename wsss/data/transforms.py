@@ -17,6 +17,7 @@ from PIL import Image, ImageEnhance
 from torch import Tensor
 
 from wsss.method.labels import IGNORE
+from wsss.method.resizing import scaled_size
 
 Pixels = NDArray[np.uint8]
 Normalize = Callable[[Tensor], Tensor]
@@ -105,12 +106,6 @@ class TrainTransform:
 def normalised(image: Pixels, normalization: Normalize) -> Tensor:
     """Return an image (H, W, 3) uint8 as a network's input, (3, H, W) float32."""
     return normalization(_tensor(image).permute(2, 0, 1).float() / 255)
-
-
-def scaled_size(size: Sequence[int], factor: float) -> tuple[int, int]:
-    """Height and width in pixels after scaling: rounded, at least 1."""
-    height, width = (max(1, round(side * factor)) for side in size)
-    return height, width
 
 
 def scaled(image: Pixels, factor: float) -> Pixels:

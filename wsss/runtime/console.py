@@ -30,22 +30,29 @@ _SECONDS_BETWEEN_LINES = 10.0
 _CLEAR_LINE = "\r\x1b[K"
 
 
-def configure_logging(log_path: str | Path | None, job: str = "") -> None:
+def configure_logging(log_path: str | Path | None, job: str = "", *, mode: str = "w") -> None:
     """Send log records and uncaught errors to `log_path` in full, and to stderr in short.
 
     Expected errors (subclasses of `ValueError` defined in wsss, about configuration, data set, artifact or
     training) appear on stderr as their message only; the log has the traceback.
 
     Args:
-        log_path: Log file, written anew; None: no log file.
+        log_path: Log file; None: no log file.
         job: Name of the job at the start of each line on stderr.
+        mode: "w" writes the log file anew, "a" continues it.
     """
     handlers: list[logging.Handler] = [_Terminal(job)]
     if log_path is not None:
-        handlers.append(_log_file(Path(log_path)))
+        handlers.append(_log_file(Path(log_path), mode))
         sys.excepthook = partial(_report_error, log_path)
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     logging.captureWarnings(True)
+
+
+def log_settings() -> tuple[str | None, str]:
+    """Return log path and job with which a child process configures its logging to continue this one's."""
+    files = [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)]
+    return (files[0].baseFilename if files else None), _job()
 
 
 def progress(
@@ -141,9 +148,9 @@ class _Terminal(logging.StreamHandler[Any]):
         return _CLEAR_LINE + line if self.stream.isatty() else line
 
 
-def _log_file(path: Path) -> logging.Handler:
+def _log_file(path: Path, mode: str) -> logging.Handler:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler = logging.FileHandler(path, mode=mode, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return handler
 

@@ -6,8 +6,8 @@ import os
 import random
 import resource
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -31,19 +31,44 @@ def device() -> torch.device:
 
 
 @contextmanager
-def gpu_slot() -> Iterator[torch.device]:
-    """Reserve one of the visible GPUs for this process; wait while other processes hold all of them.
+def gpu_slots(count: int = 1) -> Iterator[tuple[torch.device, ...]]:
+    """Hold ``count`` of the visible GPUs for this job, waiting while others hold them; the first is current.
 
-    Yields the CPU if there is no GPU. Snakemake counts GPUs but does not assign them. Each GPU has a file
-    lock named after its UUID, so that jobs with different `CUDA_VISIBLE_DEVICES` agree; under SLURM, which
-    assigns GPUs itself, the lock is free at once.
+    Yields the CPU where PyTorch sees no GPU. Snakemake counts GPUs but does not hand them out. Each GPU has a
+    file lock named by its UUID, so jobs agree whatever `CUDA_VISIBLE_DEVICES` each of them sees; under SLURM
+    those that a job was given are free at once. Jobs that need several take them one job at a time, or two
+    of them could wait for each other forever.
+
+    Raises:
+        ValueError: fewer are visible.
     """
     if not torch.cuda.is_available():
-        yield device()
+        yield (device(),)
         return
-    with first_free([_gpu_name(index) for index in range(torch.cuda.device_count())]) as index:
-        torch.cuda.set_device(index)
-        yield device()
+    visible = [_gpu_name(index) for index in range(torch.cuda.device_count())]
+    if count > len(visible):
+        raise ValueError(f"resources.gpu: got {count}, but PyTorch sees {len(visible)} GPUs")
+    with ExitStack() as held:
+        with first_free(["several-gpus"]) if count > 1 else nullcontext():
+            indices = _take(held, visible, count)
+        torch.cuda.set_device(indices[0])
+        yield tuple(torch.device("cuda", index) for index in indices)
+
+
+@contextmanager
+def gpu_slot() -> Iterator[torch.device]:
+    """Hold one GPU, see `gpu_slots`."""
+    with gpu_slots(1) as (only,):
+        yield only
+
+
+def _take(held: ExitStack, names: Sequence[str], count: int) -> list[int]:
+    """Lock ``count`` of ``names`` until ``held`` closes; return their indices, ascending."""
+    indices: list[int] = []
+    while len(indices) < count:
+        others = [index for index in range(len(names)) if index not in indices]
+        indices.append(others[held.enter_context(first_free([names[index] for index in others]))])
+    return sorted(indices)
 
 
 def seed_everything(seed: int) -> None:

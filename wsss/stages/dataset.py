@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from wsss.data import Manifest
 from wsss.study.registry import DATASET_KINDS, module_name
 
 if TYPE_CHECKING:
-    from wsss.study.config import Coco, Folder, Shapes, Voc12
+    from wsss.study.config import Coco, Folder, Shapes, Shards, Voc12
 
 
 def prepare(config: Coco | Folder | Shapes | Voc12, generated: Path) -> Manifest:
@@ -27,3 +28,22 @@ def prepare(config: Coco | Folder | Shapes | Voc12, generated: Path) -> Manifest
     """
     manifest: Manifest = import_module(module_name(DATASET_KINDS, config.kind)).prepare(config, generated)
     return manifest
+
+
+def write_parts(
+    manifest: Manifest, splits: Iterable[Path | str], parts: Iterable[Path | str], shards: Shards
+) -> None:
+    """List the images of each split, and of each of its shards, without their masks.
+
+    Args:
+        manifest: The whole data set.
+        splits: Files to write, `<split>.tsv`.
+        parts: Files to write, `<split>/<number of the shard>.tsv`.
+        shards: The number of shards of each split.
+    """
+    maskless = manifest.without_masks()
+    for path in map(Path, splits):
+        maskless.split(path.stem).write(path)
+    for path in map(Path, parts):
+        split = path.parent.name
+        maskless.shard(split, int(path.stem), shards[split]).write(path)

@@ -84,7 +84,7 @@ def _backbone(network: Network) -> list[str]:
 
 def _trained(network: Network) -> list[str]:
     """A network that starts from weights needs their reader."""
-    reader = weights_reader(network.weights, network.backbone)
+    reader = weights_reader(network.weights)
     return [*_backbone(network), *([reader] if reader else [])]
 
 

@@ -10,7 +10,7 @@ from wsss.data.scenes.animals import Animal, draw_animal
 from wsss.data.scenes.drawing import Array, Grid, noise
 from wsss.data.scenes.ground import draw_ground, scatter
 from wsss.data.scenes.heads import CLASSES
-from wsss.method.labels import IGNORE
+from wsss.method.labels import BACKGROUND, IGNORE, class_values
 
 SHAPES = ((3, 4), (4, 3), (1, 1))
 """Ratios of height to width: only a few, because images of equal size can be batched."""
@@ -31,8 +31,8 @@ def draw_scene(rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], 
         owner[draw_animal(rng, canvas, grid, animal, light) > 0.5] = number
     blades = scatter(rng, canvas, grid, int(rng.integers(0, 4)), thickness=0.2)  # too thin to hide a head
     owner[blades > 0.5] = 0
-    classes = np.array([0, *(animal.kind + 1 for animal in animals)], dtype=np.uint8)
-    mask = np.where(_borders(owner), np.uint8(IGNORE), classes[owner])
+    values = np.array([BACKGROUND, *class_values([animal.kind for animal in animals])], dtype=np.uint8)
+    mask = np.where(_borders(owner), np.uint8(IGNORE), values[owner])
     return _expose(rng, canvas, grid), mask
 
 
