@@ -73,7 +73,7 @@ def weights(
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
     try:
-        fitting(read_state(file), backbone, str(file))
+        fitting(read_state(file), backbone, str(file), in_full=True)
     except ValueError as error:
         typer.echo(error)
         raise typer.Exit(1) from error

@@ -133,7 +133,7 @@ def masks(manifest: Manifest) -> dict[int, np.ndarray]:
 @pytest.mark.parametrize("year", [2014, 2017])
 def test_a_sound_tree(tmp_path: Path, year: int) -> None:
     manifest = Tree(tmp_path, year).read()
-    assert manifest.classes == ("person", "stop sign", "cup")
+    assert manifest.class_names == ("person", "stop sign", "cup")
     assert {(row.split, int(row.id[-12:])): row.labels for row in manifest} == {
         ("train", 9): (0, 2),
         ("train", 25): (1,),

@@ -78,7 +78,7 @@ def photos(tmp_path: Path) -> Photos:
 
 def test_a_sound_folder(photos: Photos) -> None:
     manifest = photos.read()
-    assert manifest.classes == ("cat", "dog")
+    assert manifest.class_names == ("cat", "dog")
     assert [row.id for row in manifest] == sorted(IDS)
     assert {row.id: row.labels for row in manifest} == {"a": (0,), "b.1": (0, 1), "c d": (1,), "ü": (0,)}
     assert {row.id: row.split for row in manifest} == {

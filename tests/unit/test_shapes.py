@@ -39,7 +39,7 @@ def scenes() -> list[tuple[np.ndarray, np.ndarray]]:
 
 def test_the_manifest(drawn: tuple[Path, Manifest]) -> None:
     folder, manifest = drawn
-    assert manifest.classes == CLASSES
+    assert manifest.class_names == CLASSES
     assert [row.id for row in manifest.split("train")] == [f"train_{index:05d}" for index in range(4)]
     assert [row.id for row in manifest.split("val")] == [f"val_{index:05d}" for index in range(2)]
     for row in manifest:

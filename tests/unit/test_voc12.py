@@ -65,7 +65,7 @@ def test_scored_are_the_official_train_images_in_voc_order_of_classes(voc_tree) 
     manifest = read(voc_tree)
     assert {row.id for row in manifest if row.scored} == TRAIN
     assert {row.id for row in manifest if row.mask} == TRAIN | VAL
-    assert manifest.classes == CLASSES == tuple(sorted(CLASSES))
+    assert manifest.class_names == CLASSES == tuple(sorted(CLASSES))
     assert len(CLASSES) == 20
     for row in manifest:
         if row.mask:

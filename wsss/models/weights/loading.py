@@ -1,39 +1,21 @@
 """From the configuration's ``weights`` ("none", "imagenet" or a path) to the state dict of a backbone.
 
-<<<<<<< HEAD
-``wsss weights FILE BACKBONE`` reports which entries of a file are used, unused and missing.
-=======
-``python -m wsss.models.weights.loading FILE BACKBONE`` lists what of a file is used, what is not, and what is
-missing.
->>>>>>> rules
+`wsss weights FILE BACKBONE` reports which entries of a file are used, unused and missing.
 """
 
 from __future__ import annotations
 
 import logging
-<<<<<<< HEAD
-import pickle
-=======
-import sys
->>>>>>> rules
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-<<<<<<< HEAD
-from wsss.models.backbones.torchvision import build_backbone
-from wsss.models.state import PREFIX, backbone_state, state_problems
-from wsss.models.weights.caffe import read_caffemodel
-from wsss.models.weights.mxnet import read_params
-from wsss.models.weights.names import resnet38_state, vgg16_state
-=======
 from wsss.models.backbones import build_backbone
 from wsss.models.state import PREFIX, backbone_state, explained, state_problems
 from wsss.study.registry import backbone_facts, backbone_names, weights_reader
->>>>>>> rules
 
 logger = logging.getLogger(__name__)
 
@@ -119,27 +101,4 @@ def fitting(
     logger.info("weights: %s: %d entries used for %s", source, len(found), backbone)
     if unused := [key for key in state if key.removeprefix(PREFIX) not in found]:
         logger.info("weights: %s: not used: %s", source, ", ".join(unused))
-<<<<<<< HEAD
-    return weights
-=======
     return {key: value.float() if value.is_floating_point() else value for key, value in found.items()}
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Say how ``FILE`` fits ``BACKBONE``; return 0 if it does, else 1."""
-    if len(arguments) != 2:
-        known = ", ".join(backbone_names())
-        print(f"usage: python -m wsss.models.weights.loading FILE BACKBONE   (one of {known}, timm/<name>)")
-        return 2
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
-    try:
-        fitting(read_state(Path(arguments[0])), arguments[1], arguments[0], in_full=True)
-    except ValueError as error:
-        print(error)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
->>>>>>> rules
