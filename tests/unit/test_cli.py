@@ -15,6 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from wsss.__main__ import app
+from wsss.models.backbones import build_backbone
 from wsss.stages.voc_submission import write_submission
 from wsss.study.config import Study
 from wsss.study.config.text import commented_yaml, schema_yaml
@@ -221,6 +222,16 @@ def test_weights_reports_a_bad_file() -> None:
     Path("w.pth").write_bytes(b"hello")
     assert "w.pth" in said("weights", "w.pth", "small", status=1)
     assert "gone.pth" in said("weights", "gone.pth", "small", status=1)
+
+
+def test_weights_that_fit() -> None:
+    state = build_backbone("small", 8).state_dict()
+    torch.save({**state, "fc8.weight": torch.zeros(1)}, "w.pth")
+    assert said("weights", "w.pth", "small").splitlines() == [
+        f"weights: w.pth: {len(state)} entries used for small",
+        "weights: w.pth: not used: fc8.weight",
+    ]
+    assert "does not fit resnet18" in said("weights", "w.pth", "resnet18", status=1)
 
 
 def test_weights_that_belong_to_another_backbone_do_not_fit() -> None:

@@ -80,6 +80,9 @@ class FileCams(Section):
         return name
 
 
+Cams = ClassifierCams | FileCams
+
+
 class PowerThresholds(Section):
     """The paper's two backgrounds, (1 - largest CAM)^alpha."""
 
@@ -160,6 +163,9 @@ class BoundaryAffinities(Section):
     )
     input_scale: InputScale = 2.0
     radius: Radius = 5
+
+
+Affinities = NetworkAffinities | BoundaryAffinities
 
 
 class PowerBackground(Section):
@@ -247,11 +253,11 @@ class Study(Section):
     shards: Shards = Shards()
     dataset: Shapes | Folder | Voc12 | Coco = Field(Shapes(), discriminator="kind")
     classifier: Classifier = Classifier()
-    cams: ClassifierCams | FileCams = Field(ClassifierCams(), discriminator="kind")
+    cams: Cams = Field(ClassifierCams(), discriminator="kind")
     confident: Confident = Confident()
     dense_crf: DenseCrf = DenseCrf()
     affinitynet: AffinityNet = AffinityNet()
-    affinities: NetworkAffinities | BoundaryAffinities = Field(NetworkAffinities(), discriminator="kind")
+    affinities: Affinities = Field(NetworkAffinities(), discriminator="kind")
     random_walk: RandomWalk = RandomWalk()
     sweep: Sweep = Sweep()
     segmenter: Segmenter = Segmenter()
