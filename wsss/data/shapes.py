@@ -13,7 +13,7 @@ from wsss.data.generated import remove_stale
 from wsss.data.images import palette_image
 from wsss.data.manifest import Manifest
 from wsss.data.scenes import CLASSES, draw_scene
-from wsss.method.labels import BACKGROUND, IGNORE
+from wsss.method.labels import BACKGROUND, IGNORE, value_names
 from wsss.runtime import progress
 from wsss.study.config import Folder, Shapes
 
@@ -59,7 +59,8 @@ def _draw(folder: Path, name: str, seed: Sequence[int], size: int) -> str:
     jpeg = folder / "images" / f"{name}.jpg"
     Image.fromarray(photograph).save(jpeg, quality=JPEG_QUALITY, subsampling="4:4:4")
     palette_image(mask).save(folder / "masks" / f"{name}.png")
-    return " ".join(CLASSES[value - 1] for value in np.unique(mask) if value not in (BACKGROUND, IGNORE))
+    names = value_names(CLASSES)
+    return " ".join(names[value] for value in np.unique(mask) if value not in (BACKGROUND, IGNORE))
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

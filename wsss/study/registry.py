@@ -129,7 +129,9 @@ def weights_reader(weights: str) -> str | None:
     if weights in ("none", "imagenet"):
         return None
     suffix = Path(weights).suffix
-    readers = {ending: name for name, facts in choices(WEIGHTS_READERS).items() for ending in facts["suffixes"]}
+    readers = {
+        ending: name for name, facts in choices(WEIGHTS_READERS).items() for ending in facts["suffixes"]
+    }
     return module_name(WEIGHTS_READERS, readers.get(suffix, "pytorch"))
 
 

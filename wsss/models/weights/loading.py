@@ -1,14 +1,12 @@
 """From the configuration's ``weights`` ("none", "imagenet" or a path) to the state dict of a backbone.
 
-``python -m wsss.models.weights.loading FILE BACKBONE`` lists what of a file is used, what is not, and what is
-missing.
+`wsss weights FILE BACKBONE` reports which entries of a file are used, unused and missing.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -104,22 +102,3 @@ def fitting(
     if unused := [key for key in state if key.removeprefix(PREFIX) not in found]:
         logger.info("weights: %s: not used: %s", source, ", ".join(unused))
     return {key: value.float() if value.is_floating_point() else value for key, value in found.items()}
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Say how ``FILE`` fits ``BACKBONE``; return 0 if it does, else 1."""
-    if len(arguments) != 2:
-        known = ", ".join(backbone_names())
-        print(f"usage: python -m wsss.models.weights.loading FILE BACKBONE   (one of {known}, timm/<name>)")
-        return 2
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
-    try:
-        fitting(read_state(Path(arguments[0])), arguments[1], arguments[0], in_full=True)
-    except ValueError as error:
-        print(error)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
