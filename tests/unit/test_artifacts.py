@@ -22,25 +22,25 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from wsss.results import (
+    AffinityGrid,
     ArtifactError,
     HistoryWriter,
-    PseudoMask,
     load_checkpoint,
     open_shards,
+    pooling_of,
     read_affinities,
     read_cams,
     read_history,
     read_json,
     read_masks,
-    read_pseudo_masks,
     replacing,
     save_checkpoint,
     write_affinities,
     write_cams,
+    write_confident,
     write_json,
     write_manifest,
     write_masks,
-    write_pseudo_masks,
 )
 from wsss.study.provenance import ArtifactManifest
 
@@ -59,6 +59,7 @@ AWKWARD_IDS = [
     "a\nb",
 ]
 HUGE = (2**20, 2**20, 2**20)
+GRID = AffinityGrid(radius=5, input_scale=2.0, border="full")
 
 
 def mask_of(seed: int, shape: tuple[int, int] = (7, 9)) -> np.ndarray:
@@ -67,10 +68,6 @@ def mask_of(seed: int, shape: tuple[int, int] = (7, 9)) -> np.ndarray:
 
 def unit_float16(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).random(shape).astype(np.float16)
-
-
-def pseudo_mask_of(seed: int) -> PseudoMask:
-    return PseudoMask(mask_of(seed), unit_float16(seed, 3, 2, 2), np.array([0, 4, 9]))
 
 
 def save_cams(path: Path, ids: Iterable[str]) -> None:
@@ -83,18 +80,13 @@ def save_masks(path: Path, ids: Iterable[str]) -> None:
 
 def save_affinities(path: Path, ids: Iterable[str]) -> None:
     items = ((image_id, unit_float16(len(image_id), 34, 4, 3)) for image_id in ids)
-    write_affinities(path, items, radius=5, input_scale=2.0)
-
-
-def save_pseudo_masks(path: Path, ids: Iterable[str]) -> None:
-    write_pseudo_masks(path, ((image_id, pseudo_mask_of(len(image_id))) for image_id in ids))
+    write_affinities(path, items, GRID)
 
 
 KINDS: dict[str, tuple[Callable[[Path, Iterable[str]], None], Callable[[Path], Any]]] = {
     "cams": (save_cams, read_cams),
     "masks": (save_masks, read_masks),
     "affinities": (save_affinities, read_affinities),
-    "random_walk": (save_pseudo_masks, read_pseudo_masks),
 }
 every_kind = pytest.mark.parametrize(("save", "read"), KINDS.values(), ids=KINDS)
 
@@ -156,10 +148,10 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path, save: Any, read: Any) -
 
 
 def test_no_time_of_writing_is_stored(tmp_path: Path) -> None:
-    save_pseudo_masks(tmp_path / "a.h5", ["one"])
+    save_masks(tmp_path / "a.h5", ["one"])
     save_cams(tmp_path / "a.npz", ["one"])
     with h5py.File(tmp_path / "a.h5") as file:
-        assert [h5py.h5g.get_objinfo(file.id, name).mtime for name in (b"one", b"one/mask")] == [0, 0]
+        assert h5py.h5g.get_objinfo(file.id, b"one").mtime == 0
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
@@ -174,25 +166,55 @@ def test_cams_come_back_and_numpy_reads_them_too(tmp_path: Path) -> None:
     with read_cams(path) as cams:
         assert_array_equal(cams["one"].scores, scores)
         assert cams["one"].scores.flags.writeable
-        assert cams["one"].classes.tolist() == [2, 7]
-        assert cams["one"].classes.dtype == np.int64
+        assert cams["one"].class_values.tolist() == [2, 7]
+        assert cams["one"].class_values.dtype == np.int64
         assert cams["no label"].scores.shape == (0, 3, 4)
     with np.load(path, allow_pickle=False) as arrays:
         assert_array_equal(arrays["one/scores"], scores)
 
 
-def test_masks_affinities_and_pseudo_masks_come_back(tmp_path: Path) -> None:
+def test_masks_and_affinities_come_back(tmp_path: Path) -> None:
     stencil = unit_float16(0, 34, 4, 3)
     write_masks(tmp_path / "m", [("one", mask_of(1))])
-    write_affinities(tmp_path / "a", [("one", stencil)], radius=5, input_scale=1.5)
-    write_pseudo_masks(tmp_path / "p", [("one", pseudo_mask_of(2))])
+    write_affinities(tmp_path / "a", [("one", stencil)], GRID)
     assert_array_equal(read_masks(tmp_path / "m")["one"], mask_of(1))
-    affinities = read_affinities(tmp_path / "a")
-    assert (affinities.radius, affinities.input_scale) == (5, 1.5)
-    assert_array_equal(affinities["one"], stencil)
-    for found, written in zip(read_pseudo_masks(tmp_path / "p")["one"], pseudo_mask_of(2), strict=True):
-        assert_array_equal(found, written)
-        assert np.asarray(found).dtype == np.asarray(written).dtype
+    assert_array_equal(read_affinities(tmp_path / "a")["one"], stencil)
+
+
+@pytest.mark.parametrize("grid", [GRID, AffinityGrid(3, 0.7, "cropped")])
+def test_affinities_say_on_which_grid_they_are(tmp_path: Path, grid: AffinityGrid) -> None:
+    pairs = {5: 34, 3: 12}[grid.radius]
+    write_affinities(tmp_path / "a", [("one", unit_float16(0, pairs, 4, 3))], grid)
+    with read_affinities(tmp_path / "a") as affinities:
+        assert AffinityGrid.of(affinities) == grid
+    with open_shards([tmp_path / "a"], read_affinities) as shards:
+        assert AffinityGrid.of(shards) == grid
+
+
+def test_affinities_of_different_grids_are_not_one(tmp_path: Path) -> None:
+    write_affinities(tmp_path / "a", [], GRID)
+    write_affinities(tmp_path / "b", [], GRID._replace(input_scale=1.0))
+    shards = open_shards([tmp_path / "a", tmp_path / "b"], read_affinities)
+    with pytest.raises(ArtifactError, match=r"b: .*'input_scale': 1\.0.* but .*a has .*'input_scale': 2\.0"):
+        AffinityGrid.of(shards)
+    with pytest.raises(ArtifactError, match="'radius' is not recorded"):
+        AffinityGrid.of(open_shards([], read_affinities))
+
+
+@pytest.mark.parametrize("pooling", ["vote", "scores"])
+def test_confident_regions_say_how_their_cells_were_labelled(tmp_path: Path, pooling: Any) -> None:
+    write_confident(tmp_path / "c", [("one", mask_of(1))], pooling=pooling)
+    with read_masks(tmp_path / "c") as labels:
+        assert_array_equal(labels["one"], mask_of(1))
+        assert pooling_of(labels) == pooling
+    with open_shards([tmp_path / "c"], read_masks) as shards:
+        assert pooling_of(shards) == pooling
+
+
+def test_other_masks_are_no_confident_regions(tmp_path: Path) -> None:
+    save_masks(tmp_path / "m", ["one"])
+    with pytest.raises(ArtifactError, match="pooling None, expected vote or scores"):
+        pooling_of(read_masks(tmp_path / "m"))
 
 
 @every_kind
@@ -235,25 +257,26 @@ def test_masks_are_compressed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scores", "classes", "message"),
+    ("scores", "class_values", "message"),
     [
-        (np.full((1, 2, 2), np.nan, np.float16), [0], r"not all in \[0, 1\]"),
-        (np.full((1, 2, 2), -0.5, np.float16), [0], r"not all in \[0, 1\]"),
-        (np.full((1, 2, 2), 1.001, np.float16), [0], r"not all in \[0, 1\]"),
-        (np.zeros((1, 2, 2), np.float32), [0], "float32"),
-        (np.zeros((2, 2), np.float16), [0, 1], r"\(2, 2\)"),
-        (np.zeros((2, 2, 2), np.float16), [1], r"classes \[1\]"),
-        (np.zeros((2, 2, 2), np.float16), [1, 0], r"classes \[1, 0\]"),
-        (np.zeros((2, 2, 2), np.float16), [1, 1], r"classes \[1, 1\]"),
-        (np.zeros((1, 2, 2), np.float16), [-1], r"classes \[-1\]"),
+        (np.full((1, 2, 2), np.nan, np.float16), [1], r"not all in \[0, 1\]"),
+        (np.full((1, 2, 2), -0.5, np.float16), [1], r"not all in \[0, 1\]"),
+        (np.full((1, 2, 2), 1.001, np.float16), [1], r"not all in \[0, 1\]"),
+        (np.zeros((1, 2, 2), np.float32), [1], "float32"),
+        (np.zeros((2, 2), np.float16), [1, 2], r"\(2, 2\)"),
+        (np.zeros((2, 2, 2), np.float16), [1], r"class values \[1\], expected 2 ascending"),
+        (np.zeros((2, 2, 2), np.float16), [2, 1], r"class values \[2, 1\]"),
+        (np.zeros((2, 2, 2), np.float16), [1, 1], r"class values \[1, 1\]"),
+        (np.zeros((1, 2, 2), np.float16), [0], r"class values \[0\]"),
+        (np.zeros((1, 2, 2), np.float16), [255], r"class values \[255\], .* in 1…254"),
     ],
 )
 def test_wrong_cams_are_refused_by_image(
-    tmp_path: Path, scores: np.ndarray, classes: list[int], message: str
+    tmp_path: Path, scores: np.ndarray, class_values: list[int], message: str
 ) -> None:
     path = tmp_path / "00.npz"
     with pytest.raises(ArtifactError, match=rf"00.npz: image 'one': .*{message}"):
-        write_cams(path, [("one", scores, classes)])
+        write_cams(path, [("one", scores, class_values)])
     assert os.listdir(tmp_path) == []
 
 
@@ -264,12 +287,9 @@ def test_wrong_arrays_are_refused_by_image(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"00.h5: image 'one': uint8 \(0, 2\)"):
         write_masks(path, [("one", np.zeros((0, 2), np.uint8))])
     with pytest.raises(ArtifactError, match="image 'one': affinities are not all in"):
-        write_affinities(path, [("one", np.full((1, 2, 2), 2, np.float16))], radius=2, input_scale=1)
-    infinite = pseudo_mask_of(0)._replace(scores=np.full((3, 2, 2), np.inf, np.float16))
-    with pytest.raises(ArtifactError, match=r"image 'one': 3 score maps and 3 classes.*finite"):
-        write_pseudo_masks(path, [("one", infinite)])
-    with pytest.raises(ArtifactError, match="image 'one': 3 score maps and 1 classes"):
-        write_pseudo_masks(path, [("one", pseudo_mask_of(0)._replace(classes=np.array([1])))])
+        write_affinities(path, [("one", np.full((34, 2, 2), 2, np.float16))], GRID)
+    with pytest.raises(ArtifactError, match="image 'one': 33 pairs per cell, expected 34 at a radius of 5"):
+        write_affinities(path, [("one", np.zeros((33, 2, 2), np.float16))], GRID)
     assert os.listdir(tmp_path) == []
 
 
@@ -353,7 +373,7 @@ def test_a_cam_file_with_a_wrong_member_is_refused(tmp_path: Path, member: bytes
     path = tmp_path / "00.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("one/scores.npy", member)
-        archive.writestr("one/classes.npy", npy(np.array([0])))
+        archive.writestr("one/class_values.npy", npy(np.array([1])))
     with pytest.raises(ArtifactError, match=r"00.npz: "):
         read_cams(path)["one"]
 
@@ -362,10 +382,10 @@ def test_a_cam_file_cannot_run_code_or_unpack_to_more_than_its_size(tmp_path: Pa
     path, trace = tmp_path / "00.npz", tmp_path / "trace"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("one/scores.npy", npy(np.array([[[Bomb(trace)]]])))
-        archive.writestr("one/classes.npy", npy(np.array([0])))
+        archive.writestr("one/class_values.npy", npy(np.array([1])))
         zeros = npy(np.zeros((1, 300, 300), np.float16))
         archive.writestr("two/scores.npy", zeros, zipfile.ZIP_DEFLATED)
-        archive.writestr("two/classes.npy", npy(np.array([0])))
+        archive.writestr("two/class_values.npy", npy(np.array([1])))
     cams = read_cams(path)
     for image_id in cams:
         with pytest.raises(
@@ -378,7 +398,7 @@ def test_a_cam_file_cannot_run_code_or_unpack_to_more_than_its_size(tmp_path: Pa
 def test_a_changed_byte_in_a_cam_file_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "00.npz"
     scores = np.full((1, 2, 2), 0.5, np.float16)
-    write_cams(path, [("one", scores, [0])])
+    write_cams(path, [("one", scores, [1])])
     path.write_bytes(path.read_bytes().replace(scores.tobytes(), scores.tobytes()[:-1] + b"\x30"))
     with pytest.raises(ArtifactError, match=r"00.npz: .*CRC"):
         read_cams(path)["one"]

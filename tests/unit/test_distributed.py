@@ -17,7 +17,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from tests.unit.conftest import Pictures
-from wsss.models.checkpoints import affinitynet_of, classifier_of, segmenter_of
+from wsss.models.affinitynet import build_affinitynet
+from wsss.models.classifier import build_classifier
+from wsss.models.segmenter import build_segmenter
 from wsss.results import load_checkpoint, read_history, save_checkpoint
 from wsss.runtime import Compute
 from wsss.runtime.processes import ProcessError, in_processes, joined, share, total
@@ -42,16 +44,16 @@ def double_losses(kind: str) -> nn.Module:
     """A module of losses around a network of trained batch norms without dropout, in float64."""
     torch.manual_seed(3)
     if kind == "classifier":
-        return ClassifierLoss(classifier_of(Classifier().model_dump(), 2)).double()
+        return ClassifierLoss(build_classifier(Classifier(), 2)).double()
     if kind == "segmenter":
         section = Segmenter(weights="none", crop_size=SIZE)
-        network = segmenter_of(section.model_dump(), 2).double()
+        network = build_segmenter(section, 3).double()
         for layer in network.modules():
             if isinstance(layer, nn.Dropout):
                 layer.p = 0.0
         return SegmenterLoss(network)
     section = AffinityNet(weights="none", radius=3, train_on=OnImages(batch_norm="trained"))
-    network = affinitynet_of(section.model_dump(), 2).double()
+    network = build_affinitynet(section).double()
     if kind == "images":
         return AffinityLoss(network)
     network.backbone.freeze(len(network.backbone.stages), "frozen")
@@ -196,7 +198,7 @@ def test_two_processes_share_stored_features(pictures: Pictures, tmp_path: Path)
     """Each computes half of them; in float32, whose rounding training amplifies."""
     weights = tmp_path / "classifier.pt"
     torch.manual_seed(0)
-    save_checkpoint(weights, classifier_of(Classifier().model_dump(), 2).state_dict())
+    save_checkpoint(weights, build_classifier(Classifier(), 2).state_dict())
     section = AffinityNet(
         weights=str(weights), epochs=4, batch_size=4, train_on=OnFeatures(kind="features"), optimizer=SGD
     )
@@ -266,10 +268,10 @@ from wsss.runtime.processes import in_processes, total
 
 def wait(compute):
     total(torch.zeros(1))
-    print("here", flush=True)
-    if compute.rank == 0:
-        total(torch.zeros(1))  # for which the other process never comes
-    signal.pause()
+    if compute.rank == 1:
+        signal.pause()
+    print("both are here", flush=True)
+    total(torch.zeros(1))  # for which the other process never comes
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -284,9 +286,17 @@ def test_a_stopped_job_leaves_no_process_behind(number: signal.Signals, tmp_path
     command = [sys.executable, str(tmp_path / "script.py")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    with subprocess.Popen(command, **pipes, env=environment) as job:
-        assert job.stdout is not None
-        assert [job.stdout.readline(), job.stdout.readline()] == ["here\n"] * 2
-        job.send_signal(number)
-        job.communicate(timeout=60)  # which ends when nobody holds the other end of the pipe
+    with subprocess.Popen(command, **pipes, env=environment, preexec_fn=heed_interrupts) as job:
+        try:
+            assert job.stdout is not None
+            assert "both are here\n" in iter(job.stdout.readline, "")
+            job.send_signal(number)
+            job.communicate(timeout=60)  # ends when nobody holds the other end of the pipe
+        finally:
+            job.kill()
     assert job.returncode == {signal.SIGTERM: 143}.get(number, -number)
+
+
+def heed_interrupts() -> None:
+    """Undo what a shell does to jobs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -12,21 +12,32 @@ from PIL import Image
 
 from wsss.data import ImageRow, Manifest, write_mask
 from wsss.method.affinity import half_plane_offsets, oracle_stencil
-from wsss.results import Cams, write_json
+from wsss.method.metrics import class_iou
+from wsss.results import (
+    AffinityGrid,
+    Cams,
+    ImageConfusion,
+    read_confusions,
+    write_confusions,
+    write_json,
+)
 from wsss.runtime import Compute
 from wsss.stages.scores import (
+    Scored,
     Truth,
     score_affinities,
     score_cams,
     score_classifier,
     score_confident,
     score_masks,
+    score_refined_cams,
+    score_splits,
 )
-from wsss.study.config import RandomWalk
+from wsss.study.config import ConstantBackground, RandomWalk
 
 CLASSES = ("cat", "dog")
 SIZE = (32, 48)
-WALK = RandomWalk(background="constant", constant=0.5, beta=8.0, t=64)
+WALK = RandomWalk(background=ConstantBackground(kind="constant", score=0.125), beta=8.0, t=64)
 
 
 def left_half(value: int, columns: int = 24) -> np.ndarray:
@@ -65,7 +76,7 @@ def no_truth(manifest: Manifest) -> Truth:
 
 def cams_of(mask: np.ndarray, inside: float = 0.75, outside: float = 0.25) -> Cams:
     scores = np.where(mask > 0, inside, outside).astype(np.float16)[None]
-    return Cams(scores, np.array([mask.max() - 1], np.int64))
+    return Cams(scores, np.array([mask.max()], np.int64))
 
 
 def test_only_scored_training_images_count(truth: Truth, manifest: Manifest) -> None:
@@ -74,7 +85,7 @@ def test_only_scored_training_images_count(truth: Truth, manifest: Manifest) -> 
 
 
 def test_masks_as_true_as_the_truth_score_one(truth: Truth) -> None:
-    scores = score_masks(truth, MASKS.__getitem__)
+    scores = score_masks(truth, MASKS).metrics
     assert scores["miou"] == 1
     assert scores["iou"] == {"background": 1, "cat": 1, "dog": 1}
     assert scores["scored_images"] == 2
@@ -82,7 +93,7 @@ def test_masks_as_true_as_the_truth_score_one(truth: Truth) -> None:
 
 def test_mask_scores_by_hand(truth: Truth) -> None:
     predicted = {"a": left_half(1, columns=12), "b": left_half(1)}
-    scores = score_masks(truth, predicted.__getitem__)
+    scores = score_masks(truth, predicted).metrics
     half, quarter = 32 * 24, 32 * 12
     assert scores["confusion"] == [[2 * half, 0, 0], [quarter, quarter, 0], [0, half, 0]]
     assert scores["iou"]["cat"] == pytest.approx(quarter / (2 * quarter + half))
@@ -92,7 +103,7 @@ def test_mask_scores_by_hand(truth: Truth) -> None:
 
 
 def test_cams_at_each_background(truth: Truth) -> None:
-    scores = score_cams(truth, {image_id: cams_of(mask) for image_id, mask in MASKS.items()})
+    scores = score_cams(truth, {image_id: cams_of(mask) for image_id, mask in MASKS.items()}).metrics
     assert 0.25 <= scores["constant"] < 0.75
     assert scores["miou"] == 1
     assert scores["constants"]["0.5"] == 1
@@ -107,7 +118,7 @@ def test_confident_regions(truth: Truth) -> None:
     labels = {"a": np.full(SIZE, 255, np.uint8), "b": MASKS["b"].copy()}
     labels["b"][:, 12:24] = 255
     labels["b"][:, 24:36] = 2
-    scores = score_confident(truth, labels)
+    scores = score_confident(truth, labels).metrics
     assert scores["foreground_share"] == pytest.approx(0.25)
     assert scores["foreground_precision"] == pytest.approx(0.5)
     assert scores["background_share"] == pytest.approx(0.125)
@@ -118,7 +129,7 @@ def test_confident_regions(truth: Truth) -> None:
     assert np.sum(scores["confusion"]) == 2 * SIZE[0] * SIZE[1]
 
 
-def affinity_scores(truth: Truth, stencil: torch.Tensor) -> dict[str, object]:
+def affinity_scores(truth: Truth, stencil: torch.Tensor) -> Scored:
     affinities = {image_id: stencil.half().numpy() for image_id in MASKS}
     broad = {image_id: cams_of(mask, inside=0.75, outside=0.0) for image_id, mask in MASKS.items()}
     for cams in broad.values():
@@ -127,17 +138,15 @@ def affinity_scores(truth: Truth, stencil: torch.Tensor) -> dict[str, object]:
         truth,
         affinities,
         broad,
-        input_scale=1.0,
-        radius=5,
-        border="full",
-        walk=WALK.model_copy(update={"constant": 0.125}),
+        grid=AffinityGrid(5, 1.0, "full"),
+        walk=WALK,
         device=torch.device("cpu"),
     )
 
 
 def test_true_affinities_leak_nothing_and_reach_the_truth(truth: Truth) -> None:
     grid = torch.from_numpy(MASKS["a"][4::8, 4::8].copy())
-    scores = affinity_scores(truth, oracle_stencil(grid))
+    scores = affinity_scores(truth, oracle_stencil(grid)).metrics
     assert scores["equal"] == pytest.approx(1)
     assert scores["different"] == 0
     assert scores["ceiling"]["miou"] > 0.9  # the border is blurred by half a cell
@@ -145,7 +154,7 @@ def test_true_affinities_leak_nothing_and_reach_the_truth(truth: Truth) -> None:
 
 def test_leak_is_measured_after_the_power(truth: Truth) -> None:
     uniform = torch.full((len(half_plane_offsets(5)), 4, 6), 0.5)
-    scores = affinity_scores(truth, uniform)
+    scores = affinity_scores(truth, uniform).metrics
     assert scores["equal"] == pytest.approx(0.5**WALK.beta)
     assert scores["different"] == pytest.approx(0.5**WALK.beta)
 
@@ -163,22 +172,99 @@ def test_classifier_by_hand(tmp_path: Path) -> None:
             return torch.tensor([[1.0, 0.0]]).repeat(len(images), 1)
 
     compute = Compute(torch.device("cpu"), "float32")
-    scores = score_classifier(SaysTheSame(), Manifest(CLASSES, tuple(rows)), compute)
+    scores, images = score_classifier(SaysTheSame(), Manifest(CLASSES, tuple(rows)), compute)
     assert scores["average_precision"] == {"cat": pytest.approx(2 / 3), "dog": pytest.approx(2 / 3)}
     assert scores["map"] == pytest.approx(2 / 3)
     assert scores["scored_images"] == 3
+    labels = {
+        ("a", 1): True,
+        ("a", 2): False,
+        ("b", 1): False,
+        ("b", 2): True,
+        ("c", 1): True,
+        ("c", 2): True,
+    }
+    assert {(image.image, image.class_value): image.label for image in images} == labels
+    assert {(image.class_value, image.score) for image in images} == {(1, 1.0), (2, 0.0)}
+    assert {image.split for image in images} == {"val"}
+
+
+# Per image
+
+
+def checked(scored: Scored, path: Path) -> list[ImageConfusion]:
+    """The confusions of images after a way through a file; their sum must be the confusion of the metrics."""
+    write_confusions(path, scored.images)
+    images, metrics = read_confusions(path, 3), scored.metrics.get("ceiling", scored.metrics)
+    total = sum(image.matrix(3) for image in images if image.split == metrics["split"])
+    expected = np.array(metrics["confusion"])
+    np.testing.assert_array_equal(total[:, : expected.shape[1]], expected)
+    assert total.sum() == expected.sum()
+    return images
+
+
+def test_the_images_add_up_to_the_metrics(truth: Truth, tmp_path: Path) -> None:
+    cams = {image_id: cams_of(mask) for image_id, mask in MASKS.items()}
+    undecided = {
+        image_id: np.where(mask == 1, 255, mask).astype(np.uint8) for image_id, mask in MASKS.items()
+    }
+    shifted = {image_id: np.roll(mask, 5, 1) for image_id, mask in MASKS.items()}
+    for scored in (
+        score_masks(truth, shifted),
+        score_cams(truth, cams),
+        score_refined_cams(truth, cams, lambda image_id: torch.Tensor.float, [0.4, 0.6]),
+        score_confident(truth, undecided),
+        affinity_scores(truth, torch.ones(34, 4, 6)),
+    ):
+        images = checked(scored, tmp_path / "images.tsv")
+        assert [(image.image, image.split) for image in images] == [("a", "train"), ("b", "train")]
+
+
+def test_each_image_has_its_own_confusion(truth: Truth, tmp_path: Path) -> None:
+    shifted = {"a": MASKS["a"], "b": np.roll(MASKS["b"], 6, 1)}
+    right, wrong = checked(score_masks(truth, shifted), tmp_path / "images.tsv")
+    np.testing.assert_array_equal(right.matrix(3)[:, :3], np.diag([32 * 24, 32 * 24, 0]))
+    iou = class_iou(torch.from_numpy(wrong.matrix(3)[:, :3]))
+    assert iou[2].item() == pytest.approx(18 / 30)
+
+
+def test_undecided_pixels_are_predicted_as_255(truth: Truth) -> None:
+    labels = {image_id: np.full(SIZE, 255, np.uint8) for image_id in MASKS}
+    assert {row[1] for image in score_confident(truth, labels).images for row in image.counts} == {255}
+
+
+def test_images_of_all_splits_are_in_one_table(manifest: Manifest, tmp_path: Path) -> None:
+    scored = score_splits(manifest, {"train": MASKS, "val": {"c": left_half(2)}})
+    assert (scored.metrics["split"], scored.metrics["scored_images"], scored.metrics["miou"]) == (
+        "train",
+        2,
+        1,
+    )
+    assert (scored.metrics["val"]["split"], scored.metrics["val"]["scored_images"]) == ("val", 1)
+    assert scored.metrics["val"]["iou"] == {"background": 1, "cat": 0, "dog": 0}
+    images = checked(scored, tmp_path / "images.tsv")
+    assert [(image.image, image.split) for image in images] == [("a", "train"), ("b", "train"), ("c", "val")]
+    assert score_splits(manifest, {"val": MASKS}).metrics["miou"] == 1
+
+
+def test_threads_change_nothing(truth: Truth) -> None:
+    cams = {image_id: cams_of(mask) for image_id, mask in MASKS.items()}
+    alone, together = score_cams(truth, cams), score_cams(truth, cams, threads=3)
+    assert alone.metrics == together.metrics
+    assert [image.image for image in together.images] == ["a", "b"]
 
 
 def test_without_masks_everything_is_null(no_truth: Truth, tmp_path: Path) -> None:
     results = [
-        score_masks(no_truth, MASKS.__getitem__),
+        score_masks(no_truth, MASKS),
         score_cams(no_truth, {}),
         score_confident(no_truth, {}),
         affinity_scores(no_truth, torch.ones(34, 4, 6)),
     ]
-    for scores in results:
-        assert scores["scored_images"] == 0
-        write_json(tmp_path / "scores.json", scores)
-    assert math.isnan(results[0]["miou"])
-    assert results[1]["constant"] is None
+    for scored in results:
+        assert scored.metrics["scored_images"] == 0
+        assert scored.images == []
+        write_json(tmp_path / "scores.json", scored.metrics)
+    assert math.isnan(results[0].metrics["miou"])
+    assert results[1].metrics["constant"] is None
     assert json.loads((tmp_path / "scores.json").read_text())["equal"] is None

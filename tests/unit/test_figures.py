@@ -26,7 +26,6 @@ from wsss.report.figures import (
 )
 from wsss.report.figures.gallery import COLOURS, LONGEST, heat_map, overlay
 from wsss.report.figures.history import running_mean
-from wsss.report.figures.page import LARGEST
 from wsss.report.figures.scores import NO_MASKS, scored_stages
 from wsss.results import Cams
 
@@ -37,7 +36,7 @@ CLASSES = ("background", "cat", "$dog_{<b>$")
 def scores(miou: float, *, images: int = 3, split: str = "train", **more: Any) -> dict[str, Any]:
     iou = dict(zip(CLASSES, (0.9, miou, None), strict=True))
     counted = {"scored_images": images, "split": split, "protocol": "Counted."}
-    return {**counted, "classes": list(CLASSES), "miou": miou, "iou": iou, **more}
+    return {**counted, "value_names": list(CLASSES), "miou": miou, "iou": iou, **more}
 
 
 def metrics(images: int = 3) -> dict[str, dict[str, Any]]:
@@ -138,7 +137,7 @@ def exhibit(name: str = "a", *, size: tuple[int, int] = (30, 40), truth: bool = 
     peak = np.zeros((1, *size), np.float16)
     peak[0, 5, -1] = 1
     masks = {"prediction": mask} | ({"truth": mask} if truth else {})
-    return Exhibit(name, image, Cams(peak, np.array([1])), masks, {"prediction": 0.876} if truth else {})
+    return Exhibit(name, image, Cams(peak, np.array([2])), masks, {"prediction": 0.876} if truth else {})
 
 
 def test_gallery_has_a_panel_for_everything() -> None:
@@ -221,8 +220,7 @@ def test_pages_hold_their_pictures(tmp_path: Path) -> None:
     assert exact.size == Image.open(tmp_path / "flat.png").size
     assert coarse.width < 1200
     assert 'width="600"' in page  # shown as large as if it were whole
-    assert len(page) * 4 / 3 < 2**21
-    assert LARGEST * 16 / 9 < 2**21
+    assert len(page) * 4 / 3 < 2**21  # as the report embeds it
     assert "<title>&lt;Scores&gt;</title>" in page
 
 
@@ -295,3 +293,37 @@ def test_table_scores_val_alone() -> None:
     only_val = metrics(images=0) | {"segmentation": scores(0.527, split="val")}
     rows = Cells(score_table(only_val)).rows
     assert ["IoU in %", "segmentation3 val"] in rows
+
+
+def test_table_shows_the_segmentation_of_train_where_it_was_scored() -> None:
+    both = metrics()
+    both["segmentation"]["train"] = scores(0.611)
+    head, mean = Cells(score_table(both)).rows[:2]
+    assert head[-2:] == ["segmentation3 train", "segmentation3 val"]
+    assert mean[-2:] == ["61.1", "52.7"]
+    both["segmentation"]["train"]["scored_images"] = 0
+    assert Cells(score_table(both)).rows[0][-2:] == ["over true affinities3 train", "segmentation3 val"]
+
+
+def test_names_are_text_in_tables_and_pages(tmp_path: Path) -> None:
+    table = score_table(metrics())
+    assert "&lt;b&gt;" in table
+    assert "<b>" not in table
+    assert "mean W<sup>β</sup>, β = 8" in table
+    write_page(tmp_path / "page.html", "Scores", table, "<script>")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert str(table) in page
+    assert "&lt;script&gt;" in page
+
+
+def test_pages_suit_dark_screens_and_narrow_ones(tmp_path: Path) -> None:
+    write_figure(tmp_path / "a.png", plot_scores(metrics()))
+    write_page(tmp_path / "page.html", "Scores", pictures(tmp_path / "a.png"), score_table(metrics()))
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "prefers-color-scheme: dark" in page
+    assert re.search(r"\.card \{[^}]*background: #fff", page)  # dark ink of figures needs light paper
+    assert page.count('<div class="card"><img') == 1
+    assert page.count("<table") == page.count(
+        '<div class="scroll"><table'
+    )  # wide tables scroll by themselves
+    assert 'name="viewport"' in page

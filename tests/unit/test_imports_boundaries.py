@@ -16,19 +16,22 @@ from PIL import Image
 from torch import Tensor
 
 from wsss.data import ImageRow
-from wsss.data.transforms import scaled_size
 from wsss.method.affinity import boundary_stencil, half_plane_offsets
-from wsss.results import read_affinities, write_affinities
+from wsss.method.grid import to_grid
+from wsss.method.resizing import scaled_size
+from wsss.results import AffinityGrid, read_affinities, write_affinities
 from wsss.stages.affinities.boundary import (
     boundary_files,
     cell_maxima,
-    compute_boundary_affinities,
     read_boundary,
+    stencils,
 )
-from wsss.stages.random_walk import propagate_image, to_grid
-from wsss.study.config import RandomWalk
+from wsss.stages.random_walk import propagate_image, walk_scores
+from wsss.study.config import ConstantBackground, RandomWalk
 
 SIZE = (40, 52)
+GRID = AffinityGrid(radius=5, input_scale=1.0, border="full")
+CONSTANT = ConstantBackground(kind="constant", score=0.25)
 MAP = np.random.default_rng(0).random(SIZE, dtype=np.float32)
 
 
@@ -140,26 +143,25 @@ def test_a_closed_boundary_stops_the_walk(scale: float, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", boundary)
     image = row((height, width))
     files = boundary_files([image], tmp_path)
-    items = list(compute_boundary_affinities([image], files, input_scale=scale, radius=5))
-    write_affinities(tmp_path / "00.h5", items, radius=5, input_scale=scale)
+    grid = GRID._replace(input_scale=scale)
+    write_affinities(tmp_path / "00.h5", stencils([image], files, grid), grid)
     with read_affinities(tmp_path / "00.h5") as affinities:
         stencil, cells = torch.from_numpy(affinities["a"]), affinities.boundary("a")
         assert list(affinities) == ["a"]
     assert cells is not None
     cam = torch.zeros(1, height, width)
     cam[0, 45:50, 50:55] = 1  # some pixels inside
-    walk = RandomWalk(
-        background="constant", constant=0.25, beta=10, t=4096, normalize=True, normalize_by="image"
-    )
-    result = propagate_image(
-        stencil, cam, [0], input_scale=scale, walk=walk, boundary=torch.from_numpy(cells)
-    )
+    walk = RandomWalk(background=CONSTANT, beta=10, t=4096, normalize="image")
+    how = {"input_scale": scale, "walk": walk, "boundary": torch.from_numpy(cells)}
+    scores = walk_scores(stencil, cam, **how)
     within = to_grid(inside[None].float(), scale)[0] == 1
     outside = to_grid((~inside)[None].float(), scale)[0] == 1
-    scores = torch.from_numpy(result.scores[1]).float()
-    assert (scores[within] > 0.9).all()
-    assert scores[outside].max() < 1e-3
-    assert torch.from_numpy(result.scores[0]).float().sub(0.25).abs().max() < 1e-3
+    assert (scores[1][within] > 0.9).all()
+    assert scores[1][outside].max() < 1e-3
+    assert scores[0].sub(0.25).abs().max() < 1e-3
+    mask = propagate_image(stencil, cam, np.array([1]), **how)
+    assert (mask[46:56, 42:74] == 1).all()  # more than a cell off the boundary
+    assert not mask[:18].any()
 
 
 def test_scores_start_with_less_on_a_boundary() -> None:
@@ -167,26 +169,10 @@ def test_scores_start_with_less_on_a_boundary() -> None:
     boundary = torch.rand(5, 7, generator=torch.Generator().manual_seed(0)).half()
     cams = torch.rand(2, 40, 56, generator=torch.Generator().manual_seed(1)).half()
     stencil = torch.zeros(len(half_plane_offsets(5)), 5, 7)  # no neighbours: the walk stays where it is
-    walk = RandomWalk(background="constant", constant=0.25)
-    result = propagate_image(stencil, cams, [0, 1], input_scale=1.0, walk=walk, boundary=boundary)
-    expected = to_grid(cams.float(), 1.0) * (1 - boundary.float())
-    np.testing.assert_allclose(result.scores[1:], expected, atol=2e-3)
-    np.testing.assert_allclose(result.scores[0], 0.25, atol=1e-3)
-
-
-@pytest.mark.parametrize(("by", "peaks"), [("class", [1, 1]), ("image", [0.5, 1])])
-def test_normalize_by(by: Any, peaks: list[float]) -> None:
-    cams = torch.tensor([0.2, 0.4]).view(2, 1, 1).expand(2, 16, 16)
-    walk = RandomWalk(normalize=True, normalize_by=by)
-    result = propagate_image(torch.zeros(34, 2, 2), cams, [0, 1], input_scale=1.0, walk=walk)
-    assert result.scores[1:].max((1, 2)).tolist() == pytest.approx(peaks, abs=1e-3)
-
-
-@pytest.mark.parametrize("by", ["class", "image"])
-def test_an_image_without_labels_is_not_normalized(by: Any) -> None:
-    walk = RandomWalk(normalize=True, normalize_by=by)
-    result = propagate_image(torch.zeros(34, 2, 2), torch.zeros(0, 16, 16), [], input_scale=1.0, walk=walk)
-    assert not result.mask.any()
+    walk = RandomWalk(background=CONSTANT)
+    scores = walk_scores(stencil, cams, input_scale=1.0, walk=walk, boundary=boundary)
+    torch.testing.assert_close(scores[1:], to_grid(cams.float(), 1.0) * (1 - boundary.float()))
+    torch.testing.assert_close(scores[0], torch.full((5, 7), 0.25))
 
 
 def path_affinity(boundary: NDArray[Any], y: int, x: int, v: int, u: int) -> float:
@@ -215,7 +201,7 @@ def test_stencils_of_random_maps(height: int, width: int, radius: int, seed: int
 
 def test_networks_have_no_boundary(tmp_path: Path) -> None:
     stencil = np.ones((34, 2, 3), np.float16)
-    write_affinities(tmp_path / "00.h5", [("a@boundary", stencil)], radius=5, input_scale=1.0)
+    write_affinities(tmp_path / "00.h5", [("a@boundary", stencil)], GRID)
     with read_affinities(tmp_path / "00.h5") as affinities:
         assert list(affinities) == ["a@boundary"]
         assert affinities.boundary("a@boundary") is None
@@ -225,4 +211,4 @@ def test_impossible_boundaries_are_not_written(tmp_path: Path) -> None:
     stencil = np.ones((34, 2, 3), np.float16)
     for boundary in (np.full((2, 3), 1.5, np.float16), np.ones((2, 3), np.float32), np.ones(3, np.float16)):
         with pytest.raises(ValueError, match=r"00.h5: image 'a'"):
-            write_affinities(tmp_path / "00.h5", [("a", stencil, boundary)], radius=5, input_scale=1.0)
+            write_affinities(tmp_path / "00.h5", [("a", stencil, boundary)], GRID)

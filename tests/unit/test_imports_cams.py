@@ -16,10 +16,11 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from wsss.data import ImageRow
+from wsss.data import ImageRow, Manifest
 from wsss.results import read_cams, write_cams
 from wsss.stages.cams.files import cam_files, import_cams
 from wsss.stages.foreign.files import HEADERS
+from wsss.study.config import FileCams
 
 HEIGHT, WIDTH, CLASSES = 30, 41, 5
 MAPS = np.random.default_rng(0).random((2, HEIGHT, WIDTH), dtype=np.float32)
@@ -35,10 +36,10 @@ def save(path: Path, content: object) -> None:
 
 
 def imported(folder: Path, source: str, *rows: ImageRow, workers: int = 0) -> dict[str, Any]:
-    images = rows or (row(),)
-    files = cam_files(images, source, folder)
-    cams = import_cams(images, files, source=source, n_classes=CLASSES, workers=workers)
-    return {image_id: (scores, classes) for image_id, scores, classes in cams}
+    images = Manifest(tuple(map(str, range(CLASSES))), rows or (row(),))
+    section = FileCams(kind="files", format=source, folder=str(folder))
+    cams = import_cams(images, cam_files(images.rows, section), section, workers=workers)
+    return {image_id: (scores, values) for image_id, scores, values in cams}
 
 
 def refused(folder: Path, source: str, *rows: ImageRow) -> str:
@@ -96,19 +97,19 @@ FORMS: dict[Callable[[Path, NDArray[Any], list[int]], None], str] = {
 @pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
 def test_maps_arrive_in_ascending_order_of_classes(write: Any, tmp_path: Path) -> None:
     write(tmp_path / "a", MAPS[::-1].copy(), [3, 1])
-    scores, classes = imported(tmp_path, FORMS[write])["a"]
-    assert (scores.dtype, classes.dtype) == (np.float16, np.int64)
-    assert classes.tolist() == [1, 3]
+    scores, values = imported(tmp_path, FORMS[write])["a"]
+    assert (scores.dtype, values.dtype) == (np.float16, np.int64)
+    assert values.tolist() == [2, 4]
     np.testing.assert_array_equal(scores, MAPS.astype(np.float16))
-    write_cams(tmp_path / "00.npz", [("a", scores, classes)])
+    write_cams(tmp_path / "00.npz", [("a", scores, values)])
     np.testing.assert_array_equal(read_cams(tmp_path / "00.npz")["a"].scores, scores)
 
 
 @pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
 def test_only_the_images_labels_arrive(write: Any, tmp_path: Path) -> None:
     write(tmp_path / "a", MAPS, [1, 3])
-    scores, classes = imported(tmp_path, FORMS[write], row(labels=(3,)))["a"]
-    assert classes.tolist() == [3]
+    scores, values = imported(tmp_path, FORMS[write], row(labels=(3,)))["a"]
+    assert values.tolist() == [4]
     np.testing.assert_array_equal(scores, MAPS[1:].astype(np.float16))
 
 
@@ -188,8 +189,8 @@ def test_content_of_another_form(source: str, content: object, words: str, tmp_p
 
 
 def test_an_image_without_labels_needs_no_file(tmp_path: Path) -> None:
-    scores, classes = imported(tmp_path, "psa", row(labels=()))["a"]
-    assert (scores.shape, classes.shape) == ((0, HEIGHT, WIDTH), (0,))
+    scores, values = imported(tmp_path, "psa", row(labels=()))["a"]
+    assert (scores.shape, values.shape) == ((0, HEIGHT, WIDTH), (0,))
 
 
 def test_all_missing_files_are_one_error(tmp_path: Path) -> None:

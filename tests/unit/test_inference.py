@@ -1,10 +1,11 @@
-"""Networks over data sets: batching, mirror images, and the way from the CAMs to the grid and back."""
+"""Networks over data sets: batching, scales, mirror images, and kinds of CAMs and affinities by name."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,33 +15,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wsss.data import ImageRow, read_image
+from wsss.data import ImageRow, Manifest, read_image
 from wsss.data.loading import batches_by_size, prefetch
 from wsss.data.transforms import normalised, scaled
-from wsss.method.affinity import affinity_stencil, oracle_stencil
+from wsss.method.affinity import affinity_stencil
 from wsss.method.cam import combine_cams
-from wsss.method.confident import confident_labels, threshold_labels
 from wsss.models.affinitynet import AffinityNet, build_affinitynet
-from wsss.models.checkpoints import restore_affinitynet, restore_classifier, save_network
+from wsss.models.checkpoints import save_network
 from wsss.models.classifier import Classifier, build_classifier
 from wsss.models.segmenter import Segmenter, build_segmenter
-from wsss.results import ArtifactError
+from wsss.results import AffinityGrid
 from wsss.runtime import Compute
+from wsss.stages import affinities as affinity_kinds
+from wsss.stages import cams as cam_kinds
 from wsss.stages.affinities.network import (
     average_stencils,
     compute_affinities,
-    compute_levels,
+    compute_features,
     mirror_stencil,
 )
 from wsss.stages.cams.classifier import classify, compute_cams
-from wsss.stages.confident import label_image
-from wsss.stages.random_walk import from_grid, propagate_image, to_grid
 from wsss.stages.segmentation import segment
-from wsss.study.config import Confident, RandomWalk
+from wsss.study import config
+from wsss.study.params import ComputeAffinities, ComputeCams
+from wsss.study.registry import AFFINITY_KINDS, CAM_KINDS, choices
 
 CPU = Compute(torch.device("cpu"), "float32")
 SIZES = [(40, 48), (33, 47), (40, 48), (33, 47), (24, 56)]
 LABELS = [(0,), (1, 3), (), (0, 1, 2, 3), (2,)]
+AFFINITYNET = config.AffinityNet(normalization="group")
 
 
 @pytest.fixture(scope="module")
@@ -67,20 +70,21 @@ def save(path: Path, image: np.ndarray, labels: tuple[int, ...]) -> ImageRow:
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
     torch.manual_seed(0)
-    return CPU.place(build_classifier("small", 4, output_stride=8, dropout=0.5)).eval()
+    return CPU.place(build_classifier(config.Classifier(), 4)).eval()
 
 
 @pytest.fixture(scope="module")
 def affinitynet() -> AffinityNet:
     torch.manual_seed(0)
-    return CPU.place(build_affinitynet("small", normalization="group")).eval()
+    return CPU.place(build_affinitynet(AFFINITYNET)).eval()
 
 
 @pytest.fixture(scope="module")
 def segmenter() -> Segmenter:
     torch.manual_seed(0)
-    model = build_segmenter("deeplabv3", 5, backbone="small", output_stride=8, crop_size=64)
-    torch.nn.init.normal_(model.head[-1].weight)  # far enough from nothing that several classes win
+    model = build_segmenter(config.Segmenter(crop_size=64), 5)
+    for parameter in model.head.parameters():  # far enough from nothing that several classes win
+        torch.nn.init.normal_(parameter)
     return CPU.place(model).eval()
 
 
@@ -142,18 +146,16 @@ def test_classify_gives_each_image_the_logits_it_gets_alone(
 def test_cams_are_those_of_each_image_alone_and_of_its_labels(
     classifier: Classifier, rows: list[ImageRow], compute: Compute
 ) -> None:
-    scales = (1.0, 0.5, 1.5)
-    found = {
-        name: (cams, classes)
-        for name, cams, classes in compute_cams(classifier, rows, scales=scales, flip=True, compute=compute)
-    }
+    section = config.ClassifierCams(scales=(1.0, 0.5, 1.5), flip=True)
+    found = {name: (cams, values) for name, cams, values in compute_cams(classifier, rows, section, compute)}
     assert set(found) == {row.id for row in rows}
     for row in rows:
-        cams, classes = found[row.id]
+        cams, values = found[row.id]
         assert cams.dtype == np.float16
         assert cams.shape == (len(row.labels), row.height, row.width)
-        assert classes.tolist() == list(row.labels)
-        expected = combine_cams(list(passes_alone(classifier, row, scales)), (row.height, row.width))
+        assert values.tolist() == [label + 1 for label in row.labels]
+        passes = list(passes_alone(classifier, row, section.scales))
+        expected = combine_cams(passes, (row.height, row.width))
         np.testing.assert_allclose(cams, expected[list(row.labels)].numpy(), atol=1e-3)
 
 
@@ -169,7 +171,7 @@ def passes_alone(
 
 def test_cams_of_the_mirror_image_are_mirrored(classifier: Classifier, rows: list[ImageRow]) -> None:
     pair = [rows[0], rows[-1]]
-    found = compute_cams(classifier, pair, scales=(1.0, 2.0), flip=True, compute=CPU)
+    found = compute_cams(classifier, pair, config.ClassifierCams(scales=(1.0, 2.0), flip=True), CPU)
     (_, cams, _), (_, mirrored, _) = found
     assert cams.max() > 0.9
     np.testing.assert_allclose(mirrored[..., ::-1], cams, atol=2e-3)
@@ -224,19 +226,19 @@ def test_affinities_with_flip_do_not_tell_an_image_from_its_mirror_image(
     assert not np.allclose(once[pair[0].id], found[pair[0].id], atol=2e-3)
 
 
-def test_levels_give_the_affinities(affinitynet: AffinityNet, rows: list[ImageRow]) -> None:
-    widths = [affinitynet.backbone.channels[level] for level in ("early", "middle", "last")]
+def test_features_give_the_affinities(affinitynet: AffinityNet, rows: list[ImageRow]) -> None:
+    widths = list(affinitynet.backbone.channels)
     expected = dict(compute_affinities(affinitynet, rows, input_scale=2.0, flip=False, compute=CPU))
-    for name, maps in compute_levels(affinitynet, rows, input_scale=2.0, compute=CPU):
-        levels = torch.from_numpy(maps).permute(2, 0, 1)[None].split(widths, dim=1)
-        stencil = affinitynet.stencil(affinitynet.features_from(levels))[0]
+    for name, maps in compute_features(affinitynet, rows, input_scale=2.0, compute=CPU):
+        features = torch.from_numpy(maps).permute(2, 0, 1)[None].split(widths, dim=1)
+        stencil = affinitynet.stencil(affinitynet.affinity_features(features))[0]
         np.testing.assert_allclose(stencil.detach().numpy(), expected[name], atol=5e-3)
 
 
 def test_segment_takes_the_likeliest_class_of_each_image_alone(
     segmenter: Segmenter, rows: list[ImageRow]
 ) -> None:
-    found = dict(segment(segmenter, rows, scales=(1.0,), flip=False, compute=CPU))
+    found = dict(segment(segmenter, rows, config.Segmentation(scales=(1.0,), flip=False), CPU))
     for row in rows:
         image = normalised(read_image(row.image), segmenter.backbone.normalization)[None]
         expected = segmenter(image)[0].argmax(0).numpy()
@@ -247,117 +249,95 @@ def test_segment_takes_the_likeliest_class_of_each_image_alone(
 
 def test_segment_with_flip_mirrors_with_the_image(segmenter: Segmenter, rows: list[ImageRow]) -> None:
     pair = [rows[0], rows[-1]]
-    found = dict(segment(segmenter, pair, scales=(1.0, 0.5), flip=True, compute=CPU))
+    found = dict(segment(segmenter, pair, config.Segmentation(scales=(1.0, 0.5), flip=True), CPU))
     assert (found[pair[1].id][:, ::-1] == found[pair[0].id]).mean() > 0.999
 
 
-def test_cells_average_their_pixels() -> None:
-    scores = torch.rand(2, 19, 33, generator=torch.Generator().manual_seed(0))
-    cells = to_grid(scores, 1.0)
-    assert cells.shape == (2, 3, 5)
-    torch.testing.assert_close(cells[:, 1, 2], scores[:, 8:16, 16:24].mean((1, 2)))
-    torch.testing.assert_close(cells[:, 2, 4], scores[:, 16:, 32:].mean((1, 2)))
+# Kinds by name
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    height=st.integers(8, 40),
-    width=st.integers(8, 40),
-    input_scale=st.sampled_from([0.5, 0.8, 1.0, 1.5, 2.0]),
-)
-def test_a_constant_survives_the_grid_and_fits_the_stencil(
-    height: int, width: int, input_scale: float
-) -> None:
-    cells = to_grid(torch.full((1, height, width), 0.3), input_scale)
-    assert cells.shape[1:] == tuple(-(-round(side * input_scale) // 8) for side in (height, width))
-    back = from_grid(cells, (height, width), input_scale)
-    torch.testing.assert_close(back, torch.full((1, height, width), 0.3))
+class FakeJob:
+    """What the kinds need of a job."""
+
+    def __init__(self, params: Any, checkpoint: Path | None = None) -> None:
+        self.params, self.input = params, SimpleNamespace(checkpoint=checkpoint)
+        self.threads, self.compute = 1, CPU
+        self.read: list[Path] = []
+
+    def reads(self, paths: Iterable[Path]) -> None:
+        self.read += paths
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    height=st.integers(8, 70),
-    width=st.integers(8, 70),
-    maps=st.integers(1, 4),
-    input_scale=st.sampled_from([0.5, 0.7, 1.0, 1.5, 2.0]),
-    dtype=st.sampled_from([torch.float32, torch.float64]),
-)
-def test_cells_come_to_the_image_as_by_two_resizings_whatever_maps_are_beside_them(
-    height: int, width: int, maps: int, input_scale: float, dtype: torch.dtype
-) -> None:
-    scaled_to = [max(1, round(side * input_scale)) for side in (height, width)]
-    cells = torch.rand(maps, *(-(-side // 8) for side in scaled_to), dtype=dtype)
-    fine = torch.nn.functional.interpolate(cells[None], scale_factor=8, mode="bilinear")
-    fine = fine[..., : scaled_to[0], : scaled_to[1]]
-    expected = torch.nn.functional.interpolate(fine, (height, width), mode="bilinear")[0]
-    found = from_grid(cells, (height, width), input_scale)
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
-    assert torch.equal(from_grid(cells[:1], (height, width), input_scale), found[:1])
+CLASS_NAMES = ("ant", "bee", "cat", "dog")
 
 
-def halves(height: int = 40, width: int = 64) -> torch.Tensor:
-    """Label 1 left, 2 right."""
-    return (1 + (torch.arange(width) >= width // 2).to(torch.uint8)).expand(height, width)
+def test_every_kind_states_which_network_it_needs() -> None:
+    assert {name: facts["network"] for name, facts in choices(CAM_KINDS).items()} == {
+        "classifier": "classifier",
+        "files": None,
+    }
+    assert {name: facts["network"] for name, facts in choices(AFFINITY_KINDS).items()} == {
+        "network": "affinitynet",
+        "boundary": None,
+    }
 
 
-@pytest.mark.parametrize("input_scale", [1.0, 2.0])
-def test_the_walk_fills_segments_from_their_seeds(input_scale: float) -> None:
-    seeds = torch.zeros(2, 40, 64)
-    seeds[0, 16:24, 8:16] = 1
-    seeds[1, 16:24, 48:56] = 1
-    cell = round(8 / input_scale)
-    stencil = oracle_stencil(halves()[::cell, ::cell].contiguous()).half()
-    walk = RandomWalk(background="constant", constant=0.01, beta=1, t=4000)
-    result = propagate_image(stencil, seeds.half(), [2, 5], input_scale=input_scale, walk=walk)
-    away_from_the_border = np.r_[0:28, 36:64]  # bilinear scores blur one cell's width
-    expected = np.where(halves() == 1, 3, 6)
-    np.testing.assert_array_equal(result.mask[:, away_from_the_border], expected[:, away_from_the_border])
-    assert result.classes.tolist() == [0, 3, 6]
-    assert result.scores.shape == (3, *stencil.shape[1:])
-
-
-def test_without_affinities_the_winner_of_the_cells_stays() -> None:
-    cams = torch.zeros(1, 16, 24)
-    cams[0, :, :8] = 1
-    walk = RandomWalk(background="power", alpha=2, t=1, beta=8)
-    result = propagate_image(torch.zeros(34, 2, 3), cams, [0], input_scale=1.0, walk=walk)
-    np.testing.assert_array_equal(result.mask, np.repeat([1, 0], [8, 16])[None].repeat(16, 0))
-    np.testing.assert_array_equal(result.scores[1], [[1, 0, 0]] * 2)
-
-
-def test_an_image_without_labels_is_background() -> None:
-    result = propagate_image(
-        torch.rand(34, 3, 3), torch.zeros(0, 20, 24), [], input_scale=1.0, walk=RandomWalk()
-    )
-    np.testing.assert_array_equal(result.mask, np.zeros((20, 24), np.uint8))
-    assert result.scores.shape == (1, 3, 3)
-    assert result.classes.tolist() == [0]
-
-
-def test_restored_networks_give_what_the_saved_ones_gave(
+def test_cams_of_the_classifiers_checkpoint(
     classifier: Classifier, rows: list[ImageRow], tmp_path: Path
 ) -> None:
-    config = {"backbone": "small", "output_stride": 8, "dropout": 0.5}
-    save_network(tmp_path / "checkpoint.pt", classifier, config, ["a", "b", "c", "d"])
-    restored = restore_classifier(tmp_path / "checkpoint.pt")
-    image = torch.rand(1, 3, 40, 48)
-    torch.testing.assert_close(restored.cam(image), classifier.cam(image), atol=1e-5, rtol=1e-5)
-    with pytest.raises(ArtifactError, match=r"checkpoint\.pt: holds Classifier, expected AffinityNet"):
-        restore_affinitynet(tmp_path / "checkpoint.pt")
+    save_network(tmp_path / "checkpoint.pt", classifier, config.Classifier(), CLASS_NAMES)
+    section = config.ClassifierCams(scales=(1.0,), flip=False)
+    job = FakeJob(ComputeCams(precision="float32", cams=section), tmp_path / "checkpoint.pt")
+    found = list(cam_kinds.compute_cams(job, Manifest(CLASS_NAMES, tuple(rows))))
+    for (name, cams, values), expected in zip(
+        found, compute_cams(classifier, rows, section, CPU), strict=True
+    ):
+        assert (name, values.tolist()) == (expected[0], expected[2].tolist())
+        np.testing.assert_allclose(cams, expected[1], atol=1e-3)
+    with pytest.raises(
+        ValueError, match=r"checkpoint\.pt: a classifier of ant, bee, cat, dog, but .* dog, cat"
+    ):
+        cam_kinds.compute_cams(job, Manifest(("ant", "bee", "dog", "cat"), tuple(rows)))
 
 
-@pytest.mark.parametrize("pooling", ["vote", "scores"])
-def test_confident_regions_follow_their_section(pooling: Any) -> None:
-    cams, pool = (
-        torch.rand(2, 16, 24, generator=torch.Generator().manual_seed(0)),
-        8 if pooling == "scores" else 1,
-    )
-    power = Confident(low_alpha=1, high_alpha=3, pooling=pooling)
-    expected = confident_labels(cams, [3, 5], low_alpha=1, high_alpha=3, pool=pool)
-    assert torch.equal(label_image(cams, [2, 4], power), expected)
-    constant = Confident(
-        background="constant", foreground_threshold=0.7, background_threshold=0.4, pooling=pooling
-    )
-    expected = threshold_labels(cams, [3, 5], foreground=0.7, background=0.4, pool=pool)
-    assert torch.equal(label_image(cams, [2, 4], constant), expected)
-    assert not torch.equal(expected, label_image(cams, [2, 4], power))
+def test_cams_of_files(rows: list[ImageRow], tmp_path: Path) -> None:
+    for row in rows:
+        maps = np.random.default_rng(0).random((4, row.height, row.width), dtype=np.float32)
+        np.save(tmp_path / f"{row.id}.npy", maps)
+    section = config.FileCams(kind="files", format="stacks", folder=str(tmp_path))
+    job = FakeJob(ComputeCams(precision=None, cams=section))
+    found = list(cam_kinds.compute_cams(job, Manifest(CLASS_NAMES, tuple(rows))))
+    assert [name for name, _, _ in found] == [row.id for row in rows]
+    assert [values.tolist() for _, _, values in found] == [
+        [label + 1 for label in row.labels] for row in rows
+    ]
+    assert {path.name for path in job.read} == {f"{row.id}.npy" for row in rows if row.labels}
+
+
+def test_affinities_of_the_networks_checkpoint(
+    affinitynet: AffinityNet, rows: list[ImageRow], tmp_path: Path
+) -> None:
+    section = AFFINITYNET.model_copy(update={"input_scale": 1.5})
+    save_network(tmp_path / "checkpoint.pt", affinitynet, section, CLASS_NAMES)
+    params = ComputeAffinities(precision="float32", affinities=config.NetworkAffinities(flip=True))
+    job = FakeJob(params, tmp_path / "checkpoint.pt")
+    grid, items = affinity_kinds.compute_affinities(job, Manifest(CLASS_NAMES, tuple(rows)))
+    assert grid == AffinityGrid(AFFINITYNET.radius, 1.5, AFFINITYNET.border)
+    expected = dict(compute_affinities(affinitynet, rows, input_scale=1.5, flip=True, compute=CPU))
+    for name, stencil in items:
+        np.testing.assert_allclose(stencil, expected[name], atol=1e-3)
+
+
+def test_affinities_of_boundary_maps(rows: list[ImageRow], tmp_path: Path) -> None:
+    for row in rows:
+        np.save(tmp_path / f"{row.id}.npy", np.full((row.height, row.width), 0.25, np.float32))
+    section = config.BoundaryAffinities(kind="boundary", folder=str(tmp_path), input_scale=1.0, radius=3)
+    job = FakeJob(ComputeAffinities(precision=None, affinities=section))
+    grid, items = affinity_kinds.compute_affinities(job, Manifest(CLASS_NAMES, tuple(rows)))
+    assert grid == AffinityGrid(3, 1.0, "full")
+    for row, (name, stencil, boundary) in zip(rows, items, strict=True):
+        assert name == row.id
+        assert stencil.shape == (12, -(-row.height // 8), -(-row.width // 8))
+        assert set(np.unique(stencil)) <= {0.0, 0.75}
+        assert (boundary == 0.25).all()
+    assert len(job.read) == len(rows)

@@ -43,7 +43,7 @@ rows = st.builds(
 class_names = st.text(st.characters(exclude_categories=["Zl", "Zp", "C"]), min_size=1)
 manifests = st.builds(
     Manifest,
-    classes=st.lists(class_names, min_size=1).map(tuple),
+    class_names=st.lists(class_names, min_size=1).map(tuple),
     rows=st.lists(rows, max_size=4).map(tuple),
 )
 
@@ -87,7 +87,7 @@ def test_shards_part_a_split() -> None:
     shards = [everything.shard("train", index, 4) for index in range(4)]
     assert sorted(row.id for shard in shards for row in shard) == sorted(row.id for row in train)
     assert all(shard_of(row.id, 4) == index for index, shard in enumerate(shards) for row in shard)
-    assert all(shard.classes == CLASSES for shard in shards)
+    assert all(shard.class_names == CLASSES for shard in shards)
 
 
 @pytest.mark.parametrize(

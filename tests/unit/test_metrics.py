@@ -26,9 +26,9 @@ TRUTH = torch.tensor([[0, 0, 1, 1], [2, 2, 255, 1]], dtype=torch.uint8)
 PREDICTION = torch.tensor([[0, 1, 1, 1], [2, 0, 2, 0]], dtype=torch.uint8)
 
 
-def random_map(n_classes: int, *shape: int, seed: int = 0, ignore: bool = True) -> Tensor:
-    values = torch.randint(0, n_classes + ignore, shape, generator=torch.Generator().manual_seed(seed))
-    return values.masked_fill(values == n_classes, 255).to(torch.uint8)
+def random_map(n_values: int, *shape: int, seed: int = 0, ignore: bool = True) -> Tensor:
+    values = torch.randint(0, n_values + ignore, shape, generator=torch.Generator().manual_seed(seed))
+    return values.masked_fill(values == n_values, 255).to(torch.uint8)
 
 
 def test_confusion_has_one_row_per_true_class():
@@ -71,8 +71,8 @@ def test_shapes_that_differ_are_refused():
 def test_class_that_does_not_exist_is_refused(name: str):
     maps = {"prediction": PREDICTION.clone(), "truth": TRUTH.clone()}
     maps[name][0, 0] = 3
-    with pytest.raises(ValueError, match=rf"{name}: expected classes in 0\.\.2, got 0\.\.3"):
-        confusion_matrix(**maps, n_classes=3)
+    with pytest.raises(ValueError, match=rf"{name}: expected mask values in 0\.\.2, got 0\.\.3"):
+        confusion_matrix(**maps, n_values=3)
 
 
 def test_average_precision_of_a_known_ranking():
@@ -149,10 +149,10 @@ def test_sweep_refuses_thresholds_out_of_order():
         background_sweep(torch.zeros(0, 1, 1), [], torch.zeros(1, 1), 2, torch.tensor([0.4, 0.2]))
 
 
-@pytest.mark.parametrize(("cams", "truth", "name"), [(3, 0, "classes"), (1, 3, "truth")])
+@pytest.mark.parametrize(("cams", "truth", "name"), [(3, 0, "class_values"), (1, 3, "truth")])
 def test_sweep_refuses_a_class_that_does_not_exist(cams: int, truth: int, name: str):
     truth_map = torch.full((2, 2), truth, dtype=torch.uint8)
-    with pytest.raises(ValueError, match=rf"{name}: expected classes in 0\.\.2"):
+    with pytest.raises(ValueError, match=rf"{name}: expected mask values in 0\.\.2"):
         background_sweep(torch.ones(1, 2, 2), [cams], truth_map, 3, torch.tensor([0.5]))
 
 

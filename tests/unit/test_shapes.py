@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss.data import Manifest, prepare, read_image, read_mask
+from wsss.data import Manifest, read_image, read_mask
 from wsss.data.scenes import CLASSES, draw_scene
 from wsss.data.scenes.heads import HEADS
 from wsss.method.labels import IGNORE
+from wsss.stages.dataset import prepare
 from wsss.study.config import Folder, Shapes
 
 SIZE = 64
@@ -38,7 +39,7 @@ def scenes() -> list[tuple[np.ndarray, np.ndarray]]:
 
 def test_the_manifest(drawn: tuple[Path, Manifest]) -> None:
     folder, manifest = drawn
-    assert manifest.classes == CLASSES
+    assert manifest.class_names == CLASSES
     assert [row.id for row in manifest.split("train")] == [f"train_{index:05d}" for index in range(4)]
     assert [row.id for row in manifest.split("val")] == [f"val_{index:05d}" for index in range(2)]
     for row in manifest:

@@ -44,7 +44,7 @@ def test_a_sweep_says_its_best_points(tmp_path: Path) -> None:
         "alpha": 2.0,
         "beta": 8.0,
         "t": 16,
-        "normalize": True,
+        "normalize": "class",
         "miou": 0.531,
     }
     write_json(
@@ -52,7 +52,7 @@ def test_a_sweep_says_its_best_points(tmp_path: Path) -> None:
     )
     said = summary(tmp_path)
     assert "best of 2 points on 3 images" in said
-    assert "miou 53.1  alpha 2, beta 8, t 16, normalize" in said
+    assert "miou 53.1  alpha 2, beta 8, t 16, normalize class" in said
     assert str(tmp_path / "sweep" / "best.yaml") in said
     assert "no true masks" not in said
     assert "have changed since" not in said
@@ -62,7 +62,15 @@ def test_a_sweep_of_what_has_changed_since_says_so(tmp_path: Path) -> None:
     points, affinities = tmp_path / "sweep" / "points.json", tmp_path / "affinities" / "train" / "00.h5"
     affinities.parent.mkdir(parents=True)
     affinities.touch()
-    point = {"rank": 1, "background": "power", "alpha": 2, "beta": 8, "t": 1, "normalize": True, "miou": 0.5}
+    point = {
+        "rank": 1,
+        "background": "power",
+        "alpha": 2,
+        "beta": 8,
+        "t": 1,
+        "normalize": "class",
+        "miou": 0.5,
+    }
     write_json(points, {"criterion": "miou", "images": 3, "points": [point]})
     os.utime(points, ns=(0, affinities.stat().st_mtime_ns))
     assert "have changed since" not in summary(tmp_path)

@@ -18,12 +18,15 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from wsss.data import ImageRow, Manifest
+from wsss.method.cam import with_background
+from wsss.method.labels import class_values
 from wsss.method.metrics import confusion_matrix, mean_iou
 from wsss.report.figures import plot_sweep, sweep_table
 from wsss.results import write_json, write_table
-from wsss.stages.random_walk import propagate_image, with_background
+from wsss.stages.random_walk import background_of, propagate_image
 from wsss.stages.sweep import (
     Grid,
+    Point,
     Tally,
     describe_pixels,
     gather,
@@ -39,11 +42,12 @@ from wsss.stages.sweep import (
 from wsss.stages.sweep.counting import count_winners, winning_slots
 from wsss.stages.sweep.pixels import Pixels
 from wsss.stages.sweep.points import KEYS
-from wsss.study.config import RandomWalk, read_study
+from wsss.study.config import RandomWalk, Study, load_study, read_study
+from wsss.study.params import SweepRandomWalk
 
 ROOT = Path(__file__).resolve().parents[2]
-N_CLASSES = 5
-CLASSES = ["background", "ant", "bee", "cat", "$dog_{<b>$"]
+N_VALUES = 5
+NAMES = ["background", "ant", "bee", "cat", "$dog_{<b>$"]
 GRID = Grid((0.7, 2.0, 16.0), (0.0, 0.3, 0.42, 1.0), 3.0, (1, 7, 40), 1e-4)
 
 
@@ -55,7 +59,7 @@ def scene(
     coarse = torch.rand(1, max(1, len(labels)), 5, 6, generator=generator)
     cams = interpolate(coarse, size, mode="bicubic").clamp(0, 1)[0, : len(labels)].half()
     cells = [-(-round(side * input_scale) // 8) for side in size]
-    values = torch.tensor([0, *(label + 1 for label in labels), 4, 255], dtype=torch.uint8)
+    values = torch.tensor([0, *class_values(labels), 4, 255], dtype=torch.uint8)
     truth, confident = (values[torch.randint(len(values), size, generator=generator)] for _ in range(2))
     return {
         "stencil": torch.rand(34, *cells, generator=generator).half(),
@@ -69,7 +73,7 @@ def scene(
 def tally_scene(image: dict[str, Any], labels: tuple[int, ...], input_scale: float, grid: Grid) -> Tally:
     known = describe_pixels(image["image"], image["truth"], image["confident"])
     counts = sweep_image(image["stencil"], image["cams"], known, input_scale=input_scale, grid=grid)
-    return tally_image(counts, known, labels, N_CLASSES)
+    return tally_image(counts, known, class_values(labels), N_VALUES)
 
 
 @pytest.mark.parametrize(
@@ -92,16 +96,16 @@ def test_every_point_has_the_masks_of_the_study_itself(
     for place, point in GRID.points():
         walk = point.walk(GRID.tolerance)
         mask = propagate_image(
-            image["stencil"], image["cams"], labels, input_scale=input_scale, walk=walk
-        ).mask
+            image["stencil"], image["cams"], class_values(labels), input_scale=input_scale, walk=walk
+        )
         for name, overlap in references.items():
-            confusion = confusion_matrix(torch.from_numpy(mask), torch.from_numpy(image[name]), N_CLASSES)
+            confusion = confusion_matrix(torch.from_numpy(mask), torch.from_numpy(image[name]), N_VALUES)
             assert overlap.hits[place].tolist() == confusion.diagonal().tolist(), point
             assert overlap.predicted[place].tolist() == confusion.sum(0).tolist()
             assert overlap.expected.tolist() == confusion.sum(1).tolist()
-        won = np.bincount(mask.ravel(), minlength=N_CLASSES)
+        won = np.bincount(mask.ravel(), minlength=N_VALUES)
         assert found.predicted[place].tolist() == won.tolist()
-        given_values = [0, *(label + 1 for label in labels)]
+        given_values = [0, *class_values(labels)]
         assert found.vanished[place].nonzero()[0].tolist() == [v for v in given_values if not won[v]]
         assert found.changed[place] == (mask != mask_of_cams(image["cams"], labels, walk)).sum()
         right, down = np.diff(mask.astype(int), axis=1) != 0, np.diff(mask.astype(int), axis=0) != 0
@@ -111,17 +115,17 @@ def test_every_point_has_the_masks_of_the_study_itself(
 
 
 def test_boundaries_and_the_images_peak_count_as_in_the_study() -> None:
-    labels, grid = (0, 2), GRID._replace(normalize_by="image")
+    labels, grid = (0, 2), GRID._replace(normalize=("none", "image"))
     image = scene((37, 53), labels, 2.0)
     boundary = torch.rand(image["stencil"].shape[1:], generator=torch.Generator().manual_seed(5)).half()
     known = describe_pixels(image["image"], image["truth"], image["confident"])
     walked = image["stencil"], image["cams"]
     counts = sweep_image(*walked, known, boundary.numpy(), input_scale=2.0, grid=grid)
-    found = tally_image(counts, known, labels, N_CLASSES)
+    found = tally_image(counts, known, class_values(labels), N_VALUES)
     for place, point in grid.points():
-        walk = point.walk(grid.tolerance, "image")
-        mask = propagate_image(*walked, labels, input_scale=2.0, walk=walk, boundary=boundary).mask
-        won = np.bincount(mask.ravel(), minlength=N_CLASSES)
+        walk, values = point.walk(grid.tolerance), class_values(labels)
+        mask = propagate_image(*walked, values, input_scale=2.0, walk=walk, boundary=boundary)
+        won = np.bincount(mask.ravel(), minlength=N_VALUES)
         assert found.predicted[place].tolist() == won.tolist(), point
 
 
@@ -139,24 +143,41 @@ def differences(image: np.ndarray) -> np.ndarray:
 
 def mask_of_cams(cams: torch.Tensor, labels: tuple[int, ...], walk: RandomWalk) -> np.ndarray:
     """Take the strongest of background and CAMs, without any walk."""
-    values = np.array([0, *(label + 1 for label in labels)])
-    return values[with_background(cams, walk).argmax(0).numpy()]
+    values = np.array([0, *class_values(labels)])
+    return values[with_background(cams, background_of(cams, walk.background)).argmax(0).numpy()]
 
 
 def test_the_points_cover_both_rules_and_both_normalisations() -> None:
     points = [point for _, point in GRID.points()]
     assert len(set(points)) == len(points) == np.prod(GRID.shape)
-    assert {(point.background, point.normalize) for point in points} == {
-        (rule, normalize) for rule in ("power", "constant") for normalize in (False, True)
+    assert {(point.background.kind, point.normalize) for point in points} == {
+        (kind, normalize) for kind in ("power", "constant") for normalize in ("none", "class")
     }
     assert all(point.beta == 3.0 for point in points)
 
 
+def test_a_point_is_a_random_walk_as_a_row_and_as_a_section() -> None:
+    for _, point in GRID.points():
+        assert tuple(point.columns) == KEYS
+        assert Point.of(point.columns) == point
+        walk = load_study({"random_walk": point.section}).random_walk
+        assert walk.model_copy(update={"refine": "none", "tolerance": 0.01}) == point.walk(0.01)
+
+
+@pytest.mark.parametrize(("normalize", "tried"), [("none", "class"), ("class", "class"), ("image", "image")])
+def test_the_grid_is_that_of_the_study(normalize: str, tried: str) -> None:
+    study = load_study({"random_walk": {"normalize": normalize, "tolerance": 0.01}, "sweep": {"ts": [3, 9]}})
+    grid = Grid.of(SweepRandomWalk.of(study), 2.5)
+    assert (grid.alphas, grid.constants) == (Study().sweep.alphas, Study().sweep.constants)
+    assert (grid.beta, grid.ts, grid.tolerance, grid.normalize) == (2.5, (3, 9), 0.01, ("none", tried))
+    assert Grid.from_json(json.loads(json.dumps(grid._asdict()))) == grid
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 3), st.integers(1, 4), st.integers(1, 30), st.integers(0, 2**32 - 1))
-def test_the_first_of_the_strongest_wins(classes: int, backgrounds: int, pixels: int, seed: int) -> None:
+def test_the_first_of_the_strongest_wins(maps: int, backgrounds: int, pixels: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
-    scores = generator.integers(0, 4, (classes, pixels)).astype(np.float32)  # many are equal
+    scores = generator.integers(0, 4, (maps, pixels)).astype(np.float32)  # many are equal
     over = generator.integers(0, 4, (backgrounds, pixels)).astype(np.float32)
     expected = np.stack([np.concatenate([row[None], scores]).argmax(0) for row in over])
     assert (winning_slots(scores, over) == expected).all()
@@ -172,12 +193,12 @@ def test_the_first_of_the_strongest_wins(classes: int, backgrounds: int, pixels:
 def test_tallies_add_up_and_survive_json() -> None:
     first = tally_scene(scene((24, 32), (0, 2), 1.0), (0, 2), 1.0, GRID)
     second = tally_scene(scene((17, 40), (2,), 1.0, 1), (2,), 1.0, GRID)
-    both = total([first, second], GRID, N_CLASSES)
+    both = total([first, second], GRID, N_VALUES)
     assert both.given_images.tolist() == [2, 1, 0, 2, 0]
     assert both.given_pixels.tolist() == [1448, 768, 0, 1448, 0]
     assert (both.predicted == first.predicted + second.predicted).all()
     assert (both.truth.hits == first.truth.hits + second.truth.hits).all()
-    assert total([], GRID, N_CLASSES).given_pixels.sum() == 0
+    assert total([], GRID, N_VALUES).given_pixels.sum() == 0
 
 
 def files(tmp_path: Path, truth: bool = True) -> list[dict[str, Any]]:
@@ -190,7 +211,7 @@ def files(tmp_path: Path, truth: bool = True) -> list[dict[str, Any]]:
             image["truth"] = image["truth"] if truth else np.full(size, 255, np.uint8)
             counts = tally_scene(image, labels, 1.0, grid)
             path = tmp_path / "counts.json"
-            write_json(path, {"classes": CLASSES, "grid": grid._asdict(), "counts": counts.as_json()})
+            write_json(path, {"value_names": NAMES, "grid": grid._asdict(), "counts": counts.as_json()})
             contents.append(json.loads(path.read_text()))
     return contents
 
@@ -224,15 +245,28 @@ def test_correlations_are_those_of_the_ranks(tmp_path: Path) -> None:
     assert rank(*gather(files(tmp_path, truth=False)))["correlation"] is None
 
 
+def test_a_signal_that_never_differs_correlates_with_nothing(tmp_path: Path) -> None:
+    (names, tallies) = gather(files(tmp_path))
+    still = [(grid, tally._replace(changed=0 * tally.changed)) for grid, tally in tallies]
+    found = rank(names, still)["correlation"]
+    assert np.isnan(found["changed"])
+    assert not np.isnan(found["agreement"])
+    unknown = tallies[0][1].confident._replace(expected=0 * tallies[0][1].confident.expected)
+    nothing = unknown._replace(predicted=0 * unknown.predicted, hits=0 * unknown.hits)
+    blind = rank(names, [(grid, tally._replace(confident=nothing)) for grid, tally in tallies])
+    assert np.isnan(blind["correlation"]["agreement"])
+
+
 def test_miou_is_that_of_the_summed_confusion_matrices(tmp_path: Path) -> None:
     ranking = rank(*gather(files(tmp_path)))
     point = ranking["points"][5]
-    walk = RandomWalk(**{key: point[key] for key in KEYS if point[key] is not None})
-    confusion = torch.zeros(N_CLASSES, N_CLASSES, dtype=torch.int64)
+    walk = Point.of(point).walk(GRID.tolerance)
+    confusion = torch.zeros(N_VALUES, N_VALUES, dtype=torch.int64)
     for seed, (size, labels) in enumerate([((24, 32), (0, 2)), ((17, 40), (1, 2))]):
         image = scene(size, labels, 1.0, seed)
-        mask = propagate_image(image["stencil"], image["cams"], labels, input_scale=1.0, walk=walk).mask
-        confusion += confusion_matrix(torch.from_numpy(mask), torch.from_numpy(image["truth"]), N_CLASSES)
+        values = class_values(labels)
+        mask = propagate_image(image["stencil"], image["cams"], values, input_scale=1.0, walk=walk)
+        confusion += confusion_matrix(torch.from_numpy(mask), torch.from_numpy(image["truth"]), N_VALUES)
     assert point["miou"] == pytest.approx(mean_iou(confusion).item(), abs=1e-12)
 
 
@@ -244,10 +278,25 @@ def test_the_overlay_makes_a_point_the_studys(tmp_path: Path, study: str, place:
     file = tmp_path / "best.yaml"
     file.write_text(overlay({**ranking, "points": [point]}, str(file)))
     before, after = read_study(ROOT / study), read_study(ROOT / study, file)
-    expected = {key: point[key] for key in KEYS if point[key] is not None}
+    walk = Point.of(point)
+    expected = {name: getattr(walk, name) for name in ("background", "beta", "t", "normalize")}
     assert after.random_walk == before.random_walk.model_copy(update=expected)
     assert after.model_copy(update={"random_walk": before.random_walk}) == before
     assert str(file) in file.read_text()
+
+
+def test_the_overlay_is_written_in_blocks(tmp_path: Path) -> None:
+    ranking = rank(*gather(files(tmp_path)))
+    (power,) = [point for point in ranking["points"] if point["background"] == "power"][:1]
+    assert overlay({**ranking, "points": [power]}, "best.yaml").splitlines()[3:] == [
+        "random_walk:",
+        "  background:",
+        "    kind: power",
+        f"    alpha: {power['alpha']}",
+        f"  beta: {power['beta']}",
+        f"  t: {power['t']}",
+        f"  normalize: {power['normalize']}",
+    ]
 
 
 def test_the_table_has_a_row_per_point_and_a_column_per_class(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ import pytest
 
 from wsss.data.voc12_annotations import CLASSES
 from wsss.report.tables import scored_results, write_tables
-from wsss.report.tables.__main__ import main
 from wsss.report.tables.comparison import comparison
 from wsss.report.tables.layout import Row, Table, html, markdown
 from wsss.report.tables.published import COLUMN_OF, RESULTS, STAGES, read_published, read_stages
 from wsss.report.tables.results import Result
-from wsss.study.config import Study, load_study, section_params
+from wsss.study.config import Study, load_study
+from wsss.study.params import WriteTables
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "published_results.tsv"
 
@@ -27,9 +27,9 @@ VOC = list(COLUMN_OF)
 ANIMALS = ["background", "cat", "cow|calf"]
 
 
-def scores(classes: list[str], split: str, images: int, miou: float, **more: Any) -> dict[str, Any]:
-    iou = {name: miou + 0.001 * place for place, name in enumerate(classes)}
-    return {"classes": classes, "split": split, "scored_images": images, "iou": iou, "miou": miou, **more}
+def scores(names: list[str], split: str, images: int, miou: float, **more: Any) -> dict[str, Any]:
+    iou = {name: miou + 0.001 * place for place, name in enumerate(names)}
+    return {"value_names": names, "split": split, "scored_images": images, "iou": iou, "miou": miou, **more}
 
 
 def metrics(classes: list[str] = VOC, train: int = 1464, val: int = 1449) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def metrics(classes: list[str] = VOC, train: int = 1464, val: int = 1449) -> dic
 
 
 def results(**arguments: Any) -> tuple[Result, ...]:
-    return scored_results(metrics(**arguments), section_params(Study(), "write_tables"))
+    return scored_results(metrics(**arguments), WriteTables.of(Study()))
 
 
 def parts(found: tuple[Result, ...]) -> list[str | Table]:
@@ -161,7 +161,7 @@ def test_on_other_images_no_difference_is_given() -> None:
 def test_a_class_that_appears_nowhere_has_no_value_and_no_difference() -> None:
     some = metrics()
     some["segmentation"]["iou"]["sofa"] = None
-    table = tables(scored_results(some, section_params(Study(), "write_tables")))["Table 2"]
+    table = tables(scored_results(some, WriteTables.of(Study())))["Table 2"]
     assert row(table, "mine")["sofa"] == row(table, "vs Ours-ResNet38")["sofa"] == "–"
 
 
@@ -171,12 +171,17 @@ def test_a_class_that_appears_nowhere_has_no_value_and_no_difference() -> None:
 def test_protocol_names_images_labels_background_refinement_and_scales() -> None:
     study = load_study(
         {
-            "random_walk": {"background": "power", "alpha": 16, "beta": 8, "t": 256, "refine": "dense_crf"},
-            "cam": {"scales": [1, 0.5, 1.5, 2]},
+            "random_walk": {
+                "background": {"kind": "power", "alpha": 16},
+                "beta": 8,
+                "t": 256,
+                "refine": "dense_crf",
+            },
+            "cams": {"scales": [1, 0.5, 1.5, 2]},
             "segmentation": {"scales": [1], "flip": False},
         }
     )
-    protocol = tables(scored_results(metrics(), section_params(study, "write_tables")))["Protocol"]
+    protocol = tables(scored_results(metrics(), WriteTables.of(study)))["Protocol"]
     labels, scales = "true image-level", "multi: 0.5, 1, 1.5, 2, flipped"
     power, walk = "(1 − max CAM)^α, α = 16", "β = 8, t = 256"
     best = "constant {}, the best by these masks"
@@ -189,9 +194,27 @@ def test_protocol_names_images_labels_background_refinement_and_scales() -> None
     ]
 
 
+@pytest.mark.parametrize(("normalize", "said"), [("class", "class"), ("image", "image")])
+def test_protocol_names_a_constant_background_and_the_normalisation(normalize: str, said: str) -> None:
+    background = {"kind": "constant", "score": 0.42}
+    study = load_study({"random_walk": {"background": background, "normalize": normalize, "refine": "none"}})
+    found = scored_results(metrics(), WriteTables.of(study))
+    (walked,) = [result for result in found if result.name == "random walk train"]
+    assert (walked.background, walked.dense_crf) == ("constant 0.42", "no")
+    assert walked.walk == f"β = 12, t = 16, normalized by {said}"
+
+
+def test_segmentation_of_train_has_a_row_where_it_was_scored() -> None:
+    some = metrics()
+    some["segmentation"]["train"] = scores(VOC, "train", 1464, 0.71)
+    found = scored_results(some, WriteTables.of(Study()))
+    assert [result.name for result in found][-2:] == ["segmentation train", "segmentation val"]
+    assert row(tables(found)["Table 2"], "mine")["mean"] == "62.3"  # val, as published
+
+
 def test_imported_cams_name_their_system_for_scales() -> None:
-    study = load_study({"cam": {"source": "psa", "folder": "cams"}})
-    found = scored_results(metrics(), section_params(study, "write_tables"))
+    study = load_study({"cams": {"kind": "files", "format": "psa", "folder": "cams"}})
+    found = scored_results(metrics(), WriteTables.of(study))
     scales = {result.stage: result.scales for result in found}
     assert scales["CAM"] == scales["random walk"] == "those of its own system, psa"
     assert scales["segmentation"] == "single: 1"
@@ -201,7 +224,7 @@ def test_what_was_not_scored_has_no_row() -> None:
     some = metrics()
     del some["cams"]["dense_crf"], some["random_walk"]["val"]
     some["segmentation"] |= {"scored_images": 0, "miou": None}
-    found = scored_results(some, section_params(Study(), "write_tables"))
+    found = scored_results(some, WriteTables.of(Study()))
     assert [result.name for result in found] == ["CAM train", "random walk train"]
     assert row(tables(found)["All stages"], "mine")["segmentation val"] == "–"
     assert [row.cells[0] for row in tables(found)["Table 2"].rows][-1] == "Ours-ResNet38"
@@ -230,7 +253,7 @@ def test_many_classes_stand_below_each_other() -> None:
 
 def test_without_masks_the_page_says_so() -> None:
     nothing = {name: scores(VOC, "val", 0, float("nan")) for name in ("cams", "random_walk", "segmentation")}
-    (sentence,) = parts(scored_results(nothing, section_params(Study(), "write_tables")))
+    (sentence,) = parts(scored_results(nothing, WriteTables.of(Study())))
     assert "no true masks" in str(sentence)
 
 
@@ -300,15 +323,3 @@ def test_files_of_other_studies(tmp_path: Path, scored: int) -> None:
     names = "\t".join(["", *ANIMALS, "mean"]) if scored else "\tmean"
     assert lines[0] == head + names
     assert len(lines) == (6 if scored else 1)
-
-
-def test_the_command_prints_the_tables_of_a_study(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("config.yaml").write_text("name: shapes")
-    Path("overlay.yaml").write_text("name: mine\nresults: elsewhere")
-    folder = Path("elsewhere", "mine", "tables")
-    write_tables(folder, "mine", results(), (RESULTS, STAGES))
-    main(["overlay.yaml"])
-    assert capsys.readouterr().out == (folder / "results.md").read_text("utf-8")

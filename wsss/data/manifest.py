@@ -1,4 +1,4 @@
-"""The list of a data set's images, which every stage reads from a table of its own."""
+"""The manifest: a table of a data set's images. Every stage reads one that holds its own images only."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class ImageRow:
         id: Name of the image file without its extension.
         image: The image file, absolute or relative to the working directory.
         mask: The mask file, or None.
-        split: ``train`` or ``val``.
+        split: ``train``, ``val`` or ``test``.
         scored: Whether CAMs and pseudo masks are scored on this image.
-        labels: The classes in the image: 0-based, ascending (mask values are these + 1).
+        labels: Class indices of the image, ascending: 0-based positions in the class names, the order of the
+            classifier's outputs. See `wsss.method.labels` for the mask values.
         height: Height in pixels, after EXIF rotation.
         width: Width in pixels, after EXIF rotation.
         digest: BLAKE2b-128 of the image file's bytes, in hex.
@@ -44,9 +45,9 @@ class ImageRow:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The classes of a data set, in the order of their mask values 1, 2, …, and its images."""
+    """The names of a data set's classes, in the order of their mask values 1…C, and its images."""
 
-    classes: tuple[str, ...]
+    class_names: tuple[str, ...]
     rows: tuple[ImageRow, ...]
 
     def __len__(self) -> int:
@@ -67,13 +68,13 @@ class Manifest:
         return replace(split, rows=tuple(row for row in split.rows if shard_of(row.id, count) == index))
 
     def without_masks(self) -> Manifest:
-        """Return the images without any trace of their masks: what every stage but the scoring may read."""
+        """Return the images without any trace of their masks, for every stage but the scoring."""
         return replace(self, rows=tuple(replace(row, mask=None, scored=False) for row in self.rows))
 
     def write(self, path: Path | str) -> None:
-        """Write a table of tab-separated values, under a temporary name until it is whole."""
+        """Write tab-separated values, under a temporary name until the table is complete."""
         with replacing(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write("\t".join((CLASSES, *self.classes)) + "\n")
+            file.write("\t".join((CLASSES, *self.class_names)) + "\n")
             table = csv.writer(file, delimiter="\t", lineterminator="\n")
             table.writerow(COLUMNS)
             table.writerows(_cells(row) for row in self.rows)
@@ -83,18 +84,19 @@ class Manifest:
         """Read what :meth:`write` wrote.
 
         Raises:
-            DatasetError: The file is no such table; the message names the file and the line.
+            DatasetError: The file is not such a table; the message names the file and the line.
         """
         with Path(path).open(encoding="utf-8", newline="") as file:
             first = file.readline()
-            head, *classes = first.rstrip("\n").split("\t")
+            head, *class_names = first.rstrip("\n").split("\t")
             if head != CLASSES:
                 raise DatasetError(f"{path}:1: found {first!r:.80}, expected {CLASSES!r}, a tab, the classes")
             table = csv.reader(file, delimiter="\t")
             header = next(table, [])
             if tuple(header) != COLUMNS:
                 raise DatasetError(f"{path}:2: found the columns {header}, expected {list(COLUMNS)}")
-            return cls(tuple(classes), tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table))
+            rows = tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table)
+            return cls(tuple(class_names), rows)
 
 
 def _cells(row: ImageRow) -> tuple[object, ...]:

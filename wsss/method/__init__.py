@@ -1,1 +1,1 @@
-"""The paper's method on tensors: labels, CAMs, confident regions, affinities, random walk, dense CRF, metrics."""
+"""The paper's method on tensors: CAMs, confident regions, affinities, random walk, dense CRF, metrics."""

@@ -8,13 +8,18 @@ what no class claims (`background_score`) and the constant that later methods us
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from wsss.method.resizing import bilinear
 
 CLASS_MAXIMUM_GUARD = 1e-5
 """Added to a class's maximum before the division, so that a class which is nowhere active stays zero."""
+
+LEAST_PEAK = 1e-5
+"""Classes whose peak is below this count as absent and are not raised to 1."""
 
 
 def combine_cams(
@@ -26,14 +31,14 @@ def combine_cams(
     mirrored, and added; the sum is divided by its maximum per class.
 
     Args:
-        passes: pairs of raw scores (..., K, h, w), of any resolution, and whether the image was mirrored for
-            them. An iterator is read once, so that a single pass is in memory at a time. K = 0 is an image
-            without labels.
+        passes: pairs of raw scores (K, h, w) or (B, K, h, w), of any resolution, and whether the image was
+            mirrored for them. An iterator is read once, so that a single pass is in memory at a time. K = 0
+            is an image without labels.
         size: (H, W) of the image in pixels.
         power: exponent after the rectification; the published VGG16 code takes the square root (0.5).
 
     Returns:
-        (..., K, H, W) in [0, 1), float32 (float64 if the scores are).
+        (K, H, W) or (B, K, H, W) in [0, 1), float32 (float64 if the scores are).
 
     Raises:
         ValueError: there is no pass, or two passes differ in their classes.
@@ -41,7 +46,7 @@ def combine_cams(
     """
     total: Tensor | None = None
     for scores, mirrored in passes:
-        activation = _resize(_widen(scores).relu() ** power, size)
+        activation = bilinear(_widen(scores).relu() ** power, size)
         activation = activation.flip(-1) if mirrored else activation
         if total is not None and total.shape != activation.shape:
             raise ValueError(
@@ -72,12 +77,26 @@ def constant_background(cams: Tensor, constant: float) -> Tensor:
     return torch.full_like(_strongest_class(cams), constant)
 
 
-def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    leading = maps.shape[:-2]
-    if maps.numel() == 0:  # interpolate refuses an empty stack
-        return maps.new_zeros(*leading, *size)
-    flat = maps.reshape(-1, 1, *maps.shape[-2:])
-    return F.interpolate(flat, size, mode="bilinear", align_corners=False).reshape(*leading, *size)
+def with_background(cams: Tensor, background: Tensor) -> Tensor:
+    """Put the background's scores (H, W) before the CAMs: (K, H, W) → (1 + K, H, W), dtype of the former."""
+    return torch.cat([background[None], cams.to(background.dtype)])
+
+
+def peaks_to_one(scores: Tensor, of: Literal["class", "image"]) -> Tensor:
+    """Divide score maps by their largest value, as IRN does after the walk.
+
+    Args:
+        scores: (K, h, w), from 0 up, of the classes alone; K may be 0.
+        of: "class" divides each map by its own maximum, "image" all maps by the largest of them.
+
+    Returns:
+        (K, h, w) in [0, 1]. Classes whose peak is below `LEAST_PEAK` count as absent and stay near zero.
+
+    """
+    peaks = scores.amax((1, 2), keepdim=True).clamp(min=LEAST_PEAK)
+    if of == "image" and len(peaks):
+        peaks = peaks.amax(0, keepdim=True)
+    return scores / peaks
 
 
 def _widen(scores: Tensor) -> Tensor:

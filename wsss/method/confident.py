@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.method.cam import background_score, constant_background
+from wsss.method.cam import background_score, constant_background, with_background
 from wsss.method.labels import BACKGROUND, IGNORE
 
 
 def confident_labels(
     cams: Tensor,
-    classes: Sequence[int] | Tensor,
+    class_values: Sequence[int] | NDArray[np.int64] | Tensor,
     *,
     low_alpha: float,
     high_alpha: float,
@@ -32,7 +34,7 @@ def confident_labels(
 
     Args:
         cams: (K, H, W) in [0, 1]; with K = 0 every pixel is background.
-        classes: the K mask values of the maps (1..254, so index + 1 of a class counted from 0).
+        class_values: the mask values of the K maps, in 1..254.
         low_alpha: exponent of the strong background, 4 in the paper.
         high_alpha: exponent of the weak background, 24 in the paper.
         refine: function from scores (1 + K, H, W), background first, to refined scores, e.g. a dCRF on the
@@ -44,18 +46,18 @@ def confident_labels(
         (H, W) uint8.
 
     Raises:
-        ValueError: `classes` does not fit `cams` or is no mask value, or low_alpha exceeds high_alpha.
+        ValueError: `class_values` do not fit `cams` or are no mask values, or low_alpha exceeds high_alpha.
 
     """
     if low_alpha > high_alpha:
         raise ValueError(f"confident_labels: low_alpha {low_alpha} exceeds high_alpha {high_alpha}")
     strong, weak = background_score(cams, low_alpha), background_score(cams, high_alpha)
-    return _between(cams, classes, strong, weak, refine, pool)
+    return _between(cams, class_values, strong, weak, refine, pool)
 
 
 def threshold_labels(
     cams: Tensor,
-    classes: Sequence[int] | Tensor,
+    class_values: Sequence[int] | NDArray[np.int64] | Tensor,
     *,
     foreground: float,
     background: float,
@@ -65,7 +67,7 @@ def threshold_labels(
     """Do as `confident_labels` with constant background scores instead of powers, as IRN does.
 
     Args:
-        cams, classes, refine, pool: see `confident_labels`.
+        cams, class_values, refine, pool: see `confident_labels`.
         foreground: score of the strong background, which a class must beat; 0.30 in IRN.
         background: score of the weak background, which no class may reach; 0.05 in IRN.
 
@@ -73,25 +75,25 @@ def threshold_labels(
         (H, W) uint8.
 
     Raises:
-        ValueError: `classes` does not fit `cams` or is no mask value, or background exceeds foreground.
+        ValueError: `class_values` do not fit `cams` or are no mask values, or background exceeds foreground.
 
     """
     if background > foreground:
         raise ValueError(f"threshold_labels: background {background} exceeds foreground {foreground}")
     strong, weak = constant_background(cams, foreground), constant_background(cams, background)
-    return _between(cams, classes, strong, weak, refine, pool)
+    return _between(cams, class_values, strong, weak, refine, pool)
 
 
 def _between(
     cams: Tensor,
-    classes: Sequence[int] | Tensor,
+    class_values: Sequence[int] | NDArray[np.int64] | Tensor,
     strong: Tensor,
     weak: Tensor,
     refine: Callable[[Tensor], Tensor] | None,
     pool: int,
 ) -> Tensor:
     """Label what a strong and a weak background (H, W) agree on."""
-    values = torch.as_tensor(classes, dtype=torch.int64, device=cams.device)
+    values = torch.as_tensor(class_values, dtype=torch.int64, device=cams.device)
     if len(values) != len(cams) or not ((values > BACKGROUND) & (values < IGNORE)).all():
         raise ValueError(
             f"confident_labels: expected {len(cams)} mask values in 1..254 for cams of shape "
@@ -133,7 +135,7 @@ def grid_labels(labels: Tensor, stride: int = 8, *, ignore_votes: bool = True) -
 
 
 def _winner(cams: Tensor, background: Tensor, refine: Callable[[Tensor], Tensor] | None, pool: int) -> Tensor:
-    scores = torch.cat([background[None], cams.to(background.dtype)])
+    scores = with_background(cams, background)
     scores = scores if refine is None else refine(scores)
     return _pool(scores, pool).argmax(0)
 

@@ -1,7 +1,7 @@
-"""Scores of masks, CAMs, confident regions and classifiers.
+"""Quality of masks, CAMs, confident regions and classifiers.
 
-Everything per image is a count, so that a data set's score is the score of the summed counts: confusion
-matrices have one row per true class and one column per predicted class, with the background as class 0.
+Everything per image is a count, so that the quality over a data set is that of the summed counts: a confusion
+matrix has one row per true mask value and one column per predicted one, the background being value 0.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from torch import Tensor
 from wsss.method.labels import BACKGROUND, IGNORE
 
 
-def confusion_matrix(prediction: Tensor, truth: Tensor, n_classes: int, ignore: int = IGNORE) -> Tensor:
-    """Count the pixels per true and predicted class: (C, C) int64, rows are the truth.
+def confusion_matrix(prediction: Tensor, truth: Tensor, n_values: int, ignore: int = IGNORE) -> Tensor:
+    """Count the pixels per true and predicted mask value: (C, C) int64, rows are the truth.
 
     Args:
-        prediction: integers of any shape, below `n_classes` wherever the truth counts.
-        truth: integers of the same shape, below `n_classes` or equal to `ignore`.
-        n_classes: C, the background included.
+        prediction: integers of any shape, below `n_values` wherever the truth counts.
+        truth: integers of the same shape, below `n_values` or equal to `ignore`.
+        n_values: C, the number of mask values, background included.
         ignore: value of the truth whose pixels do not count.
 
     Raises:
-        ValueError: the shapes differ, or a class does not exist.
+        ValueError: the shapes differ, or there is no such mask value.
 
     """
     if prediction.shape != truth.shape:
@@ -34,9 +34,9 @@ def confusion_matrix(prediction: Tensor, truth: Tensor, n_classes: int, ignore: 
         )
     counted = truth != ignore
     prediction, truth = prediction[counted].long(), truth[counted].long()
-    _check_classes("prediction", prediction, n_classes)
-    _check_classes("truth", truth, n_classes)
-    return torch.bincount(truth * n_classes + prediction, minlength=n_classes**2).view(n_classes, n_classes)
+    _check_values("prediction", prediction, n_values)
+    _check_values("truth", truth, n_values)
+    return torch.bincount(truth * n_values + prediction, minlength=n_values**2).view(n_values, n_values)
 
 
 def class_iou(confusion: Tensor) -> Tensor:
@@ -83,18 +83,18 @@ class ConfidentQuality(NamedTuple):
     foreground_precision: float
 
 
-def confident_confusion(labels: Tensor, truth: Tensor, n_classes: int, ignore: int = IGNORE) -> Tensor:
+def confident_confusion(labels: Tensor, truth: Tensor, n_values: int, ignore: int = IGNORE) -> Tensor:
     """Count like `confusion_matrix`, with undecided pixels in a last column of their own: (C, C + 1) int64.
 
     Args:
         labels: (H, W) uint8 confident labels, `ignore` where undecided.
         truth: (H, W) uint8, `ignore` where unknown.
-        n_classes: C, the background included.
+        n_values: C, the number of mask values, background included.
         ignore: value of undecided labels and of unknown truth.
 
     """
-    decided = labels.long().masked_fill(labels == ignore, n_classes)
-    return confusion_matrix(decided, truth, n_classes + 1, ignore)[:n_classes]
+    decided = labels.long().masked_fill(labels == ignore, n_values)
+    return confusion_matrix(decided, truth, n_values + 1, ignore)[:n_values]
 
 
 def confident_quality(confusion: Tensor) -> ConfidentQuality:
@@ -111,9 +111,9 @@ def confident_quality(confusion: Tensor) -> ConfidentQuality:
 
 def background_sweep(
     cams: Tensor,
-    classes: Iterable[int] | Tensor,
+    class_values: Iterable[int] | Tensor,
     truth: Tensor,
-    n_classes: int,
+    n_values: int,
     thresholds: Tensor,
     ignore: int = IGNORE,
 ) -> Tensor:
@@ -125,9 +125,9 @@ def background_sweep(
 
     Args:
         cams: (K, H, W) in [0, 1]; K = 0 is all background.
-        classes: the K mask values of the maps, 1..n_classes - 1.
-        truth: (H, W) integers, below `n_classes` or equal to `ignore`.
-        n_classes: C, the background included.
+        class_values: the mask values of the K maps, in 1..n_values - 1.
+        truth: (H, W) integers, below `n_values` or equal to `ignore`.
+        n_values: C, the number of mask values, background included.
         thresholds: (T,) in [0, 1], ascending.
         ignore: value of the truth whose pixels do not count.
 
@@ -135,7 +135,7 @@ def background_sweep(
         (T, C, C) int64, rows of each matrix are the truth.
 
     Raises:
-        ValueError: a class does not exist, or the thresholds do not ascend.
+        ValueError: there is no such mask value, or the thresholds do not ascend.
 
     """
     if (thresholds.diff() < 0).any():
@@ -143,14 +143,14 @@ def background_sweep(
     counted = truth != ignore
     scores = torch.cat([cams.new_zeros(1, *cams.shape[1:]), cams])[:, counted].float()
     strongest, winner = scores.max(0)
-    values = torch.tensor([BACKGROUND, *classes], device=cams.device)
+    values = torch.tensor([BACKGROUND, *class_values], device=cams.device)
     level = torch.bucketize(strongest, thresholds.float())  # how many thresholds the strongest class beats
     true_class = truth[counted].long()
-    _check_classes("classes", values, n_classes)
-    _check_classes("truth", true_class, n_classes)
-    cell = (level * n_classes + true_class) * n_classes + values[winner]
-    shape = (len(thresholds) + 1, n_classes, n_classes)
-    histogram = torch.bincount(cell, minlength=shape[0] * n_classes**2).view(shape)
+    _check_values("class_values", values, n_values)
+    _check_values("truth", true_class, n_values)
+    cell = (level * n_values + true_class) * n_values + values[winner]
+    shape = (len(thresholds) + 1, n_values, n_values)
+    histogram = torch.bincount(cell, minlength=shape[0] * n_values**2).view(shape)
     at_or_below = histogram.cumsum(0)[:-1]
     confusion = histogram.sum(0) - at_or_below
     confusion[:, :, BACKGROUND] += at_or_below.sum(-1)
@@ -171,10 +171,10 @@ def alpha_threshold(alpha: float) -> float:
     return low
 
 
-def _check_classes(name: str, values: Tensor, n_classes: int) -> None:
-    if values.numel() and not 0 <= values.min() <= values.max() < n_classes:
+def _check_values(name: str, values: Tensor, n_values: int) -> None:
+    if values.numel() and not 0 <= values.min() <= values.max() < n_values:
         low, high = values.min().item(), values.max().item()
-        raise ValueError(f"{name}: expected classes in 0..{n_classes - 1}, got {low}..{high}")
+        raise ValueError(f"{name}: expected mask values in 0..{n_values - 1}, got {low}..{high}")
 
 
 def _hits(confusion: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
-"""What a finished run has to say: the scores as a table, and where the masks and the report lie.
+"""The summary of a finished run: its scores as a table, and where the masks and the report are.
 
-`python -m wsss.report.summary results/<study>` prints it again. Light enough for the Snakefile: it only reads JSON.
+`wsss summary results/<study>` prints it again. It only reads JSON and imports nothing heavy, because the Snakefile
+imports it in every job.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,19 +27,19 @@ def _scores(folder: Path) -> list[str]:
     found = {stage: content for stage, content in metrics.items() if content.get("scored_images")}
     if not found:
         return [f"{folder.name}: no true masks, so no scores."]
-    classes = next(iter(found.values()))["iou"]
+    names = next(iter(found.values()))["iou"]
     return [
         _row(f"{folder.name}: IoU in %", (COLUMNS[stage] for stage in found)),
-        *(_row(name, (_percent(m["iou"].get(name)) for m in found.values())) for name in classes),
+        *(_row(name, (_percent(m["iou"].get(name)) for m in found.values())) for name in names),
         _row("mean", (_percent(m["miou"]) for m in found.values())),
         _row("scored on", (f"{m['scored_images']} {m['split']}" for m in found.values())),
     ]
 
 
 def _classifier(folder: Path) -> list[str]:
-    scores = _read(folder / "scores" / "classifier.json")
-    seen = f"{scores['scored_images']} {scores['split']}" if scores else ""
-    return [f"  classifier: mAP {_percent(scores['map'])} on {seen}"] if scores else []
+    metrics = _read(folder / "scores" / "classifier.json")
+    seen = f"{metrics['scored_images']} {metrics['split']}" if metrics else ""
+    return [f"  classifier: mAP {_percent(metrics['map'])} on {seen}"] if metrics else []
 
 
 def _sweep(folder: Path) -> list[str]:
@@ -71,7 +71,7 @@ def _older_than_its_inputs(points: Path) -> bool:
 
 def _walk(point: dict[str, Any]) -> str:
     key = "alpha" if point["background"] == "power" else "constant"
-    after = ", normalize" if point["normalize"] else ""
+    after = "" if point["normalize"] == "none" else f", normalize {point['normalize']}"
     return f"{key} {point[key]:g}, beta {point['beta']:g}, t {point['t']}{after}"
 
 
@@ -92,7 +92,3 @@ def _row(name: str, cells: Iterable[str]) -> str:
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
-
-
-if __name__ == "__main__":
-    print(summary(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""The one place that opens result files: CAM stacks, masks, affinities, checkpoints, histories and JSON.
+"""The one place that opens result files: CAMs, masks, affinities, checkpoints, histories, tables and JSON.
 
 Writers never leave half a file behind (`replacing`), and the same content gives the same bytes. Readers
 refuse truncated and foreign files with an `ArtifactError` that names the path, check every size against the
@@ -6,22 +6,21 @@ file before allocating, and never unpickle. Arrays are read image by image: ever
 from image id to content.
 """
 
+from wsss.results.affinities import Affinities, AffinityGrid, read_affinities, write_affinities
 from wsss.results.cam_stacks import Cams, CamStacks, read_cams, write_cams
 from wsss.results.checkpoints import load_checkpoint, save_checkpoint
-from wsss.results.files import ArtifactError, replacing, write_text
-from wsss.results.hdf5 import (
-    Affinities,
-    Masks,
-    PseudoMask,
-    PseudoMasks,
-    read_affinities,
-    read_masks,
-    read_pseudo_masks,
-    write_affinities,
-    write_masks,
-    write_pseudo_masks,
+from wsss.results.confusions import (
+    ClassifiedImage,
+    ImageConfusion,
+    image_miou,
+    read_classified,
+    read_confusions,
+    write_classified,
+    write_confusions,
 )
+from wsss.results.files import ArtifactError, replacing, write_text
 from wsss.results.image_map import ImageMap, Shards, open_shards
+from wsss.results.masks import Masks, Pooling, pooling_of, read_masks, write_confident, write_masks
 from wsss.results.records import (
     HistoryWriter,
     read_history,
@@ -33,31 +32,38 @@ from wsss.results.records import (
 
 __all__ = [
     "Affinities",
+    "AffinityGrid",
     "ArtifactError",
     "CamStacks",
     "Cams",
+    "ClassifiedImage",
     "HistoryWriter",
+    "ImageConfusion",
     "ImageMap",
     "Masks",
-    "PseudoMask",
-    "PseudoMasks",
+    "Pooling",
     "Shards",
+    "image_miou",
     "load_checkpoint",
     "open_shards",
+    "pooling_of",
     "read_affinities",
     "read_cams",
+    "read_classified",
+    "read_confusions",
     "read_history",
     "read_json",
     "read_masks",
-    "read_pseudo_masks",
     "replacing",
     "save_checkpoint",
     "write_affinities",
     "write_cams",
+    "write_classified",
+    "write_confident",
+    "write_confusions",
     "write_json",
     "write_manifest",
     "write_masks",
-    "write_pseudo_masks",
     "write_table",
     "write_text",
 ]

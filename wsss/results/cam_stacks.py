@@ -1,7 +1,7 @@
 """CAM stacks of one shard: an uncompressed zip of `.npy` members, readable by `numpy.load` too.
 
-Each image has two members, `<id>/scores.npy`, (K, H, W) float16 in [0, 1], and `<id>/classes.npy`, (K,)
-int64, the 0-based classes of the K maps in ascending order; `<id>` is percent-encoded. Nothing is pickled.
+Each image has two members, `<id>/scores.npy`, (K, H, W) float16 in [0, 1], and `<id>/class_values.npy`, (K,)
+int64, the mask values of the K maps in ascending order; `<id>` is percent-encoded. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wsss.method.labels import BACKGROUND, IGNORE
 from wsss.results.files import ArtifactError, in_unit_interval, refusing, replacing
 from wsss.results.image_map import ImageMap, image_id_of, member_name
 
@@ -24,30 +25,39 @@ _UNIX = 3
 
 
 class Cams(NamedTuple):
-    """CAMs of one image: `scores` (K, H, W) float16 in [0, 1], `classes` (K,) int64, 0-based, ascending."""
+    """CAMs of one image.
+
+    Attributes:
+        scores: (K, H, W) float16 in [0, 1]; K is 0 for an image without labels.
+        class_values: (K,) int64, the mask value of each map, 1…254, ascending.
+    """
 
     scores: NDArray[np.float16]
-    classes: NDArray[np.int64]
+    class_values: NDArray[np.int64]
 
 
 def write_cams(
     path: str | Path, items: Iterable[tuple[str, NDArray[np.float16], Sequence[int] | NDArray[np.int64]]]
 ) -> None:
-    """Write (id, scores (K, H, W) float16 in [0, 1], K ascending 0-based classes), one image at a time.
+    """Write CAMs one image at a time.
 
-    K is 0 for an image without labels. Raises `ArtifactError` for other shapes, dtypes and values (nan, say)
-    or an id given twice.
+    Args:
+        path: the file.
+        items: id, scores (K, H, W) float16 in [0, 1], and the K mask values of the maps, ascending.
+
+    Raises:
+        ArtifactError: other shapes, dtypes or values (nan, say), or an id given twice; nothing is written.
     """
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         seen: set[str] = set()
-        for image_id, scores, class_list in items:
-            classes = np.asarray(class_list, dtype=np.int64).reshape(-1)
-            _check_cams(f"{path}: image {image_id!r}", scores, classes)
+        for image_id, scores, given in items:
+            class_values = np.asarray(given, dtype=np.int64).reshape(-1)
+            _check_cams(f"{path}: image {image_id!r}", scores, class_values)
             if image_id in seen:
                 raise ArtifactError(f"{path}: image {image_id!r} is written twice")
             seen.add(image_id)
             _add_array(archive, f"{member_name(image_id)}/scores.npy", scores)
-            _add_array(archive, f"{member_name(image_id)}/classes.npy", classes)
+            _add_array(archive, f"{member_name(image_id)}/class_values.npy", class_values)
 
 
 def read_cams(path: str | Path) -> CamStacks:
@@ -68,15 +78,15 @@ class CamStacks(ImageMap[Cams]):
             stems = {name.rpartition("/")[0] for name in names}
             if names != {f"{stem}/{part}.npy" for stem in stems for part in Cams._fields}:
                 raise ArtifactError(
-                    f"{self.path}: not a file of CAMs (needs scores.npy and classes.npy per image)"
+                    f"{self.path}: not a file of CAMs, which has scores.npy and class_values.npy per image"
                 )
             return {image_id_of(stem): stem for stem in stems}
 
     def _read(self, handle: zipfile.ZipFile, member: str) -> Cams:
         scores = self._read_array(handle, f"{member}/scores.npy", np.float16)
-        classes = self._read_array(handle, f"{member}/classes.npy", np.int64)
-        _check_cams(f"{self.path}: image {image_id_of(member)!r}", scores, classes)
-        return Cams(scores, classes)
+        class_values = self._read_array(handle, f"{member}/class_values.npy", np.int64)
+        _check_cams(f"{self.path}: image {image_id_of(member)!r}", scores, class_values)
+        return Cams(scores, class_values)
 
     def _read_array(self, archive: zipfile.ZipFile, name: str, dtype: type[np.generic]) -> NDArray[Any]:
         """Read one `.npy` member; its header must agree with its size before anything is allocated."""
@@ -103,12 +113,14 @@ def _parse_header(data: bytes) -> tuple[tuple[int, ...], np.dtype[Any], int]:
     return shape, dtype, stream.tell()
 
 
-def _check_cams(where: str, scores: NDArray[Any], classes: NDArray[np.int64]) -> None:
+def _check_cams(where: str, scores: NDArray[Any], class_values: NDArray[np.int64]) -> None:
     if scores.dtype != np.float16 or scores.ndim != 3:
         raise ArtifactError(f"{where}: scores are {scores.dtype} {scores.shape}, expected float16 (K, H, W)")
-    if classes.shape != scores.shape[:1] or (np.diff(classes, prepend=-1) <= 0).any():
+    ascending = (np.diff(class_values, prepend=BACKGROUND) > 0).all() and (class_values < IGNORE).all()
+    if class_values.shape != scores.shape[:1] or not ascending:
         raise ArtifactError(
-            f"{where}: classes {classes.tolist()} are not {len(scores)} ascending numbers from 0 on"
+            f"{where}: class values {class_values.tolist()}, expected {len(scores)} ascending mask values "
+            f"in 1…{IGNORE - 1}"
         )
     if not in_unit_interval(scores):
         raise ArtifactError(f"{where}: scores are not all in [0, 1]")

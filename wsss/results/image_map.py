@@ -6,6 +6,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import quote, unquote
 
@@ -35,7 +36,12 @@ class ImageMap(Mapping[str, Content], Generic[Content]):
 
     The file is checked and its ids are read at once; arrays are read when asked for. Threads share the open
     file, a forked or spawned process opens its own. Also a context manager, which closes the file.
+
+    Attributes:
+        attributes: what the file records about all of its images, by name; see the functions that read it.
     """
+
+    attributes: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -91,7 +97,7 @@ class ImageMap(Mapping[str, Content], Generic[Content]):
 
 
 class Shards(Mapping[str, Content], Generic[Content]):
-    """Several result files as one mapping, in ascending order of ids: the number of shards does not show."""
+    """Several result files as one mapping, in ascending order of ids, as if they were one file."""
 
     def __init__(self, shards: Iterable[ImageMap[Content]]) -> None:
         self.shards = tuple(shards)
@@ -102,6 +108,17 @@ class Shards(Mapping[str, Content], Generic[Content]):
                     raise ArtifactError(f"{shard.path}: image {image_id!r} is also in {home[image_id].path}")
                 home[image_id] = shard
         self._home = dict(sorted(home.items()))
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """What all of the files record alike. Raises `ArtifactError` if they differ."""
+        first = next(iter(self.shards), None)
+        for shard in self.shards:
+            if first is not None and shard.attributes != first.attributes:
+                raise ArtifactError(
+                    f"{shard.path}: {dict(shard.attributes)}, but {first.path} has {dict(first.attributes)}"
+                )
+        return first.attributes if first is not None else MappingProxyType({})
 
     def __getitem__(self, image_id: str) -> Content:
         return self._home[image_id][image_id]

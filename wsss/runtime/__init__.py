@@ -1,4 +1,4 @@
-"""The machine a stage runs on: device, precision, threads, seeds, locks, logging and progress."""
+"""The machine that a stage runs on: device, precision, threads, seeds, locks, logging and progress."""
 
 from wsss.runtime.compute import Compute
 from wsss.runtime.console import configure_logging, progress

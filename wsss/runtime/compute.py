@@ -21,7 +21,7 @@ class Compute:
     Attributes:
         device: CPU or GPU of this process.
         precision: "auto", "float32" or "bfloat16", see `autocast`.
-        workers: threads that decode and augment images ahead of the network; 0: the network's own thread.
+        workers: number of threads that decode and augment images ahead of the network; 0: the network's own.
         devices: one device per process that trains, by rank; empty: this process trains alone.
         rank: number of this process among those that train, from 0.
     """
@@ -34,10 +34,11 @@ class Compute:
 
     @classmethod
     def of(cls, devices: torch.device | Sequence[torch.device], precision: str, threads: int) -> Self:
-        """Share the threads of a job between its networks and the loading ahead of them.
+        """Divide the threads of a job between its networks and the loading of images.
 
-        On a CPU the network takes all: a thread that loads beside it costs more than it saves, because each
-        waits for the other's core (two cores: 1.8 steps/s against 5.1 for AffinityNet on the small backbone).
+        On a CPU the network gets all of them: a separate loading thread costs more than it saves, because the
+        two wait for each other's core (on two cores 1.8 steps/s instead of 5.1 for AffinityNet on the small
+        backbone).
 
         Args:
             devices: of this job, as `gpu_slots` yields them; several train together, one process on each.
@@ -66,15 +67,15 @@ class Compute:
 
     @property
     def batch_pixels(self) -> int:
-        """Pixels of an inference batch: 16 images of 256 x 256 on a CPU, more where that is faster."""
+        """Pixels of an inference batch: 16 images of 256 x 256 on a CPU, more on a GPU."""
         return 2**20 if self.device.type == "cpu" else 2**23
 
     def autocast(self) -> torch.autocast:
-        """Make the context in which networks run."""
+        """Return the autocast context in which networks run."""
         return autocast(self.device, self.precision)
 
     def place(self, network: Network) -> Network:
-        """Move a network to the device, its weights in channels_last layout, which convolutions prefer."""
+        """Move a network to the device, its weights in channels_last layout: faster for convolutions."""
         return network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def pin(self, tensor: Tensor) -> Tensor:
@@ -82,9 +83,9 @@ class Compute:
         return tensor.pin_memory() if self.device.type == "cuda" and not tensor.is_cuda else tensor
 
     def put(self, tensor: Tensor) -> Tensor:
-        """Move a tensor to the device, images and feature maps in channels_last layout.
+        """Move a tensor to the device; images and feature maps get channels_last layout.
 
-        To a GPU without waiting; the layout changes there.
+        The copy to a GPU is asynchronous, and the layout changes there.
         """
         if self.device.type == "cuda":
             tensor = self.pin(tensor).to(self.device, non_blocking=True)

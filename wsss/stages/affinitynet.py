@@ -17,12 +17,11 @@ from wsss.data.transforms import Normalize, TrainTransform, scaled_labels
 from wsss.method.affinity import STRIDE, affinity_loss, pair_counts, pair_targets
 from wsss.method.confident import grid_labels
 from wsss.method.labels import IGNORE
-from wsss.models.affinitynet import AffinityNet
-from wsss.models.checkpoints import affinitynet_of
+from wsss.models.affinitynet import AffinityNet, build_affinitynet
 from wsss.models.parameters import freeze
 from wsss.runtime import Compute, progress
 from wsss.runtime.processes import joined, process_count, share, total, wait_for_all
-from wsss.stages.affinities.network import compute_levels
+from wsss.stages.affinities.network import compute_features
 from wsss.stages.training.feature_store import FeatureStore
 from wsss.stages.training.loop import Losses
 from wsss.stages.training.run import Run, adopt, distribute, first_weights, require_all, train
@@ -68,7 +67,7 @@ def train_affinitynet(
         TrainingError: the training diverged.
     """
     if section.epochs == 0:
-        adopt(affinitynet_of(section.model_dump(), len(run.class_names)), section, run)
+        adopt(build_affinitynet(section), section, run)
         return
     require_all(labels, rows, "map of confident regions")
     distribute(_train, section, run, rows, labels, classifier, pooled)
@@ -84,7 +83,7 @@ def _train(
 ) -> None:
     torch.manual_seed(run.seed)
     weights = first_weights(section, classifier)
-    network = run.compute.place(affinitynet_of(section.model_dump(), len(run.class_names), weights))
+    network = run.compute.place(build_affinitynet(section, weights))
     usable, cells = images_with_pairs(rows, labels, section, run.compute, pooled)
     if section.train_on.kind == "images":
         freeze(network, section.train_on.frozen_stages, section.train_on.batch_norm)
@@ -128,7 +127,7 @@ def train_on_features(
     run: Run,
 ) -> None:
     """Train the layers above a frozen backbone on random crops of its features."""
-    widths = [network.backbone.channels[name] for name in ("early", "middle", "last")]
+    widths = list(network.backbone.channels)
     grids = [(labels.shape[0], labels.shape[1]) for labels in cells]
     side = min(section.crop_size // STRIDE, max(map(max, grids)))
     with FeatureStore(run.checkpoint.parent, grids, sum(widths)) as store:
@@ -147,7 +146,7 @@ def fill(
     """Compute and store the features of images; processes that train together share the images."""
     index = {row.id: number for number, row in enumerate(rows)}
     own = share(rows)
-    maps = compute_levels(network, own, input_scale=input_scale, compute=compute)
+    maps = compute_features(network, own, input_scale=input_scale, compute=compute)
     for image_id, values in progress(maps, len(own), "images", "backbone") if compute.leads else maps:
         store[index[image_id]][:] = values
     wait_for_all()
@@ -232,11 +231,11 @@ class AffinityLoss(nn.Module):
 
     def forward(self, images: Tensor, cells: Tensor) -> Losses:
         """Map normalised images (B, 3, H, W) and labels of cells (B, h, w) to the loss and its terms."""
-        return self.losses(self.network.levels(images), cells)
+        return self.losses(self.network.features(images), cells)
 
     def losses(self, features: Sequence[Tensor], cells: Tensor) -> Losses:
         """Map three features (B, C, h, w) and labels (B, h, w) to the loss and its terms."""
-        stencil = self.network.stencil(self.network.features_from(features))
+        stencil = self.network.stencil(self.network.affinity_features(features))
         targets = pair_targets(cells, self.network.radius, self.network.border)
         loss, kinds = affinity_loss(stencil, targets, total(pair_counts(targets)))
         terms = dict(zip(("background", "foreground", "different"), kinds, strict=True))

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from wsss.data import ImageRow, read_image
 from wsss.data.transforms import TrainTransform
-from wsss.models.checkpoints import classifier_of
-from wsss.models.classifier import Classifier
+from wsss.models.classifier import Classifier, build_classifier
 from wsss.models.parameters import freeze
 from wsss.models.weights.loading import resolve_weights
 from wsss.stages.training.loop import Losses
@@ -35,7 +34,7 @@ def train_classifier(rows: Sequence[ImageRow], section: ClassifierSection, run: 
         TrainingError: the training diverged.
     """
     if section.epochs == 0:
-        adopt(classifier_of(section.model_dump(), len(run.class_names)), section, run)
+        adopt(build_classifier(section, len(run.class_names)), section, run)
         return
     distribute(_train, section, run, rows)
 
@@ -43,7 +42,7 @@ def train_classifier(rows: Sequence[ImageRow], section: ClassifierSection, run: 
 def _train(section: ClassifierSection, run: Run, rows: Sequence[ImageRow]) -> None:
     torch.manual_seed(run.seed)
     weights = resolve_weights(section.weights, section.backbone)
-    network = classifier_of(section.model_dump(), len(run.class_names), weights)
+    network = build_classifier(section, len(run.class_names), weights)
     freeze(network, section.frozen_stages, section.batch_norm)
     run.compute.place(network)
     transform = TrainTransform(

@@ -1,97 +1,124 @@
-"""From CAMs and affinities to pseudo masks, on AffinityNet's grid and back (Ahn & Kwak 2018, section 3.3)."""
+"""From CAMs and affinities to pseudo masks (Ahn & Kwak 2018, section 3.3)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.data.transforms import scaled_size
-from wsss.method.affinity import STRIDE
-from wsss.method.cam import background_score, constant_background
+from wsss.data import ImageRow
+from wsss.data.loading import in_threads
+from wsss.method.cam import background_score, constant_background, peaks_to_one, with_background
+from wsss.method.grid import from_grid, to_grid
+from wsss.method.labels import BACKGROUND
 from wsss.method.random_walk import propagate
-from wsss.method.upsampling import cells_to_pixels
-from wsss.results import PseudoMask
-from wsss.stages.inference.passes import bilinear
-from wsss.stages.inference.refinement import Refine
-from wsss.study.config import RandomWalk
+from wsss.results import Affinities, AffinityGrid, Cams
+from wsss.stages.inference.refinement import Refine, image_refinement
+from wsss.study.config import ConstantBackground, DenseCrf, PowerBackground, RandomWalk
 
-LEAST_PEAK = 1e-5
-"""A class whose largest walked score is below this is not raised to 1: it is nowhere."""
+
+def propagate_images(
+    rows: Iterable[ImageRow],
+    cams: Mapping[str, Cams],
+    affinities: Affinities,
+    walk: RandomWalk,
+    dense_crf: DenseCrf | None = None,
+    *,
+    device: torch.device,
+    threads: int = 1,
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Make the pseudo masks of images, several images at once.
+
+    Args:
+        rows: the images.
+        cams: by image id.
+        affinities: of the same images, and the grid on which they were computed.
+        walk: background, beta, t, tolerance and normalisation.
+        dense_crf: refines the walked scores, if given.
+        device: on which to compute.
+        threads: the most images at once.
+
+    Yields:
+        id and mask, see `propagate_image`.
+    """
+    input_scale = AffinityGrid.of(affinities).input_scale
+
+    def propagate_row(row: ImageRow) -> tuple[str, NDArray[np.uint8]]:
+        scores, class_values = cams[row.id]
+        boundary = affinities.boundary(row.id)
+        return row.id, propagate_image(
+            torch.from_numpy(affinities[row.id]).to(device),
+            torch.from_numpy(scores).to(device),
+            class_values,
+            input_scale=input_scale,
+            walk=walk,
+            boundary=None if boundary is None else torch.from_numpy(boundary).to(device),
+            refine=image_refinement(row, dense_crf, device) if dense_crf else None,
+        )
+
+    return in_threads(propagate_row, rows, threads)
 
 
 def propagate_image(
     stencil: Tensor,
     cams: Tensor,
-    classes: Sequence[int],
+    class_values: NDArray[np.int64],
     *,
     input_scale: float,
     walk: RandomWalk,
     boundary: Tensor | None = None,
     refine: Refine | None = None,
-) -> PseudoMask:
-    """Make a pseudo mask: CAMs and a background, walked over the affinities (Ahn & Kwak 2018, section 3.3).
+) -> NDArray[np.uint8]:
+    """Make a pseudo mask: CAMs and a background, walked over the affinities, and the strongest at each pixel.
 
     Args:
-        stencil: affinities (P, h, w) of `compute_affinities`.
+        stencil: affinities (P, h, w) before the power beta.
         cams: (K, H, W) in [0, 1]; with K = 0 all is background.
-        classes: the K classes, 0-based.
+        class_values: (K,) mask values of the maps.
         input_scale: the factor with which the affinities were computed.
-        walk: background, beta, t, tolerance, normalize and normalize_by.
-        boundary: (h, w) in [0, 1], if the affinities come from one: classes start with that much less there,
-            as in IRN.
+        walk: background, beta, t, tolerance and normalisation; its `refine` is the caller's business.
+        boundary: see `walk_scores`.
         refine: function from scores (1 + K, H, W), background first, to refined ones.
 
     Returns:
-        mask (H, W) uint8, the scores (1 + K, h, w) float16 on the grid, and what they stand for: mask values
-        (1 + K,), 0 and then class + 1.
+        (H, W) uint8 mask values.
     """
-    scores = to_grid(with_background(cams, walk), input_scale)
+    walked = walk_scores(stencil, cams, input_scale=input_scale, walk=walk, boundary=boundary)
+    fine = from_grid(walked, cams.shape[-2:], input_scale)
+    if walk.background.kind == "constant":
+        fine[0] = walk.background.score  # to the last digit, which resizing may round
+    winner = (refine(fine) if refine else fine).argmax(0).cpu().numpy()
+    mask: NDArray[np.uint8] = np.array([BACKGROUND, *class_values], np.uint8)[winner]
+    return mask
+
+
+def walk_scores(
+    stencil: Tensor, cams: Tensor, *, input_scale: float, walk: RandomWalk, boundary: Tensor | None = None
+) -> Tensor:
+    """Walk CAMs and their background over the affinities.
+
+    Args:
+        stencil, cams, input_scale, walk: see `propagate_image`.
+        boundary: (h, w) in [0, 1], if the affinities come from one: classes start with that much less there,
+            as in IRN (Ahn, Cho & Kwak 2019).
+
+    Returns:
+        (1 + K, h, w) float32 on the grid of the affinities, background first, normalised as `walk` says.
+    """
+    scores = to_grid(with_background(cams, background_of(cams, walk.background)), input_scale)
     if boundary is not None:
         scores[1:] *= 1 - boundary.to(scores.dtype)
     walked = propagate(stencil.float(), scores, beta=walk.beta, t=walk.t, tolerance=walk.tolerance)
-    if walk.normalize:
-        walked[1:] = peaks_to_one(walked[1:], walk.normalize_by)
-    values = np.array([0, *(label + 1 for label in classes)], np.int64)
-    fine = from_grid(walked, cams.shape[-2:], input_scale)
-    if walk.background == "constant":
-        fine[0] = walk.constant  # to the last digit, which resizing may round
-    winner = (refine(fine) if refine else fine).argmax(0).cpu().numpy()
-    return PseudoMask(values.astype(np.uint8)[winner], walked.half().cpu().numpy(), values)
+    if walk.normalize != "none":
+        walked[1:] = peaks_to_one(walked[1:], walk.normalize)
+    return walked
 
 
-def with_background(cams: Tensor, walk: RandomWalk) -> Tensor:
-    """Put the background's scores before the CAMs: (K, H, W) → (1 + K, H, W) float32."""
-    if walk.background == "power":
-        background = background_score(cams, walk.alpha)
-    else:
-        background = constant_background(cams, walk.constant)
-    return torch.cat([background[None], cams.to(background.dtype)])
-
-
-def peaks_to_one(classes: Tensor, by: Literal["class", "image"] = "class") -> Tensor:
-    """Divide each class (K, h, w) by its own maximum, or all by the image's, as IRN does after the walk."""
-    peaks = classes.amax((1, 2), keepdim=True).clamp(min=LEAST_PEAK)
-    if by == "image" and len(peaks):
-        peaks = peaks.amax(0, keepdim=True)
-    return classes / peaks
-
-
-def to_grid(scores: Tensor, input_scale: float) -> Tensor:
-    """Average scores (C, H, W) over AffinityNet's cells, at the border over the pixels inside: (C, h, w)."""
-    # As images of one channel: PyTorch rounds small maps differently beside others.
-    resized = bilinear(scores[:, None], scaled_size(scores.shape[-2:], input_scale))
-    return F.avg_pool2d(resized, STRIDE, ceil_mode=True)[:, 0]
-
-
-def from_grid(scores: Tensor, size: Sequence[int], input_scale: float) -> Tensor:
-    """Bring scores (C, h, w) bilinearly from AffinityNet's cells to the image: (C, H, W), ``size`` (H, W)."""
-    height, width = scaled_size(size, input_scale)
-    if scores.device.type == "cpu":
-        return cells_to_pixels(scores, STRIDE, (height, width), size)
-    fine = F.interpolate(scores[:, None], scale_factor=STRIDE, mode="bilinear", align_corners=False)
-    return bilinear(fine[..., :height, :width], size)[:, 0]
+def background_of(cams: Tensor, background: PowerBackground | ConstantBackground) -> Tensor:
+    """Score the background of CAMs (K, H, W) by the rule of a study: (H, W) float32."""
+    if background.kind == "power":
+        return background_score(cams, background.alpha)
+    return constant_background(cams, background.score)

@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from wsss.data import ImageRow
-from wsss.models.segmenter import Segmenter
+from wsss.method.resizing import bilinear
 from wsss.runtime import Compute
-from wsss.stages.inference.passes import bilinear, passes, scaled_batches
+from wsss.stages.inference.passes import passes, scaled_batches
 from wsss.stages.inference.refinement import image_refinement
+from wsss.study.config import DenseCrf, Segmentation
+
+if TYPE_CHECKING:
+    from wsss.models.segmenter import Segmenter
 
 
 @torch.inference_mode()
 def segment(
     model: Segmenter,
     rows: Iterable[ImageRow],
-    *,
-    scales: Sequence[float],
-    flip: bool,
+    segmentation: Segmentation,
     compute: Compute,
-    dense_crf: Mapping[str, Any] | None = None,
+    dense_crf: DenseCrf | None = None,
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Predict masks: the class with the largest sum of probabilities over scales and mirror images.
 
     Args:
         model: the segmentation network.
         rows: the images.
-        scales: factors on the image.
-        flip: see the mirror image too.
+        segmentation: scales, and whether to see the mirror image too.
         compute: where and how.
-        dense_crf: the section `dense_crf` if it refines the probabilities.
+        dense_crf: refines the probabilities, if given.
 
     Yields:
-        id and mask (H, W) uint8, 0 for background.
+        id and mask (H, W) uint8 of mask values.
     """
+    scales, flip = segmentation.scales, segmentation.flip
     for batch, images in scaled_batches(model.backbone.normalization, rows, scales, compute):
         size = (batch[0].height, batch[0].width)
         shares = (
@@ -49,5 +51,4 @@ def segment(
         probabilities = reduce(torch.add, shares) / (len(scales) * (1 + flip))
         for row, scores in zip(batch, probabilities, strict=True):
             refined = image_refinement(row, dense_crf, scores.device)(scores) if dense_crf else scores
-            mask = refined.argmax(0)
-            yield row.id, mask.to(torch.uint8).cpu().numpy()
+            yield row.id, refined.argmax(0).to(torch.uint8).cpu().numpy()

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from wsss.data import ImageRow, read_image
 from wsss.data.transforms import TrainTransform
 from wsss.method.labels import IGNORE
-from wsss.models.checkpoints import segmenter_of
 from wsss.models.parameters import freeze
-from wsss.models.segmenter import Segmenter
+from wsss.models.segmenter import Segmenter, build_segmenter
 from wsss.runtime.processes import process_count, total
 from wsss.stages.training.loop import Losses
 from wsss.stages.training.run import Run, distribute, first_weights, require_all, train
@@ -62,7 +61,7 @@ def _train(
 ) -> None:
     torch.manual_seed(run.seed)
     weights = first_weights(section, classifier)
-    network = segmenter_of(section.model_dump(), len(run.class_names), weights)
+    network = build_segmenter(section, 1 + len(run.class_names), weights)
     freeze(network, section.frozen_stages, section.batch_norm)
     run.compute.place(network)
     normalization = network.backbone.normalization

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -42,11 +43,6 @@ class _PairDistance(torch.autograd.Function):
 
 
 def _engine(device: torch.device) -> ModuleType:
-    """Choose the fastest code for a device; a compiler is imported only where it is used."""
-    if device.type == "cuda" and find_spec("triton"):
-        from wsss.method.affinity import triton_engine
-
-        return triton_engine
-    from wsss.method.affinity import torch_engine
-
-    return torch_engine
+    """Choose the fastest code for a device; its module, with its compiler, is imported only where used."""
+    name = "triton_engine" if device.type == "cuda" and find_spec("triton") else "torch_engine"
+    return import_module(f"{__package__}.{name}")

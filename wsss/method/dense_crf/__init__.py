@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -178,11 +179,8 @@ def _kernel(features: Tensor, weight: float) -> Kernel:
 
 
 def _lattice(embedding: Embedding) -> Lattice:
-    """Choose the engine for a device; the CPU's imports its compiler only where it is used."""
-    if embedding.keys.device.type == "cpu":
-        from wsss.method.dense_crf.numba_engine import NumbaLattice
-
-        return NumbaLattice(embedding)
-    from wsss.method.dense_crf.torch_engine import TorchLattice
-
-    return TorchLattice(embedding)
+    """Choose the engine for a device; its module, with its compiler, is imported only where used."""
+    on_cpu = embedding.keys.device.type == "cpu"
+    module, name = ("numba_engine", "NumbaLattice") if on_cpu else ("torch_engine", "TorchLattice")
+    engine: Callable[[Embedding], Lattice] = getattr(import_module(f"{__name__}.{module}"), name)
+    return engine(embedding)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import count
 from numbers import Real
@@ -48,8 +49,8 @@ def propagate(
 
     Args:
         stencil: affinities (P, H, W) or (B, P, H, W) in [0, 1] of each cell to its P lower neighbours, in the
-            order of `wsss.method.affinity.half_plane_offsets`, before the power β; any float type. Entries whose
-            neighbour falls outside the grid are ignored.
+            order of `half_plane_offsets`, before the power β; any float type. Entries whose neighbour falls
+            outside the grid are ignored.
         scores: (C, H, W), or (B, C, H, W) for a batch of stencils; any float type.
         beta: exponent of the affinities, above 0.
         t: number of steps, or several; whole numbers from 0 up. No other power of T is defined: T may have
@@ -122,17 +123,14 @@ def _valid_pairs(height: int, width: int, radius: int) -> Tensor:
 
 
 def _engine(device: torch.device, dtype: torch.dtype) -> Walk:
-    """Choose the fastest walk for a device; each imports its compiler only where it is used."""
+    """Choose the fastest walk for a device; its module, with its compiler, is imported only where used."""
     if device.type == "cpu":
-        from wsss.method.random_walk.numba_engine import walk
-
-        return walk
-    if device.type == "cuda" and dtype == torch.float32 and find_spec("triton"):
-        from wsss.method.random_walk.triton_engine import walk
-
-        return walk
-    from wsss.method.random_walk.torch_engine import walk
-
+        name = "numba_engine"
+    elif device.type == "cuda" and dtype == torch.float32 and find_spec("triton"):
+        name = "triton_engine"
+    else:
+        name = "torch_engine"
+    walk: Walk = import_module(f"{__name__}.{name}").walk
     return walk
 
 

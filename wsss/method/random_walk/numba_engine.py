@@ -29,7 +29,7 @@ BLOCK = 2048
 
 
 def walk(affinities: Tensor, offsets: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
-    """Sum the changes as `wsss.method.random_walk.torch_engine.walk` does, on as many threads as PyTorch may use."""
+    """Sum the changes as `torch_engine.walk` does, on as many threads as PyTorch may use."""
     batch, columns, height, width = scores.shape
     pitch = width + int(offsets[:, 1].max())
     shifts = (offsets @ torch.tensor([pitch, 1])).numpy()

@@ -12,7 +12,7 @@ BLOCK = 128
 
 
 def walk(affinities: Tensor, offsets: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
-    """Sum the changes as `wsss.method.random_walk.torch_engine.walk` does; every tensor float32 on one device."""
+    """Sum the changes as `torch_engine.walk` does; every tensor float32 on one device."""
     batch, columns, height, width = scores.shape
     powers, orders = weights.shape
     affinities, offsets = affinities.contiguous(), offsets.to(scores.device, torch.int32)

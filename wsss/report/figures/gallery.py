@@ -67,12 +67,12 @@ class Exhibit(NamedTuple):
 
 
 @styled
-def plot_gallery(exhibits: Sequence[Exhibit], classes: Sequence[str], title: str, subtitle: str) -> Figure:
+def plot_gallery(exhibits: Sequence[Exhibit], names: Sequence[str], title: str, subtitle: str) -> Figure:
     """Draw images side by side with what the study makes of them, as many to a line as fit.
 
     Args:
         exhibits: the images, all with the same headings.
-        classes: names of the mask values, background first.
+        names: of the mask values, background first.
         title: what they have in common.
         subtitle: a line below the title.
     """
@@ -88,9 +88,9 @@ def plot_gallery(exhibits: Sequence[Exhibit], classes: Sequence[str], title: str
     top = figure.get_figheight() - ABOVE
     for line, height in zip(lines, heights, strict=True):
         for exhibit, row in zip(line, _rows_of_axes(figure, top, panel, height, n_panels), strict=False):
-            _draw_exhibit(row, exhibit, classes, with_headings=line is lines[0])
+            _draw_exhibit(row, exhibit, names, with_headings=line is lines[0])
         top -= height + GAP
-    _draw_key(figure, exhibits, classes)
+    _draw_key(figure, exhibits, names)
     return figure
 
 
@@ -111,7 +111,7 @@ def _rows_of_axes(
 
 
 def _draw_exhibit(
-    row: Sequence[Axes], exhibit: Exhibit, classes: Sequence[str], *, with_headings: bool
+    row: Sequence[Axes], exhibit: Exhibit, names: Sequence[str], *, with_headings: bool
 ) -> None:
     panels = {"photograph": exhibit.image}
     if exhibit.cams:
@@ -127,7 +127,7 @@ def _draw_exhibit(
         if with_headings:
             axes.set_title(name, loc="center", pad=6)
         if name == "CAM" and exhibit.cams:
-            _name_peaks(axes, exhibit.cams, classes)
+            _name_peaks(axes, exhibit.cams, names)
 
 
 def _write_chip(axes: Axes, text: str) -> None:
@@ -136,14 +136,14 @@ def _write_chip(axes: Axes, text: str) -> None:
         axes.annotate(text, (0, 0), (5, 5), "axes fraction", "offset points", size=8, bbox=_chip(PAPER))
 
 
-def _name_peaks(axes: Axes, cams: Cams, classes: Sequence[str]) -> None:
+def _name_peaks(axes: Axes, cams: Cams, names: Sequence[str]) -> None:
     """Write each class's name where its CAM is strongest, a little inside of the border."""
     size = np.array(cams.scores.shape[1:])
-    for scores, kind in zip(cams.scores, cams.classes, strict=True):
+    for scores, value in zip(cams.scores, cams.class_values, strict=True):
         peak = np.array(np.unravel_index(scores.argmax(), scores.shape))
         y, x = np.clip(peak, (0.1, 0.2) * size, (0.9, 0.8) * size)
-        chip = _chip(COLOURS[kind + 1] / 255)
-        axes.text(x, y, classes[kind + 1], size=8, ha="center", va="center", bbox=chip)
+        chip = _chip(COLOURS[value] / 255)
+        axes.text(x, y, names[value], size=8, ha="center", va="center", bbox=chip)
 
 
 def _chip(edge: object) -> dict[str, object]:
@@ -156,10 +156,10 @@ def _chip(edge: object) -> dict[str, object]:
     }
 
 
-def _draw_key(figure: Figure, exhibits: Sequence[Exhibit], classes: Sequence[str]) -> None:
+def _draw_key(figure: Figure, exhibits: Sequence[Exhibit], names: Sequence[str]) -> None:
     """Explain the colours of the classes that are to be seen."""
     seen = {value for exhibit in exhibits for mask in exhibit.masks.values() for value in np.unique(mask)}
-    names = dict(enumerate(classes)) | {IGNORE: "unknown"}
+    labels = dict(enumerate(names)) | {IGNORE: "unknown"}
     square = {
         "marker": "s",
         "markersize": 11,
@@ -168,7 +168,7 @@ def _draw_key(figure: Figure, exhibits: Sequence[Exhibit], classes: Sequence[str
         "markeredgewidth": 0.5,
     }
     handles = [
-        Line2D([], [], color=COLOURS[value] / 255, label=names[value], **square)
+        Line2D([], [], color=COLOURS[value] / 255, label=labels[value], **square)
         for value in sorted(seen - {BACKGROUND})
     ]
     figure.legend(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wsss.report.figures.style import INK, MUTED, axes_at, heading, notice, styled
 
-Scores = Mapping[str, Any]
+Metrics = Mapping[str, Any]
 """The content of one `scores/<artifact>.json`, see `wsss.stages.scores`."""
 
 CAM, REFINED_CAM = ("CAM", "#ec9a06"), ("CAM + dCRF", "#9a5b13")
@@ -28,14 +28,14 @@ DOT = {"s": 58, "edgecolor": "white", "linewidth": 1}
 
 
 class Scored(NamedTuple):
-    """Something that was scored: its name, its colour and its scores."""
+    """Something that was scored: its name, its colour and its metrics."""
 
     name: str
     colour: str
-    scores: Scores
+    metrics: Metrics
 
 
-def scored_stages(metrics: Mapping[str, Scores]) -> list[Scored]:
+def scored_stages(metrics: Mapping[str, Metrics]) -> list[Scored]:
     """List what was scored on at least one image, in the order of the road.
 
     Args:
@@ -47,11 +47,11 @@ def scored_stages(metrics: Mapping[str, Scores]) -> list[Scored]:
         Scored(*PSEUDO_MASK, metrics["random_walk"]),
         Scored(*SEGMENTATION, metrics["segmentation"]),
     ]
-    return [stage for stage in stages if stage.scores.get("scored_images")]
+    return [stage for stage in stages if stage.metrics.get("scored_images")]
 
 
 @styled
-def plot_scores(metrics: Mapping[str, Scores]) -> Figure:
+def plot_scores(metrics: Mapping[str, Metrics]) -> Figure:
     """Draw the IoU of each class in percent, from the CAMs to the segmentation network.
 
     Args:
@@ -77,9 +77,9 @@ def plot_scores(metrics: Mapping[str, Scores]) -> Figure:
 
 def iou_table(stages: Sequence[Scored]) -> tuple[list[str], NDArray[np.float64]]:
     """Return the names of the rows, "mean" and then the classes, and IoU in percent (stages, rows)."""
-    classes = stages[0].scores["classes"]
-    rows = [[scores["miou"], *(scores["iou"][name] for name in classes)] for _, _, scores in stages]
-    return ["mean", *classes], 100 * np.array(rows, dtype=np.float64)
+    names = stages[0].metrics["value_names"]
+    rows = [[metrics["miou"], *(metrics["iou"][name] for name in names)] for _, _, metrics in stages]
+    return ["mean", *names], 100 * np.array(rows, dtype=np.float64)
 
 
 def _draw_dots(axes: Axes, table: NDArray[np.float64], colours: Sequence[str]) -> None:
@@ -97,19 +97,19 @@ def _draw_dots(axes: Axes, table: NDArray[np.float64], colours: Sequence[str]) -
 
 def _write_column(axes: Axes, x: float, stage: Scored, values: NDArray[np.float64]) -> None:
     """Write a stage's values beside the dots, under its name, which explains their colour."""
-    name, colour, scores = stage
+    name, colour, metrics = stage
     beside = axes.get_yaxis_transform()
     centred = {"transform": beside, "ha": "center", "va": "center_baseline"}
     axes.scatter([x], [-1.75], color=colour, transform=beside, clip_on=False, **DOT)
     axes.text(x, -1.3, name, color=colour, weight="bold", size=10, **centred)
-    axes.text(x, -0.85, f"{scores['scored_images']} {scores['split']}", color=MUTED, size=9, **centred)
+    axes.text(x, -0.85, f"{metrics['scored_images']} {metrics['split']}", color=MUTED, size=9, **centred)
     for row, value in enumerate(values):
         text = "–" if np.isnan(value) else f"{value:.1f}"
         axes.text(x, row, text, weight="bold" if row == 0 else "normal", size=10.5, **centred)
 
 
 @styled
-def plot_backgrounds(cams: Scores, pseudo_masks: Scores) -> Figure:
+def plot_backgrounds(cams: Metrics, pseudo_masks: Metrics) -> Figure:
     """Draw the CAMs' mIoU in percent over the constant background and over alpha.
 
     Args:

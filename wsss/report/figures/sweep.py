@@ -46,8 +46,12 @@ RULES = (
     Rule("constant", "constant", "c", "constant background"),
 )
 
-NORMALIZED = {False: ("as walked", "#4347c4"), True: ("normalized", "#0b9384")}
-"""By `normalize`: what is done after the walk, and the colour of its curve."""
+NORMALIZED = {
+    "none": ("as walked", "#4347c4"),
+    "class": ("normalized by class", "#0b9384"),
+    "image": ("normalized by image", "#0b9384"),
+}
+"""By `normalize`: what is done after the walk, and the colour of its curve; a sweep tries two of them."""
 
 
 @styled
@@ -73,7 +77,7 @@ def plot_sweep(ranking: Mapping[str, Any]) -> Figure:
     colours = Normalize(max(min(values), PALEST * max(values)), max(values), clip=True)
     for (rule, normalize), cells in _maps(points, criterion).items():
         left = LEFT + RULES.index(rule) * (width + GAP)
-        axes = axes_at(figure, left, bottom + (not normalize) * (height + BETWEEN), width, height)
+        axes = axes_at(figure, left, bottom + (normalize == "none") * (height + BETWEEN), width, height)
         _label_map(axes, betas, ts, f"{rule.title}, {NORMALIZED[normalize][0]}")
         for (beta, t), point in cells.items():
             _draw_cell(axes, (ts.index(t), betas.index(beta)), point, rule, criterion, colours)
@@ -85,7 +89,9 @@ def plot_sweep(ranking: Mapping[str, Any]) -> Figure:
 
 def _subtitle(ranking: Mapping[str, Any]) -> str:
     best = ranking["points"][0]
-    at = f"β {best['beta']:g}, t {best['t']}" + (", normalized" if best["normalize"] else "")
+    at = f"β {best['beta']:g}, t {best['t']}" + (
+        f", {NORMALIZED[best['normalize']][0]}" if best["normalize"] != "none" else ""
+    )
     rule = next(rule for rule in RULES if rule.name == best["background"])
     value = 100 * best[ranking["criterion"]]
     return (
@@ -94,10 +100,16 @@ def _subtitle(ranking: Mapping[str, Any]) -> str:
     )
 
 
-def _maps(points: Sequence[Point], criterion: str) -> dict[tuple[Rule, bool], dict[tuple[float, int], Point]]:
+def _normalisations(points: Sequence[Point]) -> list[str]:
+    """List what the points try after the walk, "none" first."""
+    tried = {point["normalize"] for point in points}
+    return [normalize for normalize in NORMALIZED if normalize in tried]
+
+
+def _maps(points: Sequence[Point], criterion: str) -> dict[tuple[Rule, str], dict[tuple[float, int], Point]]:
     """Find the best point of each beta and t, by rule and normalisation; points come best first."""
-    maps: dict[tuple[Rule, bool], dict[tuple[float, int], Point]] = {
-        (rule, normalize): {} for normalize in NORMALIZED for rule in RULES
+    maps: dict[tuple[Rule, str], dict[tuple[float, int], Point]] = {
+        (rule, normalize): {} for normalize in _normalisations(points) for rule in RULES
     }
     for point in points:
         rule = next(rule for rule in RULES if rule.name == point["background"])
@@ -137,7 +149,8 @@ def _draw_curves(axes: Axes, points: Sequence[Point], rule: Rule, criterion: str
     if rule.key == "alpha":
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    for normalize, (name, colour) in NORMALIZED.items():
+    for normalize in _normalisations(points):
+        name, colour = NORMALIZED[normalize]
         best: dict[float, float] = {}
         for point in points:
             if (point["background"], point["normalize"]) == (rule.name, normalize) and point[criterion]:

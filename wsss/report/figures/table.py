@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any
 
-from wsss.report.figures.scores import Scored, Scores, scored_stages
+from markupsafe import Markup
+
+from wsss.report.figures.scores import SEGMENTATION, Metrics, Scored, scored_stages
 from wsss.report.figures.style import MUTED
+from wsss.report.rendering import render
+from wsss.report.sections import Cell, Line, Section
 
 
-def score_table(metrics: Mapping[str, Scores]) -> str:
+def score_table(metrics: Mapping[str, Metrics]) -> Markup:
     """Lay out all scores of a study, and say how they are counted.
 
     Args:
@@ -18,8 +21,11 @@ def score_table(metrics: Mapping[str, Scores]) -> str:
             "confident" if the study has them.
     """
     stages, scored_on_train = scored_stages(metrics), bool(metrics["cams"]["scored_images"])
+    before_segmentation = len(stages) - bool(metrics["segmentation"]["scored_images"])
+    on_train = metrics["segmentation"].get("train", {})
+    if on_train.get("scored_images"):
+        stages.insert(before_segmentation, Scored(*SEGMENTATION, on_train))
     if scored_on_train:
-        before_segmentation = len(stages) - bool(metrics["segmentation"]["scored_images"])
         ceiling = Scored("over true affinities", MUTED, metrics["affinities"]["ceiling"])
         stages.insert(before_segmentation, ceiling)
     sections = [_iou_table(stages)] if stages else []
@@ -28,114 +34,102 @@ def score_table(metrics: Mapping[str, Scores]) -> str:
         sections += [_confident_regions(metrics["confident"])] if "confident" in metrics else []
         sections.append(_affinities(metrics["affinities"]))
     sections += [_classifier(metrics["classifier"])] if "classifier" in metrics else []
-    return _lines([*sections, _protocols(metrics)])
+    return render("scores", sections=sections, **_protocols(metrics))
 
 
-def sweep_table(ranking: Mapping[str, Any], count: int = 20) -> str:
+def sweep_table(ranking: Mapping[str, Any], count: int = 20) -> Markup:
     """Lay out the best points of a sweep, and say how they are counted; `ranking` is `sweep/points.json`."""
     keys = ("background", "alpha", "constant", "beta", "t", "normalize")
     shares, numbers = ("miou", "agreement", "changed", "vanished"), ("label_free", "contrast")
     head = ["rank", *keys, *(f"{name} in %" for name in shares), *numbers]
-    rows = [
-        _row(
+    lines = [
+        _line(
             str(point["rank"]),
-            [f"<td>{_setting(point[key])}</td>" for key in keys]
+            [Cell(_setting(point[key])) for key in keys]
             + [_percent(point[name]) for name in shares]
-            + [f"<td>{_two_digits(point[name])}</td>" for name in numbers],
+            + [Cell(_two_digits(point[name])) for name in numbers],
         )
         for point in ranking["points"][:count]
     ]
-    sections = [f"<h2>The best {len(rows)} points</h2>", _table(head, rows, "wide")]
-    if ranking["correlation"]:
-        known = ", ".join(f"{name} {_two_digits(value)}" for name, value in ranking["correlation"].items())
-        sections.append(f'<p class="note">Rank correlation with mIoU over all points: {known}.</p>')
-    return _lines([*sections, f'<p class="note">{escape(ranking["protocol"])}</p>'])
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _iou_table(stages: Sequence[Scored]) -> str:
-    head = [
-        f'<span style="color:{colour}">{name}</span><br>{_counted(scores)}' for name, colour, scores in stages
-    ]
-    mean = _row("mean", (_percent(scores["miou"], colour) for _, colour, scores in stages), "mean")
-    return _table(
-        ["IoU in %", *head],
-        [mean]
-        + [
-            _row(escape(kind), (_percent(scores["iou"][kind], colour) for _, colour, scores in stages))
-            for kind in stages[0].scores["classes"]
-        ],
+    known = ranking["correlation"] or {}
+    return render(
+        "sweep",
+        section=Section(f"The best {len(lines)} points", tuple(map(Cell, head)), tuple(lines), "wide"),
+        correlation=", ".join(f"{name} {_two_digits(value)}" for name, value in known.items()),
+        protocol=ranking["protocol"],
     )
 
 
-def _backgrounds(cams: Scores) -> str:
-    rows = []
+def _setting(value: object) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _iou_table(stages: Sequence[Scored]) -> Section:
+    head = [Cell(name, colour=colour, detail=_counted(metrics)) for name, colour, metrics in stages]
+    mean = _line("mean", [_percent(metrics["miou"], colour) for _, colour, metrics in stages], "mean")
+    lines = [
+        _line(name, [_percent(metrics["iou"][name], colour) for _, colour, metrics in stages])
+        for name in stages[0].metrics["value_names"]
+    ]
+    return Section("", (Cell("IoU in %"), *head), (mean, *lines))
+
+
+def _backgrounds(cams: Metrics) -> Section:
+    lines = []
     for name, key in (("constant", "constants"), ("α", "alphas")):
         setting, miou = max(cams[key].items(), key=lambda item: item[1])
-        rows.append(_row(name, [f"<td>{setting}</td>", _percent(miou)]))
-    return "<h2>CAMs and their background</h2>\n" + _table(["background", "best", "mIoU in %"], rows)
+        lines.append(_line(name, [Cell(setting), _percent(miou)]))
+    return Section("CAMs and their background", _head("background", "best", "mIoU in %"), tuple(lines))
 
 
-def _confident_regions(confident: Scores) -> str:
-    rows = [
-        _row(name, (_percent(confident[f"{key}_{figure}"]) for figure in ("share", "precision")))
+def _confident_regions(confident: Metrics) -> Section:
+    lines = [
+        _line(name, [_percent(confident[f"{key}_{figure}"]) for figure in ("share", "precision")])
         for name, key in (("background", "background"), ("classes", "foreground"))
     ]
-    return "<h2>Confident regions</h2>\n" + _table(["in %", "share of pixels", "of these right"], rows)
+    return Section("Confident regions", _head("in %", "share of pixels", "of these right"), tuple(lines))
 
 
-def _affinities(affinities: Scores) -> str:
-    rows = [
-        _row(name, [f"<td>{_two_digits(affinities[key])}</td>"])
+def _affinities(affinities: Metrics) -> Section:
+    lines = [
+        _line(name, [Cell(_two_digits(affinities[key]))])
         for name, key in (("truly equal", "equal"), ("truly different: the leak", "different"))
     ]
-    power = f"mean W<sup>β</sup>, β = {affinities['beta']:g}"
-    return "<h2>Affinities of neighbours</h2>\n" + _table(["neighbours", power], rows)
+    power = Markup("mean W<sup>β</sup>, β = {}").format(f"{affinities['beta']:g}")
+    return Section("Affinities of neighbours", _head("neighbours", power), tuple(lines))
 
 
-def _classifier(classifier: Scores) -> str:
+def _classifier(classifier: Metrics) -> Section:
+    mean = _line("mean", [_percent(classifier["map"])], "mean")
     precision = classifier["average_precision"].items()
-    mean = _row("mean", [_percent(classifier["map"])], "mean")
-    rows = [mean, *(_row(escape(kind), [_percent(value)]) for kind, value in precision)]
-    head = ["class", f"average precision in %<br>{_counted(classifier)}"]
-    return "<h2>Classifier</h2>\n" + _table(head, rows)
+    lines = [_line(name, [_percent(value)]) for name, value in precision]
+    head = Cell("class"), Cell("average precision in %", detail=_counted(classifier))
+    return Section("Classifier", head, (mean, *lines))
 
 
-def _protocols(metrics: Mapping[str, Scores]) -> str:
-    """Say how each artifact's scores are counted, in the words of `wsss.stages.scores`."""
+def _protocols(metrics: Mapping[str, Metrics]) -> dict[str, Any]:
+    """How each artifact's scores are counted, in the words of `wsss.stages.scores`; first what they share."""
     shared = metrics["random_walk"]["protocol"]
-    own = {name: scores["protocol"].removeprefix(shared).strip() for name, scores in metrics.items()}
-    items = [f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in own.items() if text]
-    return f'<h2>How this is counted</h2>\n<p class="note">{escape(shared)}</p>\n<dl>{_lines(items)}</dl>'
+    own = {name: found["protocol"].removeprefix(shared).strip() for name, found in metrics.items()}
+    return {"shared": shared, "protocols": {name: text for name, text in own.items() if text}}
 
 
-def _counted(scores: Scores) -> str:
-    return f"<small>{scores['scored_images']} {scores['split']}</small>"
+def _counted(metrics: Metrics) -> str:
+    return f"{metrics['scored_images']} {metrics['split']}"
 
 
-def _table(head: Sequence[str], rows: Iterable[str], kind: str = "") -> str:
-    cells = "".join(f"<th>{name}</th>" for name in head)
-    return f'<table class="{kind}"><thead><tr>{cells}</tr></thead>\n<tbody>{_lines(rows)}</tbody></table>'
+def _head(*names: str) -> tuple[Cell, ...]:
+    return tuple(map(Cell, names))
 
 
-def _row(name: str, cells: Iterable[str], kind: str = "") -> str:
-    return f'<tr class="{kind}"><td>{name}</td>{"".join(cells)}</tr>'
+def _line(name: str, cells: Iterable[Cell], kind: str = "") -> Line:
+    return Line((Cell(name), *cells), kind)
 
 
-def _percent(share: float | None, colour: str = MUTED) -> str:
+def _percent(share: float | None, colour: str = MUTED) -> Cell:
     """Make a cell of a share in [0, 1], with a bar as long as it is."""
-    text = "–" if share is None else f"{100 * share:.1f}"
-    return f'<td style="--share:{share or 0:.3f};--tint:{colour}">{text}</td>'
+    return Cell("–" if share is None else f"{100 * share:.1f}", share, colour)
 
 
 def _two_digits(value: float | None) -> str:
     return "–" if value is None else f"{value:.2g}"
-
-
-def _lines(items: Iterable[str]) -> str:
-    return "\n".join(items)

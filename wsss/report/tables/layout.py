@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Literal, NamedTuple
+
+from markupsafe import Markup
+
+from wsss.report.rendering import render
+from wsss.report.sections import Cell, Line, Section
 
 Kind = Literal["plain", "study", "difference"]
 
@@ -95,27 +99,18 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
     return f"| {' | '.join(padded)} |"
 
 
-def html(parts: Iterable[str | Table]) -> str:
+def html(parts: Iterable[str | Table]) -> Markup:
     """Write paragraphs and tables as HTML; tables of many columns are set smaller."""
-    return "\n".join(
-        _html_table(part) if isinstance(part, Table) else f"<p>{escape(part)}</p>" for part in parts
+    return render(
+        "tables", parts=[_section(part) if isinstance(part, Table) else str(part) for part in parts]
     )
 
 
-def _html_table(table: Table) -> str:
-    size = "wide" if len(table.columns) > WIDE else "plain"
+def _section(table: Table) -> Section:
     kinds = ["number" if numeric else "text" for numeric in table.numeric]
-    head = _html_row("th", table.columns, kinds)
-    rows = "\n".join(_html_row("td", row.cells, kinds, row.kind) for row in table.rows)
-    note = f'\n<p class="note">{escape(table.note)}</p>' if table.note else ""
-    return (
-        f"<h2>{escape(table.title)}</h2>\n"
-        f'<table class="{size}"><thead>{head}</thead>\n<tbody>{rows}</tbody></table>{note}'
+    head, *rows = (
+        tuple(Cell(text, kind=kind) for text, kind in zip(cells, kinds, strict=True)) for cells in table.lines
     )
-
-
-def _html_row(tag: str, cells: Iterable[str], kinds: Iterable[str], row: str = "") -> str:
-    filled = (
-        f'<{tag} class="{kind}">{escape(cell)}</{tag}>' for cell, kind in zip(cells, kinds, strict=True)
-    )
-    return f'<tr class="{row}">{"".join(filled)}</tr>'
+    lines = (Line(cells, row.kind) for cells, row in zip(rows, table.rows, strict=True))
+    size = "wide" if len(table.columns) > WIDE else "plain"
+    return Section(table.title, head, tuple(lines), size, table.note)

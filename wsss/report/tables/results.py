@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from wsss.study.config import ClassifierCams, FileCams, RandomWalk, Segmentation
+from wsss.study.params import WriteTables
 
 GIVEN_LABELS = "true image-level"
 """CAMs and pseudo masks are made for the classes that are in the image, on val too."""
+
+NORMALIZED = {"none": "", "class": ", normalized by class", "image": ", normalized by image"}
+"""What is said of the random walk, by `random_walk.normalize`."""
 
 
 class Result(NamedTuple):
@@ -47,65 +53,70 @@ class Result(NamedTuple):
         return (*self.iou.values(), self.miou)
 
 
-def scored_results(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Result, ...]:
+def scored_results(metrics: Mapping[str, Any], params: WriteTables) -> tuple[Result, ...]:
     """List what was scored on at least one image, in the order of the road.
 
     Args:
         metrics: by artifact, with "cams", "random_walk" and "segmentation", see `wsss.stages.scores`.
-        config: the study's sections `cam`, `random_walk` and `segmentation`.
+        params: the study's sections `cams`, `random_walk` and `segmentation`.
     """
-    cams, walked = metrics["cams"], metrics["random_walk"]
+    cams, walked, segmented = metrics["cams"], metrics["random_walk"], metrics["segmentation"]
     found = [
-        _cams("CAM", cams, config["cam"], "no"),
-        _cams("CAM + dCRF", cams.get("dense_crf"), config["cam"], "yes"),
-        _walked(walked, config),
-        _walked(walked.get("val"), config),
-        _segmentation(metrics["segmentation"], config["segmentation"]),
+        _cams("CAM", cams, params.cams, "no"),
+        _cams("CAM + dCRF", cams.get("dense_crf"), params.cams, "yes"),
+        _walked(walked, params),
+        _walked(walked.get("val"), params),
+        _segmentation(segmented.get("train"), params.segmentation),
+        _segmentation(segmented, params.segmentation),
     ]
     return tuple(result for result in found if result)
 
 
-def _cams(stage: str, scores: Any, cam: Mapping[str, Any], dense_crf: str) -> Result | None:
-    if not _is_scored(scores):
+def _cams(stage: str, metrics: Any, cams: ClassifierCams | FileCams, dense_crf: str) -> Result | None:
+    if not _is_scored(metrics):
         return None
-    background = f"constant {scores['constant']:.2f}, the best by these masks"
-    return Result(stage, *_counts(scores), GIVEN_LABELS, background, "no", dense_crf, _scales(cam))
+    background = f"constant {metrics['constant']:.2f}, the best by these masks"
+    return Result(stage, *_counts(metrics), GIVEN_LABELS, background, "no", dense_crf, _cam_scales(cams))
 
 
-def _walked(scores: Any, config: Mapping[str, Any]) -> Result | None:
-    if not _is_scored(scores):
+def _walked(metrics: Any, params: WriteTables) -> Result | None:
+    if not _is_scored(metrics):
         return None
-    walk = config["random_walk"]
-    power, constant = f"(1 − max CAM)^α, α = {walk['alpha']:g}", f"constant {walk['constant']:g}"
-    background = power if walk["background"] == "power" else constant
-    steps = f"β = {walk['beta']:g}, t = {walk['t']}" + (", normalized" if walk["normalize"] else "")
-    scales, dense_crf = _scales(config["cam"]), _yes_or_no(walk)
-    return Result("random walk", *_counts(scores), GIVEN_LABELS, background, steps, dense_crf, scales)
+    walk = params.random_walk
+    if walk.background.kind == "power":
+        background = f"(1 − max CAM)^α, α = {walk.background.alpha:g}"
+    else:
+        background = f"constant {walk.background.score:g}"
+    steps = f"β = {walk.beta:g}, t = {walk.t}{NORMALIZED[walk.normalize]}"
+    scales, dense_crf = _cam_scales(params.cams), _yes_or_no(walk)
+    return Result("random walk", *_counts(metrics), GIVEN_LABELS, background, steps, dense_crf, scales)
 
 
-def _segmentation(scores: Any, section: Mapping[str, Any]) -> Result | None:
-    if not _is_scored(scores):
+def _segmentation(metrics: Any, section: Segmentation) -> Result | None:
+    if not _is_scored(metrics):
         return None
-    own = "the network's own class"
-    return Result("segmentation", *_counts(scores), "none", own, "no", _yes_or_no(section), _scales(section))
+    own, dense_crf, scales = "the network's own class", _yes_or_no(section), _scales(section)
+    return Result("segmentation", *_counts(metrics), "none", own, "no", dense_crf, scales)
 
 
-def _is_scored(scores: Mapping[str, Any] | None) -> bool:
-    return bool(scores and scores["scored_images"])
+def _is_scored(metrics: Mapping[str, Any] | None) -> bool:
+    return bool(metrics and metrics["scored_images"])
 
 
-def _counts(scores: Mapping[str, Any]) -> tuple[str, int, float, dict[str, float | None]]:
-    iou = {name: scores["iou"][name] for name in scores["classes"]}
-    return scores["split"], scores["scored_images"], scores["miou"], iou
+def _counts(metrics: Mapping[str, Any]) -> tuple[str, int, float, dict[str, float | None]]:
+    iou = {name: metrics["iou"][name] for name in metrics["value_names"]}
+    return metrics["split"], metrics["scored_images"], metrics["miou"], iou
 
 
-def _yes_or_no(section: Mapping[str, Any]) -> str:
-    return "yes" if section["refine"] == "dense_crf" else "no"
+def _yes_or_no(section: RandomWalk | Segmentation) -> str:
+    return "yes" if section.refine == "dense_crf" else "no"
 
 
-def _scales(section: Mapping[str, Any]) -> str:
-    if section.get("source", "classifier") != "classifier":
-        return f"those of its own system, {section['source']}"
-    scales: Iterable[float] = sorted(section["scales"])
-    kind = "single" if len(section["scales"]) == 1 else "multi"
-    return f"{kind}: {', '.join(f'{scale:g}' for scale in scales)}" + (", flipped" if section["flip"] else "")
+def _cam_scales(cams: ClassifierCams | FileCams) -> str:
+    return _scales(cams) if cams.kind == "classifier" else f"those of its own system, {cams.format}"
+
+
+def _scales(section: ClassifierCams | Segmentation) -> str:
+    kind = "single" if len(section.scales) == 1 else "multi"
+    scales = ", ".join(f"{scale:g}" for scale in sorted(section.scales))
+    return f"{kind}: {scales}" + (", flipped" if section.flip else "")

@@ -15,11 +15,25 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from wsss.data import ImageRow
+from wsss.data import ImageRow, Manifest
 from wsss.data.loading import prefetch
-from wsss.data.transforms import scaled_size
 from wsss.method.affinity import STRIDE, boundary_stencil
+from wsss.method.resizing import scaled_size
+from wsss.results import AffinityGrid
+from wsss.runtime import worker_count
+from wsss.stages.affinities import AffinitiesJob, ComputedAffinities
 from wsss.stages.foreign.files import find_files, naming, read_npy
+from wsss.study.config import BoundaryAffinities
+
+FACTS = {"network": None}
+
+
+def compute(affinities: BoundaryAffinities, images: Manifest, job: AffinitiesJob) -> ComputedAffinities:
+    """Compute affinities from the boundary maps of a folder, which become inputs of the job."""
+    files = boundary_files(images.rows, affinities.folder)
+    job.reads(files.values())
+    grid = AffinityGrid(affinities.radius, affinities.input_scale, "full")
+    return ComputedAffinities(grid, stencils(images.rows, files, grid, workers=worker_count(job.threads)))
 
 
 def boundary_files(rows: Iterable[ImageRow], folder: Path | str) -> dict[str, Path]:
@@ -27,21 +41,15 @@ def boundary_files(rows: Iterable[ImageRow], folder: Path | str) -> dict[str, Pa
     return find_files(rows, folder, (".npy", ".png"), "boundary maps")
 
 
-def compute_boundary_affinities(
-    rows: Sequence[ImageRow],
-    files: Mapping[str, Path],
-    *,
-    input_scale: float,
-    radius: int,
-    workers: int = 0,
+def stencils(
+    rows: Sequence[ImageRow], files: Mapping[str, Path], grid: AffinityGrid, *, workers: int = 0
 ) -> Iterator[tuple[str, NDArray[np.float16], NDArray[np.float16]]]:
     """Read the boundary map of each image and turn it into affinities, before the power beta.
 
     Args:
         rows: the images.
         files: by image id, see `boundary_files` and `read_boundary`.
-        input_scale: a cell of the grid covers 8 / input_scale of the image's pixels.
-        radius: in cells.
+        grid: radius and scale of the affinities.
         workers: threads that read ahead.
 
     Yields:
@@ -53,8 +61,8 @@ def compute_boundary_affinities(
 
     def read(row: ImageRow) -> tuple[str, NDArray[np.float16], NDArray[np.float16]]:
         boundary = torch.from_numpy(read_boundary(files[row.id], (row.height, row.width)))
-        cells = cell_maxima(boundary, scaled_size(boundary.shape, input_scale))
-        return row.id, boundary_stencil(cells, radius).half().numpy(), cells.half().numpy()
+        cells = cell_maxima(boundary, scaled_size(boundary.shape, grid.input_scale))
+        return row.id, boundary_stencil(cells, grid.radius).half().numpy(), cells.half().numpy()
 
     yield from prefetch(read, rows, workers)
 

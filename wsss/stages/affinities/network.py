@@ -1,4 +1,4 @@
-"""What AffinityNet sees in images: affinities of neighbouring cells, and its backbone's levels."""
+"""What AffinityNet sees in images: affinities of neighbouring cells, and the features of its backbone."""
 
 from __future__ import annotations
 
@@ -10,11 +10,26 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.data import ImageRow
+from wsss.data import ImageRow, Manifest
 from wsss.method.affinity import STRIDE, half_plane_offsets
-from wsss.models.affinitynet import AffinityNet
+from wsss.models.affinitynet import AffinityNet, restore_affinitynet
+from wsss.results import AffinityGrid
 from wsss.runtime import Compute
+from wsss.stages.affinities import AffinitiesJob, ComputedAffinities
 from wsss.stages.inference.passes import passes, scaled_batches
+from wsss.study.config import NetworkAffinities
+
+FACTS = {"network": "affinitynet"}
+
+
+def compute(affinities: NetworkAffinities, images: Manifest, job: AffinitiesJob) -> ComputedAffinities:
+    """Compute affinities with the AffinityNet whose checkpoint, an input of the job, says on which grid."""
+    trained = restore_affinitynet(job.input.checkpoint)
+    model, input_scale = job.compute.place(trained.network), trained.section.input_scale
+    items = compute_affinities(
+        model, images.rows, input_scale=input_scale, flip=affinities.flip, compute=job.compute
+    )
+    return ComputedAffinities(AffinityGrid(model.radius, input_scale, model.border), items)
 
 
 @torch.inference_mode()
@@ -43,17 +58,17 @@ def compute_affinities(
 
 
 @torch.inference_mode()
-def compute_levels(
+def compute_features(
     model: AffinityNet, rows: Iterable[ImageRow], *, input_scale: float, compute: Compute
 ) -> Iterator[tuple[str, NDArray[np.float16]]]:
-    """Compute what AffinityNet's backbone sees, as `compute_affinities` does.
+    """Compute the features of AffinityNet's backbone, as `compute_affinities` does.
 
     Yields:
-        id and the three levels side by side, (ceil(sH / 8), ceil(sW / 8), C) float16.
+        id and the three features side by side, (ceil(sH / 8), ceil(sW / 8), C) float16.
     """
     for batch, images in _padded_batches(model, rows, input_scale, compute):
-        levels, _ = next(passes(model.levels, images, False, compute))
-        maps = torch.cat([level.half() for level in levels], dim=1).permute(0, 2, 3, 1)
+        features, _ = next(passes(model.features, images, False, compute))
+        maps = torch.cat([feature.half() for feature in features], dim=1).permute(0, 2, 3, 1)
         yield from ((row.id, values.numpy()) for row, values in zip(batch, maps.cpu(), strict=True))
 
 

@@ -1,19 +1,33 @@
-"""What the classifier sees in images: its logits, and class activation maps (CAMs)."""
+"""What the classifier sees in images: logits and class activation maps (Ahn & Kwak 2018, section 3.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.data import ImageRow
+from wsss.data import ImageRow, Manifest
 from wsss.method.cam import combine_cams
-from wsss.models.classifier import Classifier
+from wsss.method.labels import class_values
+from wsss.models.classifier import Classifier, restore_classifier
 from wsss.runtime import Compute
+from wsss.stages.cams import CamItem, CamsJob
 from wsss.stages.inference.passes import passes, scaled_batches
+from wsss.study.config import ClassifierCams
+
+FACTS = {"network": "classifier"}
+
+
+def compute(cams: ClassifierCams, images: Manifest, job: CamsJob) -> Iterator[CamItem]:
+    """Compute CAMs with the classifier whose checkpoint is an input of the job."""
+    trained = restore_classifier(job.input.checkpoint)
+    if trained.class_names != images.class_names:
+        raise ValueError(
+            f"{job.input.checkpoint}: a classifier of {', '.join(trained.class_names)}, but the images have "
+            f"the classes {', '.join(images.class_names)}"
+        )
+    return compute_cams(job.compute.place(trained.network), images.rows, cams, job.compute)
 
 
 @torch.inference_mode()
@@ -28,27 +42,27 @@ def classify(
 
 @torch.inference_mode()
 def compute_cams(
-    model: Classifier, rows: Iterable[ImageRow], *, scales: Sequence[float], flip: bool, compute: Compute
-) -> Iterator[tuple[str, NDArray[np.float16], NDArray[np.int64]]]:
-    """Compute the CAMs of each image's labels (Ahn & Kwak 2018, section 3.1).
+    model: Classifier, rows: Iterable[ImageRow], cams: ClassifierCams, compute: Compute
+) -> Iterator[CamItem]:
+    """Compute the CAMs of each image's labels.
 
     Args:
         model: the classifier.
         rows: the images, with their labels.
-        scales: factors on the image; the scores of all are added.
-        flip: see the mirror image too.
+        cams: scales, whose scores are added, and whether to see the mirror image too.
         compute: where and how.
 
     Yields:
-        id, CAMs (K, H, W) float16 in [0, 1], and their classes (K,), 0-based and ascending; K is 0 without
-        labels.
+        id, CAMs (K, H, W) float16 in [0, 1], and their mask values (K,), ascending; K is 0 without labels.
     """
-    for batch, images in scaled_batches(model.backbone.normalization, rows, scales, compute):
+    for batch, images in scaled_batches(model.backbone.normalization, rows, cams.scales, compute):
         counts = [len(row.labels) for row in batch]
         owner = torch.arange(len(batch)).repeat_interleave(torch.tensor(counts))
         labels = torch.tensor([label for row in batch for label in row.labels], dtype=torch.int64)
-        seen = ((raw[owner, labels], mirrored) for raw, mirrored in passes(model.cam, images, flip, compute))
+        seen = (
+            (raw[owner, labels], mirrored) for raw, mirrored in passes(model.cam, images, cams.flip, compute)
+        )
         size, power = (batch[0].height, batch[0].width), model.backbone.cam_exponent
-        cams = combine_cams(seen, size, power=power).half().cpu()
-        for row, stack in zip(batch, torch.split(cams, counts), strict=True):
-            yield row.id, stack.numpy(), np.array(row.labels, np.int64)
+        stacks = combine_cams(seen, size, power=power).half().cpu()
+        for row, stack in zip(batch, torch.split(stacks, counts), strict=True):
+            yield row.id, stack.numpy(), class_values(row.labels)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 
 class ForeignCams(NamedTuple):
-    """Maps (K, h, w) of any float type and their K classes; `stride` is that of the maps, in pixels."""
+    """Maps (K, h, w) of any float type and their K class indices; `stride` is that of the maps, in pixels."""
 
     maps: NDArray[Any]
-    classes: tuple[int, ...]
+    indices: tuple[int, ...]
     stride: int = 1
 
 
@@ -29,6 +29,7 @@ def entry(content: Mapping[Any, Any], key: str) -> NDArray[Any]:
 
 
 def class_numbers(numbers: NDArray[Any]) -> tuple[int, ...]:
+    """Check class indices (K,) that a file holds as numbers. Raises `ValueError` for any other array."""
     if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in "iu"):
         raise ValueError(f"{numbers.shape} {numbers.dtype} for class numbers, expected whole numbers (K,)")
     return tuple(numbers.tolist())

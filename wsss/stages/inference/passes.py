@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from wsss.data import ImageRow, read_image
 from wsss.data.loading import image_batches
-from wsss.data.transforms import normalised, scaled
-from wsss.models.backbone import Normalization
+from wsss.data.transforms import Normalize, normalised, scaled
 from wsss.runtime import Compute
 
 Output = TypeVar("Output")
 
 
 def scaled_batches(
-    normalization: Normalization, rows: Iterable[ImageRow], scales: Sequence[float], compute: Compute
+    normalization: Normalize, rows: Iterable[ImageRow], scales: Sequence[float], compute: Compute
 ) -> Iterator[tuple[list[ImageRow], tuple[Tensor, ...]]]:
-    """Yield batches of images of equal size, each at every scale."""
+    """Read images in batches of equal size.
+
+    Args:
+        normalization: of the network that will see them.
+        rows: the images.
+        scales: factors on the image.
+        compute: how large a batch may be, and how many threads load.
+
+    Yields:
+        The rows of a batch, and for each scale their images (B, 3, sH, sW) float32, normalised.
+    """
 
     def load(row: ImageRow) -> tuple[Tensor, ...]:
         image = read_image(row.image)
@@ -39,8 +47,3 @@ def passes(
             with compute.autocast():
                 result = network(image.flip(-1) if mirrored else image)
             yield result, mirrored
-
-
-def bilinear(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize maps (B, C, h, w) to ``size`` (H, W)."""
-    return F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False)

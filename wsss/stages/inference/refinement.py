@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from wsss.data import ImageRow, read_image
 from wsss.method.dense_crf import DenseCRF
+from wsss.study.config import DenseCrf
 
 CPU = torch.device("cpu")
 
@@ -17,12 +17,21 @@ Refine = Callable[[Tensor], Tensor]
 """Function from scores (C, H, W) of an image to scores that follow its edges."""
 
 
-def image_refinement(row: ImageRow, dense_crf: Mapping[str, Any], device: torch.device = CPU) -> Refine:
-    """Make the function that refines scores of an image on `device`; `dense_crf` is that section."""
+def image_refinement(row: ImageRow, dense_crf: DenseCrf, device: torch.device = CPU) -> Refine:
+    """Make the function that refines the scores of an image.
+
+    Args:
+        row: the image, which is read.
+        dense_crf: iterations and kernels.
+        device: on which the scores will be.
+
+    Returns:
+        A function from scores (C, H, W) to the posterior (C, H, W) float32 of the dense CRF.
+    """
     image = torch.tensor(read_image(row.image), device=device)
     return DenseCRF(
         image,
-        iterations=dense_crf["iterations"],
-        gaussian=tuple(dense_crf["gaussian"]),
-        bilateral=tuple(dense_crf["bilateral"]),
+        iterations=dense_crf.iterations,
+        gaussian=dense_crf.gaussian,
+        bilateral=dense_crf.bilateral,
     )

@@ -1,4 +1,4 @@
-"""How much of the affinities leaks across true borders, and what the random walk could reach without that."""
+"""Affinity leak across true borders, and the random walk's upper bound with true affinities."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from wsss.data.transforms import scaled_labels
-from wsss.method.affinity import STRIDE, Border, affinity_leak, oracle_stencil
+from wsss.method.affinity import STRIDE, affinity_leak, oracle_stencil
 from wsss.method.confident import grid_labels
 from wsss.method.metrics import confusion_matrix
-from wsss.results import Cams
+from wsss.results import AffinityGrid, Cams
 from wsss.stages.random_walk import propagate_image
-from wsss.stages.scores.masks import PROTOCOL, Scores, Truth, no_pixels, scores_of
+from wsss.stages.scores.truth import PROTOCOL, Scored, Truth
 from wsss.study.config import RandomWalk
 
 AFFINITY_PROTOCOL = (
@@ -28,49 +28,51 @@ def score_affinities(
     affinities: Mapping[str, NDArray[np.float16]],
     cams: Mapping[str, Cams],
     *,
-    input_scale: float,
-    radius: int,
-    border: Border,
+    grid: AffinityGrid,
     walk: RandomWalk,
     device: torch.device,
-) -> Scores:
+) -> Scored:
     """Measure what the affinities leak across true borders, and what the walk could reach without that.
 
     Args:
         truth: the scored images.
         affinities: stencils (P, h, w) before the power beta.
         cams: the CAMs that are walked.
-        input_scale: with which they were computed.
-        radius: of the stencils, in cells.
-        border: of the stencils.
-        walk: background, beta, t and tolerance of the study.
+        grid: of the affinities.
+        walk: the study's random walk, whose masks are not refined here.
         device: on which to walk.
 
+    Returns:
+        The leak, with the metrics of the walk over true affinities as "ceiling", which the confusions
+        of the images belong to.
     """
-    confusion, means = no_pixels(truth), []
+    images, means = [], []
     for image_id, true_mask in truth:
+        scaled = torch.tensor(scaled_labels(true_mask.numpy(), grid.input_scale))
+        cells = grid_labels(scaled, STRIDE, ignore_votes=False)
         stencil = torch.from_numpy(affinities[image_id])
-        labels = torch.tensor(scaled_labels(true_mask.numpy(), input_scale))
-        labels = grid_labels(labels, STRIDE, ignore_votes=False)
-        means.append(affinity_leak(stencil, labels, walk.beta, radius, border))
-        scores, classes = cams[image_id]
+        means.append(affinity_leak(stencil, cells, walk.beta, grid.radius, grid.border))
+        scores, class_values = cams[image_id]
         reached = propagate_image(
-            oracle_stencil(labels, radius).to(device),
+            oracle_stencil(cells, grid.radius).to(device),
             torch.from_numpy(scores).to(device),
-            classes.tolist(),
-            input_scale=input_scale,
+            class_values,
+            input_scale=grid.input_scale,
             walk=walk,
         )
-        confusion += confusion_matrix(torch.from_numpy(reached.mask), true_mask, len(truth.classes))
+        confusion = confusion_matrix(torch.from_numpy(reached), true_mask, len(truth.value_names))
+        images.append(truth.confused(image_id, confusion))
+    ceiling = truth.scored(images)
     equal, different = np.array(means or [(np.nan, np.nan)]).T
-    return {
+    leak = {
         "protocol": f"{PROTOCOL} {AFFINITY_PROTOCOL}",
         "beta": walk.beta,
         "equal": _mean(equal),
         "different": _mean(different),
         "scored_images": len(truth),
-        "ceiling": scores_of(truth, confusion),
+        "ceiling": ceiling.metrics,
     }
+    return ceiling._replace(metrics=leak)
 
 
 def _mean(values: NDArray[np.float64]) -> float:

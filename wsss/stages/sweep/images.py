@@ -1,6 +1,6 @@
 """All points of a sweep that share beta, on one image.
 
-They are the masks of `wsss.stages.inference.propagate_image`, pixel for pixel; but the classes are walked and
+They are the masks of `propagate_image`, pixel for pixel; but the classes are walked and
 brought to the image once for all backgrounds, a walk gives all t, and constant backgrounds need no walk.
 """
 
@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.method.cam import background_score
+from wsss.method.cam import background_score, constant_background, peaks_to_one
+from wsss.method.grid import from_grid, to_grid
 from wsss.method.random_walk import propagate
-from wsss.stages.random_walk import from_grid, peaks_to_one, to_grid
 from wsss.stages.sweep.counting import Counts, Floats, count_winners, winning_slots
 from wsss.stages.sweep.pixels import Pixels
 from wsss.stages.sweep.points import Grid
@@ -33,7 +33,7 @@ def sweep_image(
     """Count an image's pixels at all points of one beta: arrays with the axes of `grid.shape` first.
 
     Args:
-        stencil: affinities (P, h, w) of `compute_affinities`.
+        stencil: affinities (P, h, w) before the power beta.
         cams: (K, H, W) in [0, 1].
         known: the pixels of the image.
         boundary: (h, w) that the affinities come from, if any, see `propagate_image`.
@@ -54,7 +54,7 @@ def sweep_image(
 def _backgrounds(cams: Tensor, grid: Grid) -> Floats:
     """Score the backgrounds of the CAMs, powers before constants: (B, H · W)."""
     powers = [background_score(cams, alpha) for alpha in grid.alphas]
-    constants = [torch.full(cams.shape[-2:], constant) for constant in grid.constants]
+    constants = [constant_background(cams, constant) for constant in grid.constants]
     return _flat(torch.stack(powers + constants))
 
 
@@ -66,7 +66,7 @@ def _walks(
     grid: Grid,
     boundary: NDArray[np.float16] | None,
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Yield classes (K, H · W) and backgrounds (B, H · W) for each t, without and with normalisation.
+    """Yield classes (K, H · W) and backgrounds (B, H · W) for each t and normalisation.
 
     Constant backgrounds are those of the CAMs: each row of T sums to one.
     """
@@ -76,11 +76,13 @@ def _walks(
     if boundary is not None:
         cells[powers:] *= 1 - torch.from_numpy(boundary).float()
     for walked in propagate(stencil.float(), cells, beta=grid.beta, t=grid.ts, tolerance=grid.tolerance):
-        stack = torch.cat([walked, peaks_to_one(walked[powers:], grid.normalize_by)])
-        fine = _flat(from_grid(stack, size, input_scale))
+        classes = walked[powers:]
+        normalized = [classes if of == "none" else peaks_to_one(classes, of) for of in grid.normalize]
+        fine = _flat(from_grid(torch.cat([walked[:powers], *normalized]), size, input_scale))
         over = np.concatenate([fine[:powers], backgrounds[powers:]])
-        yield fine[powers : powers + len(cams)], over
-        yield fine[powers + len(cams) :], over
+        for place in range(len(normalized)):
+            first = powers + place * len(cams)
+            yield fine[first : first + len(cams)], over
 
 
 def _flat(maps: Tensor) -> Floats:

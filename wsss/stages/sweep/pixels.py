@@ -1,4 +1,4 @@
-"""What a sweep knows of an image's pixels before any walk: truth, confident labels and contrast."""
+"""What is known of an image's pixels before any walk: truth, confident labels and contrast."""
 
 from __future__ import annotations
 

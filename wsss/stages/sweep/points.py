@@ -1,4 +1,4 @@
-"""What a sweep tries: backgrounds by two rules, with and without normalisation, for each beta and t."""
+"""What a sweep tries: backgrounds of both kinds, two normalisations, for each beta and t."""
 
 from __future__ import annotations
 
@@ -6,63 +6,108 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any, Literal, NamedTuple
 
-from wsss.study.config import RandomWalk
+from wsss.study.config import ConstantBackground, PowerBackground, RandomWalk
+from wsss.study.params import SweepRandomWalk
 
-NORMALIZE = (False, True)
+Normalize = Literal["none", "class", "image"]
 
 KEYS = ("background", "alpha", "constant", "beta", "t", "normalize")
-"""The keys of `random_walk` that a sweep tries; a point has alpha or constant."""
+"""Columns of a point: the kind of its background, its alpha or constant score, and what follows."""
 
 
 class Point(NamedTuple):
-    """Values of the section `random_walk`; `value` is that of alpha or constant, as `background` says."""
+    """Values of the section `random_walk`."""
 
-    background: Literal["power", "constant"]
-    value: float
-    normalize: bool
+    background: PowerBackground | ConstantBackground
+    normalize: Normalize
     beta: float
     t: int
 
     @property
-    def keys(self) -> dict[str, Any]:
-        """The keys of `random_walk` that make this point."""
-        name = {"power": "alpha", "constant": "constant"}[self.background]
-        value = {name: self.value}
-        walk = {"beta": self.beta, "t": self.t, "normalize": self.normalize}
-        return {"background": self.background, **value, **walk}
+    def section(self) -> dict[str, Any]:
+        """The keys of `random_walk` that make this point, as YAML holds them."""
+        background = self.background.model_dump(mode="json")
+        return {"background": background, "beta": self.beta, "t": self.t, "normalize": self.normalize}
 
-    def walk(self, tolerance: float, normalize_by: Literal["class", "image"] = "class") -> RandomWalk:
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The values of `KEYS`; None is the one of alpha and constant that the background does not have."""
+        values = (
+            self.background.kind,
+            self.background.alpha if self.background.kind == "power" else None,
+            self.background.score if self.background.kind == "constant" else None,
+            self.beta,
+            self.t,
+            self.normalize,
+        )
+        return dict(zip(KEYS, values, strict=True))
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any]) -> Point:
+        """Read what `columns` gave."""
+        background: PowerBackground | ConstantBackground
+        if columns["background"] == "power":
+            background = PowerBackground(alpha=columns["alpha"])
+        else:
+            background = ConstantBackground(kind="constant", score=columns["constant"])
+        return cls(background, columns["normalize"], columns["beta"], columns["t"])
+
+    def walk(self, tolerance: float) -> RandomWalk:
         """The random walk of this point, without refinement."""
-        return RandomWalk(tolerance=tolerance, normalize_by=normalize_by, **self.keys)
+        return RandomWalk(
+            background=self.background,
+            beta=self.beta,
+            t=self.t,
+            tolerance=tolerance,
+            normalize=self.normalize,
+            refine="none",
+        )
 
 
 class Grid(NamedTuple):
-    """All points of one beta: the product of t, normalisation and backgrounds."""
+    """All points of one beta: the product of t, normalisations and backgrounds.
+
+    Attributes:
+        alphas: of the power backgrounds.
+        constants: scores of the constant backgrounds.
+        beta: exponent of the affinities.
+        ts: steps of the walk.
+        tolerance: largest error of the walked scores.
+        normalize: what is done after the walk, see the section `random_walk`.
+    """
 
     alphas: tuple[float, ...]
     constants: tuple[float, ...]
     beta: float
     ts: tuple[int, ...]
     tolerance: float
-    normalize_by: Literal["class", "image"] = "class"
+    normalize: tuple[Normalize, ...] = ("none", "class")
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Grid:
-        """Make a grid of its fields as JSON holds them."""
-        alphas, constants, ts = (tuple(values[name]) for name in ("alphas", "constants", "ts"))
-        return cls(alphas, constants, values["beta"], ts, values["tolerance"], values["normalize_by"])
+    def of(cls, params: SweepRandomWalk, beta: float) -> Grid:
+        """The points of one beta that a study's sweep tries."""
+        return cls(params.alphas, params.constants, beta, params.ts, params.tolerance, params.normalize)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Grid:
+        """Read what `_asdict` gave, after a way through a file."""
+        values: dict[str, Any] = {
+            name: tuple(content[name]) if isinstance(content[name], list) else content[name]
+            for name in cls._fields
+        }
+        return cls(**values)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(T, 2, B): t, without and with normalisation, alphas and then constants."""
-        return len(self.ts), len(NORMALIZE), len(self.alphas) + len(self.constants)
+        """(T, N, B): t, normalisations, alphas and then constants."""
+        return len(self.ts), len(self.normalize), len(self.alphas) + len(self.constants)
 
     def points(self) -> Iterator[tuple[tuple[int, int, int], Point]]:
         """Yield each point with its place in arrays of `shape`."""
-        backgrounds: list[tuple[Literal["power", "constant"], float]] = [
-            *(("power", alpha) for alpha in self.alphas),
-            *(("constant", constant) for constant in self.constants),
+        backgrounds: list[PowerBackground | ConstantBackground] = [
+            *(PowerBackground(alpha=alpha) for alpha in self.alphas),
+            *(ConstantBackground(kind="constant", score=constant) for constant in self.constants),
         ]
-        axes = enumerate(self.ts), enumerate(NORMALIZE), enumerate(backgrounds)
+        axes = enumerate(self.ts), enumerate(self.normalize), enumerate(backgrounds)
         for (i, t), (j, normalize), (k, background) in product(*axes):
-            yield (i, j, k), Point(*background, normalize, self.beta, t)
+            yield (i, j, k), Point(background, normalize, self.beta, t)

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
-from wsss.stages.sweep.points import KEYS, Grid
+from wsss.stages.sweep.points import Grid, Point
 from wsss.stages.sweep.tally import Tally, total
 
 Row = dict[str, Any]
-"""A point and its figures."""
+"""A point and its metrics."""
 
 MIOU, LABEL_FREE = "miou", "label_free"
 
 SIGNALS = (LABEL_FREE, "agreement", "contrast", "changed", "vanished")
-"""Figures that need no true mask."""
+"""Metrics that need no true mask."""
 
 PROTOCOL = (
     "Masks of the random walk before any dense CRF, of the images that the study scores, or of all images "
@@ -33,24 +34,24 @@ PROTOCOL = (
 )
 
 
-def rank(classes: Sequence[str], tallies: Sequence[tuple[Grid, Tally]]) -> dict[str, Any]:
+def rank(value_names: Sequence[str], tallies: Sequence[tuple[Grid, Tally]]) -> dict[str, Any]:
     """Rank all points, best first: by mIoU, or without true masks by the product of two label-free signals.
 
     Args:
-        classes: names, background first.
+        value_names: names by mask value, background first.
         tallies: of each beta, summed over the shards.
 
     Returns:
-        The content of `sweep/points.json`: how it is counted, and the points with their figures.
+        The content of `sweep/points.json`: how it is counted, and the points with their metrics.
     """
-    rows = [row for grid, tally in tallies for row in _rows(classes, grid, tally)]
+    rows = [row for grid, tally in tallies for row in _rows(value_names, grid, tally)]
     scored = any(tally.truth.expected.any() for _, tally in tallies)
     criterion = MIOU if scored else LABEL_FREE
     rows.sort(key=lambda row: np.nan_to_num(row[criterion], nan=-1), reverse=True)
     return {
         "protocol": PROTOCOL,
         "criterion": criterion,
-        "classes": list(classes),
+        "value_names": list(value_names),
         "images": int(tallies[0][1].given_images[0]),
         "correlation": _correlations(rows) if scored else None,
         "points": [{"rank": place} | row for place, row in enumerate(rows, start=1)],
@@ -58,32 +59,32 @@ def rank(classes: Sequence[str], tallies: Sequence[tuple[Grid, Tally]]) -> dict[
 
 
 def gather(shards: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[tuple[Grid, Tally]]]:
-    """Add up files `sweep/<beta>/<shard>.json` over the shards: names of the classes, a tally per beta."""
-    classes: list[str] = []
+    """Add up files `sweep/<beta>/<shard>.json` over the shards: names by mask value, and a tally per beta."""
+    names: list[str] = []
     tallies: dict[Grid, list[Tally]] = defaultdict(list)
     for content in shards:
-        classes = content["classes"]
-        tallies[Grid.of(content["grid"])].append(Tally.from_json(content["counts"]))
-    return classes, [(grid, total(parts, grid, len(classes))) for grid, parts in tallies.items()]
+        names = content["value_names"]
+        tallies[Grid.from_json(content["grid"])].append(Tally.from_json(content["counts"]))
+    return names, [(grid, total(parts, grid, len(names))) for grid, parts in tallies.items()]
 
 
-def _rows(classes: Sequence[str], grid: Grid, tally: Tally) -> Iterator[Row]:
-    """Yield the points of one beta with their figures."""
-    figures = _figures(tally)
+def _rows(value_names: Sequence[str], grid: Grid, tally: Tally) -> Iterator[Row]:
+    """Yield the points of one beta with their metrics."""
+    metrics = _metrics(tally)
     iou, coverage = tally.truth.iou, tally.predicted / np.maximum(tally.given_pixels, 1)
     for place, point in grid.points():
         yield (
-            {key: point.keys.get(key) for key in KEYS}
-            | {name: float(values[place]) for name, values in figures.items()}
+            point.columns
+            | {name: float(values[place]) for name, values in metrics.items()}
             | {
-                "iou": dict(zip(classes, iou[place].tolist(), strict=True)),
-                "coverage": dict(zip(classes, coverage[place].tolist(), strict=True)),
+                "iou": dict(zip(value_names, iou[place].tolist(), strict=True)),
+                "coverage": dict(zip(value_names, coverage[place].tolist(), strict=True)),
             }
         )
 
 
-def _figures(tally: Tally) -> dict[str, NDArray[np.float64]]:
-    """The figures of all points that are one number: (T, 2, B) each."""
+def _metrics(tally: Tally) -> dict[str, NDArray[np.float64]]:
+    """The metrics of all points that are one number: (T, N, B) each."""
     agreement = _mean(tally.confident.iou)
     contrast = tally.contrast / np.maximum(1, tally.border)
     return {
@@ -98,17 +99,20 @@ def _figures(tally: Tally) -> dict[str, NDArray[np.float64]]:
 
 def _correlations(rows: Sequence[Row]) -> dict[str, float]:
     """Spearman's rank correlation with mIoU of each signal; nan where either never differs."""
-    columns = np.array([[row[name] for row in rows] for name in (MIOU, *SIGNALS)])
-    with np.errstate(invalid="ignore"):
-        correlation = np.corrcoef([_ranks(column) for column in columns])[0, 1:]
-    return dict(zip(SIGNALS, correlation.tolist(), strict=True))
+    miou, *signals = (_order([row[name] for row in rows]) for name in (MIOU, *SIGNALS))
+    return {name: _spearman(miou, signal) for name, signal in zip(SIGNALS, signals, strict=True)}
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rank values (N,) in ascending order; equal ones share the mean of their ranks."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: NDArray[np.float64] = (count.cumsum() - (count - 1) / 2)[place]
-    return ranks
+def _spearman(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
+    if not (np.ptp(first) and np.ptp(second)):
+        return float("nan")
+    return float(spearmanr(first, second).statistic)
+
+
+def _order(values: Sequence[float]) -> NDArray[np.int64]:
+    """Number values (N,) in ascending order, equal ones alike; nan, equal to itself, comes last."""
+    order: NDArray[np.int64] = np.unique(values, return_inverse=True)[1]
+    return order
 
 
 def _mean(iou: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -131,11 +135,11 @@ def table(ranking: Mapping[str, Any]) -> list[Row]:
 def overlay(ranking: Mapping[str, Any], path: str) -> str:
     """Write the best point as a file for `--configfile`, with the command that uses it; `path` is its own."""
     best = ranking["points"][0]
-    section = {"random_walk": {key: best[key] for key in KEYS if best[key] is not None}}
+    section = {"random_walk": Point.of(best).section}
     count, images = len(ranking["points"]), ranking["images"]
     value = f"mIoU {100 * best[MIOU]:.1f} %" if ranking["criterion"] == MIOU else "by label-free signals,"
     return f"""\
 # The best of {count} points of `snakemake sweep`: {value} on {images} images of train.
-# Scored without dense CRF: for a study with `refine: dense_crf` another point may be the best.
+# Scored without the dense CRF: in a study with `refine: dense_crf` another point may be the best.
 #   snakemake --cores all --configfile STUDY.yaml {path}
-{yaml.safe_dump(section, sort_keys=False)}"""
+{yaml.safe_dump(section, sort_keys=False, default_flow_style=False)}"""

@@ -1,12 +1,12 @@
 """What a sweep counts over all images: pixels that are right, confident or changed, and where borders run.
 
-Axes of the arrays are those of `Grid.shape`, (T, 2, B), and then the C classes, background first. Sums over
+Axes of the arrays are those of `Grid.shape`, (T, N, B), and then the C mask values. Sums over
 images and shards are sums of arrays, so that jobs can be as small as one likes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -27,8 +27,8 @@ class Overlap(NamedTuple):
 
     Attributes:
         expected: (C,) pixels of each class in the reference.
-        predicted: (T, 2, B, C) pixels that each class wins.
-        hits: (T, 2, B, C) pixels that it wins in both.
+        predicted: (T, N, B, C) pixels that each class wins.
+        hits: (T, N, B, C) pixels that it wins in both.
     """
 
     expected: Integers
@@ -37,7 +37,7 @@ class Overlap(NamedTuple):
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """Intersection over union (T, 2, B, C), nan for a class that is in neither."""
+        """Intersection over union (T, N, B, C), nan for a class that is in neither."""
         with np.errstate(invalid="ignore"):
             return self.hits / (self.expected + self.predicted - self.hits)
 
@@ -48,11 +48,11 @@ class Tally(NamedTuple):
     Attributes:
         truth: against the true masks; without any, all its counts are 0.
         confident: against the confident regions.
-        predicted: (T, 2, B, C) pixels that each class wins.
-        changed: (T, 2, B) pixels that the CAMs with the same background give to another class.
-        vanished: (T, 2, B, C) images with a class among their labels that wins no pixel.
-        border: (T, 2, B) pairs of neighbours of different classes.
-        contrast: (T, 2, B) sum over these of the image's contrast there, whose mean over the image is 1.
+        predicted: (T, N, B, C) pixels that each class wins.
+        changed: (T, N, B) pixels that the CAMs with the same background give to another class.
+        vanished: (T, N, B, C) images with a class among their labels that wins no pixel.
+        border: (T, N, B) pairs of neighbours of different classes.
+        contrast: (T, N, B) sum over these of the image's contrast there, whose mean over the image is 1.
         given_images: (C,) images with the class among their labels; all of them have background.
         given_pixels: (C,) pixels of these.
     """
@@ -81,25 +81,25 @@ class Tally(NamedTuple):
         return cls(truth, confident, *(np.array(content[name]) for name in cls._fields[2:]))
 
 
-def tally_image(counts: Counts, known: Pixels, labels: Sequence[int], n_classes: int) -> Tally:
-    """Sort one image's counts by class.
+def tally_image(counts: Counts, known: Pixels, class_values: NDArray[np.int64], n_values: int) -> Tally:
+    """Sort one image's counts by mask value.
 
     Args:
         counts: of `sweep_image`.
         known: its pixels.
-        labels: its K classes, 0-based.
-        n_classes: C, the background included.
+        class_values: (K,) mask values of its classes.
+        n_values: C, the number of mask values, background included.
     """
-    values = np.array([BACKGROUND, *(label + 1 for label in labels)])
+    values = np.array([BACKGROUND, *class_values])
     won = counts.pixels.sum(-1)
-    given = np.zeros(n_classes, np.int64)
+    given = np.zeros(n_values, np.int64)
     given[values] = 1
     return Tally(
-        truth=_overlap(counts, values, known.contexts[:, 0], n_classes),
-        confident=_overlap(counts, values, known.contexts[:, 1], n_classes),
-        predicted=_by_class(won, values, n_classes),
+        truth=_overlap(counts, values, known.contexts[:, 0], n_values),
+        confident=_overlap(counts, values, known.contexts[:, 1], n_values),
+        predicted=_by_class(won, values, n_values),
         changed=counts.changed,
-        vanished=_by_class((won == 0).astype(np.int64), values, n_classes),
+        vanished=_by_class((won == 0).astype(np.int64), values, n_values),
         border=counts.border,
         contrast=counts.contrast,
         given_images=given,
@@ -107,14 +107,14 @@ def tally_image(counts: Counts, known: Pixels, labels: Sequence[int], n_classes:
     )
 
 
-def total(tallies: Iterable[Tally], grid: Grid, n_classes: int) -> Tally:
+def total(tallies: Iterable[Tally], grid: Grid, n_values: int) -> Tally:
     """Add up tallies of different images, possibly none, at the points of one beta."""
-    return reduce(_add, tallies, _nothing(grid, n_classes))
+    return reduce(_add, tallies, _nothing(grid, n_values))
 
 
-def _nothing(grid: Grid, n_classes: int) -> Tally:
-    points, classes = np.zeros(grid.shape, np.int64), np.zeros(n_classes, np.int64)
-    both = np.zeros((*grid.shape, n_classes), np.int64)
+def _nothing(grid: Grid, n_values: int) -> Tally:
+    points, classes = np.zeros(grid.shape, np.int64), np.zeros(n_values, np.int64)
+    both = np.zeros((*grid.shape, n_values), np.int64)
     none = Overlap(classes, both, both)
     return Tally(none, none, both, points, both, points, 0.0 * points, classes, classes)
 
@@ -125,20 +125,20 @@ def _add(first: Any, second: Any) -> Any:
     return first + second
 
 
-def _overlap(counts: Counts, values: Integers, reference: Integers, n_classes: int) -> Overlap:
+def _overlap(counts: Counts, values: Integers, reference: Integers, n_values: int) -> Overlap:
     """Compare with the reference values (X,) of the contexts."""
     known = reference != IGNORE
     pixels, reference = counts.pixels[..., known], reference[known]
     in_context = pixels[0, 0, 0].sum(0)
     return Overlap(
-        expected=np.bincount(reference, in_context, n_classes).astype(np.int64),
-        predicted=_by_class(pixels.sum(-1), values, n_classes),
-        hits=_by_class((pixels * (values[:, None] == reference)).sum(-1), values, n_classes),
+        expected=np.bincount(reference, in_context, n_values).astype(np.int64),
+        predicted=_by_class(pixels.sum(-1), values, n_values),
+        hits=_by_class((pixels * (values[:, None] == reference)).sum(-1), values, n_values),
     )
 
 
-def _by_class(per_slot: Integers, values: Integers, n_classes: int) -> Integers:
-    """Spread counts (..., K + 1) of an image's background and classes over all classes: (..., C)."""
-    spread = np.zeros((*per_slot.shape[:-1], n_classes), np.int64)
+def _by_class(per_slot: Integers, values: Integers, n_values: int) -> Integers:
+    """Spread counts (..., K + 1) of an image's background and classes over all mask values: (..., C)."""
+    spread = np.zeros((*per_slot.shape[:-1], n_values), np.int64)
     spread[..., values] = per_slot
     return spread

@@ -57,9 +57,9 @@ class FeatureStore:
 def _nameless_file(folder: Path) -> IO[bytes]:
     """Open an empty file without a name, the same one in all processes that train together."""
     if process_count() == 1:
-        return tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed on exit
+        return tempfile.TemporaryFile(dir=folder)
     with tempfile.NamedTemporaryFile(dir=folder) as own:
-        file = Path(from_leader(own.name)).open("r+b")
+        file = Path(from_leader(own.name)).open("r+b")  # noqa: SIM115 - closed on exit
         wait_for_all()  # the name may go when all have opened the file
     return file
 

@@ -54,15 +54,14 @@ class Run:
     @classmethod
     def of(cls, job: Job[Any], class_names: Sequence[str]) -> Self:
         """Take a training rule's outputs `checkpoint` and `history`, seed and devices from its job."""
-        checkpoint = Path(job.output.get("checkpoint"))
-        facts = job.config, job.code, list(job.inputs.values())
+        checkpoint = Path(job.output.checkpoint)
         return cls(
             checkpoint=checkpoint,
-            history=Path(job.output.get("history")),
+            history=Path(job.output.history),
             class_names=class_names,
             seed=job.seed,
             compute=job.compute,
-            resume=ResumePoint(resume_path(checkpoint, *facts)),
+            resume=ResumePoint(resume_path(checkpoint, job.config, job.code, list(job.inputs.values()))),
         )
 
 
@@ -103,7 +102,7 @@ def adopt(network: Network, section: Classifier | AffinityNet, run: Run) -> None
     """
     load_finished(network, Path(section.weights))
     HistoryWriter(run.history, COLUMNS).close()
-    save_network(run.checkpoint, network, section.model_dump(mode="json"), run.class_names)
+    save_network(run.checkpoint, network, section, run.class_names)
 
 
 def require_all(results: Mapping[str, object], rows: Sequence[ImageRow], what: str) -> None:
@@ -137,5 +136,5 @@ def train(
         label=label,
     )
     if run.compute.leads:
-        save_network(run.checkpoint, network, section.model_dump(mode="json"), run.class_names)
+        save_network(run.checkpoint, network, section, run.class_names)
         run.resume.discard()
