@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from tests.unit.conftest import Pictures
@@ -26,6 +28,7 @@ from wsss.runtime.processes import ProcessError, in_processes, joined, share, to
 from wsss.stages.affinitynet import AffinityLoss, FeatureAffinityLoss, train_affinitynet
 from wsss.stages.classifier import ClassifierLoss
 from wsss.stages.segmenter import SegmenterLoss, train_segmenter
+from wsss.stages.training.batch_norm import share_batch_norms
 from wsss.stages.training.loop import fit, together
 from wsss.stages.training.optimizers import build_optimizer
 from wsss.stages.training.resume import ResumePoint
@@ -241,7 +244,35 @@ def exchange(compute: Compute, folder: Path) -> None:
         shared(torch.ones(4, 2))["loss"].backward()
     assert module.used.weight.grad is not None
     assert module.unused.weight.grad is None  # else weight decay would shrink it
+    normalise(compute)
     (folder / str(compute.rank)).touch()
+
+
+def normalise(compute: Compute) -> None:
+    """Compare batch norms, plain, cumulative, and with an activation in them, with those of one process."""
+    images = torch.randn(4, 3, 5, 6, generator=torch.Generator().manual_seed(0))
+    network = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm2d(3, momentum=None), BatchNormAct2d(3))
+    whole = copy.deepcopy(network)
+    expected = [whole(images) for _ in range(3)][-1]
+    share_batch_norms(network, compute.device)
+    found = [network(share(images)) for _ in range(3)][-1]
+    torch.testing.assert_close(found, share(expected))
+    torch.testing.assert_close(network.state_dict(), whole.state_dict())
+    torch.testing.assert_close(network.eval()(images), whole.eval()(images))
+
+
+class Odd(nn.BatchNorm2d):
+    """A batch norm that does something else besides."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.gate = nn.Sigmoid()
+
+
+def test_an_unknown_batch_norm_is_refused() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), Odd(4))
+    with pytest.raises(TypeError, match=r"1: Odd with gate cannot .* batch_norm: frozen"):
+        share_batch_norms(network, CPU)
 
 
 def test_processes_share_numbers_and_leave_idle_parameters(tmp_path: Path) -> None:
