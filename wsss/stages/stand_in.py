@@ -42,7 +42,7 @@ def stand_in(
     """
     from snakemake.script import Snakemake
 
-    workflow = _workflow(configfiles, threads)
+    workflow = read_workflow(configfiles, threads)
     found = _rule(workflow, rule)
     _check_wildcards(rule, wildcards, found.wildcard_names)
     _prepare_dataset(workflow, rule)
@@ -80,7 +80,7 @@ def script_main(rule: str) -> Any:
     return module.main
 
 
-def _workflow(configfiles: Sequence[Path | str], threads: int) -> Any:
+def read_workflow(configfiles: Sequence[Path | str], threads: int) -> Any:
     """Read the Snakefile, without planning anything."""
     from snakemake.settings import types
     from snakemake.workflow import Workflow
