@@ -29,6 +29,7 @@ from wsss.runtime import (
     configure_logging,
     device,
     gpu_slot,
+    gpu_slots,
     peak_memory_mb,
     progress,
     seed_everything,
@@ -70,8 +71,9 @@ def pretend_gpus(monkeypatch: pytest.MonkeyPatch, *uuids: str) -> None:
 def test_without_a_gpu_everything_is_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device() == torch.device("cpu")
-    with gpu_slot() as first, gpu_slot() as second:
+    with gpu_slot() as first, gpu_slot() as second, gpu_slots(2) as several:
         assert first == second == torch.device("cpu")
+        assert several == (torch.device("cpu"),)
 
 
 def test_each_job_gets_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +85,21 @@ def test_each_job_gets_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None
     with try_lock("gpu-bb") as free, gpu_slot() as other:
         assert free
         assert other == torch.device("cuda", 1)
+
+
+def test_a_job_can_hold_several_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_gpus(monkeypatch, "aa", "bb", "cc")
+    with try_lock("gpu-bb"):
+        with gpu_slots(2) as devices:
+            assert devices == (torch.device("cuda", 0), torch.device("cuda", 2))
+            assert device() == torch.device("cuda", 0)
+            with try_lock("gpu-aa") as first, try_lock("gpu-cc") as last:
+                assert not first
+                assert not last
+        with gpu_slots(1) as devices:
+            assert devices == (torch.device("cuda", 0),)
+    with pytest.raises(ValueError, match=r"resources\.gpu: got 4, but PyTorch sees 3 GPUs"), gpu_slots(4):
+        pass
 
 
 def test_a_job_waits_for_a_lock_and_says_so(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,31 +14,43 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from torch import Tensor, nn
 
-from wsss.data import ImageRow, read_image
+from tests.unit.conftest import Pictures
+from wsss.data import read_image
 from wsss.method.cam import background_score
 from wsss.method.confident import confident_labels
 from wsss.method.metrics import average_precision
 from wsss.models.affinitynet import build_affinitynet
 from wsss.models.backbone import IMAGENET
-from wsss.models.checkpoints import restore_affinitynet, restore_classifier, restore_segmenter
-from wsss.results import PseudoMask, load_checkpoint, read_history
+from wsss.models.checkpoints import classifier_of, restore_affinitynet, restore_classifier, restore_segmenter
+from wsss.results import load_checkpoint, read_history
 from wsss.runtime import Compute
 from wsss.stages.affinitynet import augmentation, cell_labels, crop_cells, train_affinitynet
 from wsss.stages.cams.classifier import classify
 from wsss.stages.classifier import multi_hot, train_classifier
 from wsss.stages.segmenter import masked_cross_entropy, train_segmenter
-from wsss.stages.training.feature_store import LevelStore
+from wsss.stages.training.feature_store import FeatureStore
 from wsss.stages.training.loop import TrainingError, fit
+from wsss.stages.training.optimizers import build_optimizer
 from wsss.stages.training.resume import ResumePoint, resume_path
 from wsss.stages.training.run import Run
 from wsss.stages.training.sampling import Plan, training_batches
-from wsss.study.config import AffinityNet, Classifier, Segmenter
+from wsss.stages.training.schedules import rate_factor
+from wsss.study.config import (
+    AdamW,
+    AffinityNet,
+    Classifier,
+    Cosine,
+    OnFeatures,
+    OnImages,
+    Polynomial,
+    Schedule,
+    Segmenter,
+    Sgd,
+)
 
 CPU = Compute(torch.device("cpu"), "float32")
-COLOURS = {0: (200, 40, 40), 1: (40, 60, 210)}
 
 
 @settings(deadline=None)
@@ -59,6 +70,72 @@ def test_a_plan_uses_each_image_once_per_epoch(samples: int, batch_size: int, ep
     assert ends[-1] == plan.steps - 1
     if batch_size <= samples:
         assert len(ends) - epochs in (0, 1 if len(draws) % samples else 0)
+
+
+@given(
+    samples=st.integers(1, 20), share=st.integers(1, 4), processes=st.integers(1, 4), step=st.integers(0, 20)
+)
+def test_processes_see_together_what_one_would(samples: int, share: int, processes: int, step: int) -> None:
+    plan = Plan(samples, share * processes, 3, seed=7)
+    shares = [plan.batch(step, rank, processes) for rank in range(processes)]
+    assert {len(draws) for draws in shares} == {share}
+    assert Counter(draw for draws in shares for draw in draws) == Counter(plan.batch(step))
+
+
+def test_processes_draw_noise_of_their_own() -> None:
+    plan = Plan(10, 4, 3, seed=7)
+    seeds = [plan.noise_seed(step, rank) for step in range(3) for rank in range(4)]
+    assert len(set(seeds)) == len(seeds)
+    assert plan.noise_seed(2) == np.random.SeedSequence((7, 2)).generate_state(1)[0]
+    with pytest.raises(ValueError, match="batch_size: got 4, expected a multiple of 3"):
+        plan.batch(0, 0, 3)
+
+
+STEPS = 40
+
+
+@pytest.mark.parametrize("power", [0.0, 0.9, 2.0])
+def test_the_polynomial_schedule_falls_to_0(power: float) -> None:
+    rates = [rate_factor(Polynomial(power=power), step, STEPS) for step in range(STEPS)]
+    assert rates == [(1 - step / STEPS) ** power for step in range(STEPS)]
+
+
+@pytest.mark.parametrize("final", [0.0, 0.1])
+def test_the_cosine_schedule_falls_along_half_a_cosine(final: float) -> None:
+    schedule = Cosine(kind="cosine", final=final)
+    rates = [rate_factor(schedule, step, STEPS) for step in range(STEPS)]
+    assert rates[0] == 1
+    assert rates[STEPS // 2] == pytest.approx((1 + final) / 2)
+    assert rates[STEPS // 4] == pytest.approx(final + (1 - final) * (1 + 0.5**0.5) / 2)
+    assert rates[-1] > final == pytest.approx(rate_factor(schedule, STEPS, STEPS))
+    assert rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.parametrize("schedule", [Polynomial(warmup=0.25), Cosine(kind="cosine", warmup=0.25)])
+def test_a_warm_up_rises_linearly_to_the_schedule_of_the_remaining_steps(schedule: Schedule) -> None:
+    rates = [rate_factor(schedule, step, STEPS) for step in range(STEPS)]
+    assert rates[:10] == pytest.approx([step / 11 for step in range(1, 11)])
+    after = schedule.model_copy(update={"warmup": 0.0})
+    assert rates[10:] == [rate_factor(after, step, 30) for step in range(30)]
+
+
+def test_a_warm_up_leaves_at_least_one_step() -> None:
+    assert rate_factor(Polynomial(warmup=0.99), 0, 1) == 1
+    assert rate_factor(Polynomial(warmup=0.99), 9, 10) == 1
+
+
+def test_optimizers_have_the_settings_of_their_sections() -> None:
+    network = classifier_of(Classifier().model_dump(), 2)
+    sgd = build_optimizer(network, Sgd(learning_rate=0.5, momentum=0.8))
+    assert isinstance(sgd, torch.optim.SGD)
+    assert {group["momentum"] for group in sgd.param_groups} == {0.8}
+    assert sgd.param_groups[0]["lr"] == 0.5
+    adamw = build_optimizer(network, AdamW(kind="adamw", learning_rate=0.25, beta1=0.7, beta2=0.8))
+    assert isinstance(adamw, torch.optim.AdamW)
+    assert {group["betas"] for group in adamw.param_groups} == {(0.7, 0.8)}
+    assert adamw.param_groups[0]["lr"] == 0.25
+    trained = {id(p) for group in adamw.param_groups for p in group["params"]}
+    assert trained == {id(p) for p in network.parameters()}
 
 
 def test_another_seed_and_another_epoch_give_another_order() -> None:
@@ -82,8 +159,8 @@ def test_batches_do_not_depend_on_threads_or_on_where_training_resumes(workers: 
     def read(index: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
         return torch.tensor(index), torch.from_numpy(generator.random(2))
 
-    expected = list(training_batches(read, plan, 0, workers=0))
-    resumed = list(training_batches(read, plan, 4, workers))
+    expected = list(training_batches(read, plan, 0, CPU))
+    resumed = list(training_batches(read, plan, 4, replace(CPU, workers=workers)))
     assert len(expected) == plan.steps
     assert expected[0][1].shape == (3, 2)
     for batch, again in zip(expected[4:], resumed, strict=True):
@@ -114,17 +191,17 @@ def read_numbers(index: int, generator: np.random.Generator) -> tuple[Tensor, Te
     return torch.from_numpy(numbers).float(), torch.tensor([numbers.sum()]).float()
 
 
-def squared_error(model: nn.Module, spoil: Callable[[int], float] = lambda step: 1.0) -> Callable[..., Any]:
-    """A loss function that counts its calls and multiplies the loss by what ``spoil`` says."""
-    calls = 0
+class SquaredError(nn.Module):
+    """Losses that count their calls and multiply the loss by what ``spoil`` says."""
 
-    def losses(numbers: Tensor, sums: Tensor) -> dict[str, Tensor]:
-        nonlocal calls
-        calls += 1
-        error = (model(numbers) - sums).abs()
-        return {"loss": error.square().mean() * spoil(calls), "error": error.mean()}
+    def __init__(self, model: nn.Module, spoil: Callable[[int], float] = lambda step: 1.0) -> None:
+        super().__init__()
+        self.model, self.spoil, self.calls = model, spoil, 0
 
-    return losses
+    def forward(self, numbers: Tensor, sums: Tensor) -> dict[str, Tensor]:
+        self.calls += 1
+        error = (self.model(numbers) - sums).abs()
+        return {"loss": error.square().mean() * self.spoil(self.calls), "error": error.mean()}
 
 
 def fit_toy(
@@ -134,14 +211,14 @@ def fit_toy(
     arguments = {
         "plan": toy.plan,
         "optimizer": toy.optimizer,
-        "power": 0.9,
+        "schedule": Polynomial(power=0.9),
         "compute": CPU,
         "history": folder / "history.tsv",
         "resume": resume or ResumePoint(None),
         "label": "toy",
     }
-    loss_function = changes.pop("loss_function", squared_error(toy.model))
-    fit(toy.model, read_numbers, loss_function, **{**arguments, **changes})
+    losses = changes.pop("losses", SquaredError(toy.model))
+    fit(losses, read_numbers, **{**arguments, **changes})
     return read_history(folder / "history.tsv")
 
 
@@ -177,7 +254,7 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path: Path,
     broken = toy()
     resume = ResumePoint(tmp_path / "state.pt", interval=0)
     with pytest.raises(Killed):
-        fit_toy(broken, tmp_path / "a", resume, loss_function=squared_error(broken.model, kill))
+        fit_toy(broken, tmp_path / "a", resume, losses=SquaredError(broken.model, kill))
     assert resume.path is not None
     assert resume.path.exists() == (killed_at > 6)
 
@@ -225,56 +302,29 @@ def test_a_damaged_state_starts_anew(tmp_path: Path, caplog: pytest.LogCaptureFi
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path: Path, value: float) -> None:
     start = toy()
-    spoiled = squared_error(start.model, lambda step: value if step == 13 else 1.0)
+    spoiled = SquaredError(start.model, lambda step: value if step == 13 else 1.0)
     resume = ResumePoint(tmp_path / "state.pt", interval=0)
-    with pytest.raises(TrainingError, match=r"steps 13–18, at a learning rate of 0\.00.*Lower learning_rate"):
-        fit_toy(start, tmp_path, resume, loss_function=spoiled)
+    with pytest.raises(
+        TrainingError, match=r"steps 13–18, at a learning rate of 0\.00.*Lower optimizer.learning_rate"
+    ):
+        fit_toy(start, tmp_path, resume, losses=spoiled)
     state = resume.load()
     assert state is not None
     assert [row["step"] for row in state["rows"]] == [6, 10, 12]
-    assert all(weight.isfinite().all() for weight in state["model"].values())
+    assert all(weight.isfinite().all() for weight in state["module"].values())
 
 
 def test_weights_that_are_not_finite_stop_the_training(tmp_path: Path) -> None:
-    start, calls = toy(), []
+    start = toy()
 
-    def losses(numbers: Tensor, sums: Tensor) -> dict[str, Tensor]:
-        calls.append(1)
-        error = start.model(numbers) - sums
-        infinitely_steep = (0 * error).abs().sqrt()
-        return {"loss": (infinitely_steep if len(calls) == 6 else error).sum()}
+    class InfinitelySteep(SquaredError):
+        def forward(self, numbers: Tensor, sums: Tensor) -> dict[str, Tensor]:
+            self.calls += 1
+            error = self.model(numbers) - sums
+            return {"loss": ((0 * error).abs().sqrt() if self.calls == 6 else error).sum()}
 
     with pytest.raises(TrainingError, match="weights are no longer finite after steps 1–6"):
-        fit_toy(start, tmp_path, loss_function=losses)
-
-
-@dataclass
-class Pictures:
-    """Twelve images: a square of class 0, 1 or both on grey noise."""
-
-    rows: list[ImageRow]
-    masks: dict[str, np.ndarray]
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
-    folder = tmp_path_factory.mktemp("pictures")
-    generator = np.random.default_rng(0)
-    rows, masks = [], {}
-    for number in range(12):
-        labels = ((0,), (1,), (0, 1))[number % 3]
-        height, width = ((40, 48), (36, 44))[number % 2]
-        image = generator.integers(90, 130, (height, width, 3), dtype=np.uint8)
-        mask = np.zeros((height, width), np.uint8)
-        for label in labels:
-            left = 3 + 20 * label
-            image[8:30, left : left + 18] = COLOURS[label] + generator.integers(0, 20, (22, 18, 3))
-            mask[8:30, left : left + 18] = label + 1
-        path = folder / f"{number}.png"
-        Image.fromarray(image).save(path)
-        rows.append(ImageRow(str(number), path, None, "train", False, labels, height, width, ""))
-        masks[str(number)] = mask
-    return Pictures(rows, masks)
+        fit_toy(start, tmp_path, losses=InfinitelySteep(start.model))
 
 
 def run_in(folder: Path, **changes: Any) -> Run:
@@ -283,21 +333,17 @@ def run_in(folder: Path, **changes: Any) -> Run:
     return replace(run, **changes)
 
 
-CLASSIFIER = Classifier(
-    epochs=8, batch_size=4, crop_size=32, learning_rate=0.02, dropout=0.2, new_layer_factor=10
-)
+SGD = Sgd(learning_rate=0.02, head_lr_multiplier=10)
+CLASSIFIER = Classifier(epochs=8, batch_size=4, crop_size=32, optimizer=SGD, dropout=0.2)
 AFFINITYNET = AffinityNet(
     weights="none",
-    freeze_backbone=False,
+    train_on=OnImages(batch_norm="trained"),
     epochs=12,
     batch_size=4,
     crop_size=80,
-    learning_rate=0.03,
-    new_layer_factor=10,
+    optimizer=Sgd(learning_rate=0.03, head_lr_multiplier=10),
 )
-SEGMENTER = Segmenter(
-    weights="none", epochs=8, batch_size=4, crop_size=32, learning_rate=0.02, new_layer_factor=10
-)
+SEGMENTER = Segmenter(weights="none", epochs=8, batch_size=4, crop_size=32, optimizer=SGD)
 
 
 @pytest.fixture(scope="module")
@@ -322,14 +368,13 @@ def test_the_classifier_learns_colours(pictures: Pictures, classifier: Run) -> N
 def test_an_interrupted_classifier_ends_with_the_same_checkpoint(
     pictures: Pictures, classifier: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = run_in(tmp_path, resume=resume_path(tmp_path / "checkpoint.pt", CLASSIFIER.model_dump()))
-    assert run.resume is not None
-    monkeypatch.setattr("wsss.stages.training.run.ResumePoint", partial(ResumePoint, interval=0))
+    state = resume_path(tmp_path / "checkpoint.pt", CLASSIFIER.model_dump())
+    run = run_in(tmp_path, resume=ResumePoint(state, interval=0))
     with monkeypatch.context() as patch:
         patch.setattr("wsss.stages.classifier.read_image", until_killed(read_image, calls=31))
         with pytest.raises(Killed):
             train_classifier(pictures.rows, CLASSIFIER, run)
-    assert run.resume.exists()
+    assert state.exists()
     assert not run.checkpoint.exists()
     reads: list[Path] = []
     monkeypatch.setattr(
@@ -338,7 +383,7 @@ def test_an_interrupted_classifier_ends_with_the_same_checkpoint(
     train_classifier(pictures.rows, CLASSIFIER, run)
     assert run.checkpoint.read_bytes() == classifier.checkpoint.read_bytes()
     assert len(reads) == 12 * (8 - 2)  # two epochs were not trained again
-    assert not run.resume.parent.exists()
+    assert not state.parent.exists()
 
 
 def until_killed(read: Callable[[Path], np.ndarray], calls: int) -> Callable[[Path], np.ndarray]:
@@ -372,7 +417,9 @@ def test_frozen_stages_keep_their_weights(pictures: Pictures, classifier: Run, t
 def test_a_diverging_training_leaves_no_checkpoint(pictures: Pictures, tmp_path: Path) -> None:
     run = run_in(tmp_path)
     with pytest.raises(TrainingError, match="diverged"):
-        train_classifier(pictures.rows, CLASSIFIER.model_copy(update={"learning_rate": 1e30}), run)
+        train_classifier(
+            pictures.rows, CLASSIFIER.model_copy(update={"optimizer": Sgd(learning_rate=1e30)}), run
+        )
     assert not run.checkpoint.exists()
 
 
@@ -395,8 +442,9 @@ def test_pooled_labels_of_a_crop_are_those_of_the_published_order(size: tuple[in
     labels = confident_labels(cams, [3, 9], low_alpha=1, high_alpha=4, pool=8)
     rows, columns = np.indices(size).astype(np.uint8)
     places = np.dstack([rows, columns, np.full(size, 255, np.uint8)])
-    config = AFFINITYNET.model_copy(update={"crop_size": 96, "input_scale": 1.0, "jitter": (0, 0, 0, 0)})
-    view, cropped = augmentation(config, lambda image: image, pooled=True)(
+    config = AFFINITYNET.model_copy(update={"crop_size": 96, "input_scale": 1.0})
+    still = OnImages(jitter=(0, 0, 0, 0))
+    view, cropped = augmentation(config, still, lambda image: image, pooled=True)(
         places, labels.numpy(), np.random.default_rng(seed)
     )
     assert cropped is not None
@@ -414,7 +462,7 @@ def test_pooled_labels_of_a_crop_are_those_of_the_published_order(size: tuple[in
 
 def test_affinitynet_pads_as_its_section_says() -> None:
     for padding in ("mean", "black"):
-        views = augmentation(AFFINITYNET.model_copy(update={"padding": padding}), IMAGENET, pooled=False)
+        views = augmentation(AFFINITYNET, OnImages(padding=padding), IMAGENET, pooled=False)
         view, _ = views(np.full((8, 8, 3), 128, np.uint8), None, np.random.default_rng(0))
         expected = torch.zeros(3) if padding == "mean" else IMAGENET(torch.zeros(3, 1, 1)).flatten()
         assert any(torch.equal(view[:, y, x], expected) for y in (0, -1) for x in (0, -1))
@@ -424,7 +472,7 @@ def test_affinitynet_pads_as_its_section_says() -> None:
 def test_affinitynet_keeps_frozen_stages(
     pictures: Pictures, classifier: Run, tmp_path: Path, pooled: bool
 ) -> None:
-    update = {"weights": "classifier", "frozen_stages": 2, "epochs": 1, "input_scale": 1.0}
+    update = {"weights": "classifier", "train_on": OnImages(frozen_stages=2), "epochs": 1, "input_scale": 1.0}
     config = AFFINITYNET.model_copy(update=update)
     train_affinitynet(
         pictures.rows,
@@ -440,10 +488,10 @@ def test_affinitynet_keeps_frozen_stages(
     assert not states_equal(before.backbone.last, after.backbone.last)
 
 
-def test_affinitynet_on_stored_levels_leaves_the_backbone_alone(
+def test_affinitynet_on_stored_features_leaves_the_backbone_alone(
     pictures: Pictures, classifier: Run, tmp_path: Path
 ) -> None:
-    config = AFFINITYNET.model_copy(update={"weights": "classifier", "freeze_backbone": True})
+    config = AFFINITYNET.model_copy(update={"weights": "classifier", "train_on": OnFeatures(kind="features")})
     run = run_in(tmp_path)
     train_affinitynet(pictures.rows, pictures.masks, config, run, classifier=classifier.checkpoint)
     history = read_history(run.history)
@@ -485,7 +533,7 @@ def test_a_finished_classifier_is_taken_as_it_is(
     assert states_equal(restore_classifier(weights), restore_classifier(run.checkpoint))
     assert {len(values) for values in read_history(run.history).values()} == {0}
     with pytest.raises(ValueError, match=r"no finished Classifier:\s+fc8\.weight: got \(2, .*expected \(3, "):
-        train_classifier(pictures.rows, config, replace(run, classes=("red", "blue", "green")))
+        train_classifier(pictures.rows, config, replace(run, class_names=("red", "blue", "green")))
 
 
 def test_a_finished_affinitynet_needs_all_its_entries(
@@ -514,11 +562,11 @@ def test_missing_labels_and_weights_are_refused(pictures: Pictures, tmp_path: Pa
         train_affinitynet(pictures.rows, pictures.masks, AffinityNet(), run_in(tmp_path))
 
 
-def test_stored_levels_are_those_of_the_network(pictures: Pictures, tmp_path: Path) -> None:
+def test_stored_features_are_those_of_the_network(pictures: Pictures, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     grids = [(3, 4), (5, 2), (1, 1)]
     maps = [generator.random((*grid, 6)).astype(np.float16) for grid in grids]
-    with LevelStore(tmp_path, grids, 6) as store:
+    with FeatureStore(tmp_path, grids, 6) as store:
         for index in (2, 0, 1):
             store[index][:] = maps[index]
         for index, values in enumerate(maps):
@@ -526,24 +574,24 @@ def test_stored_levels_are_those_of_the_network(pictures: Pictures, tmp_path: Pa
         assert list(tmp_path.iterdir()) == []
 
 
-def test_levels_that_the_disk_cannot_hold_are_refused(
+def test_features_that_the_disk_cannot_hold_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(OSError, match=r"need 1\.0 GB, the disk has 0\.0 GB free.*freeze_backbone: false"):
-        LevelStore(tmp_path, [(1000, 1000)], 512)
+    with pytest.raises(OSError, match=r"need 1\.0 GB, the disk has 0\.0 GB free.*train_on: \{kind: images\}"):
+        FeatureStore(tmp_path, [(1000, 1000)], 512)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("side", [3, 6, 9])
-def test_cells_are_cut_from_levels_and_labels_alike(side: int) -> None:
+def test_cells_are_cut_from_features_and_labels_alike(side: int) -> None:
     height, width = 5, 8
     labels = np.arange(height * width, dtype=np.uint8).reshape(height, width)
-    levels = np.stack([labels, 2 * labels], axis=-1).astype(np.float16)
+    features = np.stack([labels, 2 * labels], axis=-1).astype(np.float16)
     seen = set()
     for seed in range(150):
-        cut, cut_labels = crop_cells(levels, labels, side, np.random.default_rng(seed))
+        cut, cut_labels = crop_cells(features, labels, side, np.random.default_rng(seed))
         assert cut.shape == (side * side, 2)
         inside = cut_labels != 255
         assert inside.sum() == min(side, height) * min(side, width)
@@ -554,11 +602,9 @@ def test_cells_are_cut_from_levels_and_labels_alike(side: int) -> None:
 
 
 def test_the_segmenter_learns_pseudo_masks(pictures: Pictures, classifier: Run, tmp_path: Path) -> None:
-    nothing = np.zeros((0, 1, 1), np.float16), np.zeros(0, np.int64)
-    pseudo_masks = {name: PseudoMask(mask, *nothing) for name, mask in pictures.masks.items()}
     config = SEGMENTER.model_copy(update={"weights": "classifier"})
     run = run_in(tmp_path)
-    train_segmenter(pictures.rows, pseudo_masks, config, run, classifier=classifier.checkpoint)
+    train_segmenter(pictures.rows, pictures.masks, config, run, classifier=classifier.checkpoint)
     history = read_history(run.history)
     assert history["loss"][-1] < 0.6 * history["loss"][0]
     assert restore_segmenter(run.checkpoint)(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
@@ -568,5 +614,5 @@ def test_cross_entropy_ignores_255() -> None:
     logits = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     masks = torch.tensor([0, 1, 2, 255], dtype=torch.uint8).repeat(10).view(2, 4, 5)
     expected = nn.functional.cross_entropy(logits, masks.long(), ignore_index=255)
-    torch.testing.assert_close(masked_cross_entropy(logits, masks), expected)
-    assert masked_cross_entropy(logits, torch.full_like(masks, 255)) == 0
+    torch.testing.assert_close(masked_cross_entropy(logits, masks, torch.tensor(30)), expected)
+    assert masked_cross_entropy(logits, torch.full_like(masks, 255), torch.tensor(0)) == 0

@@ -79,7 +79,7 @@ class Compute:
         return network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def pin(self, tensor: Tensor) -> Tensor:
-        """Bring a tensor into page-locked memory if a GPU is to copy it, so that nothing waits for the copy."""
+        """Copy a tensor to page-locked memory if a GPU is to read it, so that nothing waits for the copy."""
         return tensor.pin_memory() if self.device.type == "cuda" and not tensor.is_cuda else tensor
 
     def put(self, tensor: Tensor) -> Tensor:

@@ -126,19 +126,20 @@ def _run(
     senders: Sequence[Connection],
 ) -> None:
     """Be the process of a rank, and tell the parent how it ended: when, and with which exception or None."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # which removes temporary files
     configure_logging(*log, mode="a")
     if rank > 0:
         getLogger().setLevel(WARNING)
+    failure = None
     try:
         set_threads(threads)
         _join_group(compute.of_rank(rank), meeting)
         work(compute.of_rank(rank), *arguments)
         dist.destroy_process_group()
     except Exception as error:
-        senders[rank].send((time.monotonic(), _portable(error, rank)))
-        raise
-    senders[rank].send((time.monotonic(), None))
+        failure = _portable(error, rank)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to remove
+    senders[rank].send((time.monotonic(), failure))
 
 
 def _join_group(compute: Compute, meeting: str) -> None:
@@ -156,7 +157,7 @@ def _join_group(compute: Compute, meeting: str) -> None:
 
 
 def _portable(error: Exception, rank: int) -> Exception:
-    """Note on an exception where it was raised, which pickling would lose; describe one that does not pickle."""
+    """Note where an exception was raised, which pickling loses; describe one that cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
@@ -178,6 +179,8 @@ def _wait(processes: Sequence[BaseProcess], receivers: Sequence[Connection]) -> 
         for rank in silent:
             if processes[rank].exitcode is not None and not silent[rank].poll():
                 raise ProcessError(f"the process of rank {rank} of {len(processes)} ended before its work")
+    for process in processes:
+        process.join(_GRACE_SECONDS)
 
 
 def _raise_first(outcomes: Sequence[Outcome], processes: Sequence[BaseProcess]) -> None:

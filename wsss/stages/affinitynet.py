@@ -230,7 +230,7 @@ class AffinityLoss(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor, cells: Tensor) -> Losses:
-        """Map normalised images (B, 3, H, W) and labels of their cells (B, h, w) to the loss and its terms."""
+        """Map normalised images (B, 3, H, W) and labels of cells (B, h, w) to the loss and its terms."""
         return self.losses(self.network.features(images), cells)
 
     def losses(self, features: Sequence[Tensor], cells: Tensor) -> Losses:

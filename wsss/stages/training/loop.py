@@ -101,9 +101,8 @@ def together(module: nn.Module, compute: Compute) -> nn.Module:
     if compute.processes == 1:
         return module
     share_batch_norms(module, compute.device)
-    # Static, so that parameters no loss depends on are told apart once, not in each step. No buffer differs
-    # between the processes, so none is sent.
-    return DistributedDataParallel(module, broadcast_buffers=False, static_graph=True)
+    # Static: parameters that no loss depends on are told apart once, not in each step.
+    return DistributedDataParallel(module, static_graph=True)
 
 
 class _History:
