@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -12,15 +13,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from wsss.study.config import ConfigError, Study, load_study, read_study, section_params
-from wsss.study.config.__main__ import main
+from wsss.study.config import ConfigError, Study, load_study, merged, read_study
+from wsss.study.config.text import commented_yaml, schema_yaml
+from wsss.study.modules import loaded_modules
+from wsss.study.params import PARAMS, params_class, rule_params
 
 ROOT = Path(__file__).resolve().parents[2]
-RULES = sorted(
-    name
-    for file in (ROOT / "rules").glob("*.smk")
-    for name in re.findall(r"^ *(?:rule|checkpoint) (\w+):", file.read_text(), flags=re.MULTILINE)
-)
+RULES = sorted(PARAMS)
 
 
 def problems(config: dict[str, Any]) -> list[str]:
@@ -32,13 +31,16 @@ def problems(config: dict[str, Any]) -> list[str]:
 # Generated files
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "schemas/config.schema.yaml"])
-def test_generated_files_are_up_to_date(name: str, tmp_path: Path):
-    (tmp_path / "schemas").mkdir()
-    main(tmp_path)
-    here, expected = ((root / name).read_text("utf-8").splitlines() for root in (ROOT, tmp_path))
-    diff = "\n".join(difflib.unified_diff(here, expected, name, "python -m wsss.study.config", lineterm=""))
-    assert not diff, f"run `python -m wsss.study.config`:\n{diff}"
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("config.yaml", commented_yaml(Study())), ("schemas/config.schema.yaml", schema_yaml(Study))],
+    ids=["config", "schema"],
+)
+def test_generated_files_are_up_to_date(name: str, expected: str):
+    here = (ROOT / name).read_text("utf-8").splitlines()
+    command = "wsss config write"
+    diff = "\n".join(difflib.unified_diff(here, expected.splitlines(), name, command, lineterm=""))
+    assert not diff, f"run `{command}`:\n{diff}"
 
 
 def test_config_yaml_is_the_default_study():
@@ -49,7 +51,7 @@ def test_config_yaml_names_every_key_and_comments_it():
     lines = (ROOT / "config.yaml").read_text("utf-8").splitlines()
     for name, model in sections(Study):
         for key, field in model.model_fields.items():
-            assert field.description or issubclass_of_model(field.annotation), (
+            assert field.description or key == "kind" or models_in(field.annotation), (
                 f"{name}.{key} has no description"
             )
             assert any(re.match(rf"[# ]*{key}:", line) for line in lines), (
@@ -59,18 +61,50 @@ def test_config_yaml_names_every_key_and_comments_it():
 
 
 def test_commented_out_alternatives_are_valid_sections():
-    text = (ROOT / "config.yaml").read_text("utf-8")
-    found = re.findall(r"^# or:\n((?:# (?!or:).*\n)+)", text, flags=re.MULTILINE)
-    sections = [yaml.safe_load(re.sub("^# ", "", alternative, flags=re.MULTILINE)) for alternative in found]
-    models = get_args(Study.model_fields["dataset"].annotation)
-    assert [type(load_study(section).dataset) for section in sections] == list(models[1:])
+    lines, found = (ROOT / "config.yaml").read_text("utf-8").splitlines(), []
+    above: list[str] = []
+    for number, line in enumerate(lines):
+        if section := re.match(r"(\w+):", line):
+            above = [section[1]]
+        if line.strip() != "# or:":
+            continue
+        margin = line.index("#")
+        content = commented_out(lines[number + 1 :], margin)
+        found.append({above[0]: content} if margin else content)
+    kinds = [type(value) for overlay in found for value in chosen(load_study(overlay), overlay)]
+    assert len(found) == len(kinds) == 10
+
+
+def commented_out(lines: list[str], margin: int) -> Any:
+    """What the comments at a margin hold, up to the next alternative."""
+    block = itertools.takewhile(
+        lambda line: line[margin:].startswith("# ") and line.strip() != "# or:", lines
+    )
+    return yaml.safe_load("\n".join(line[margin + 2 :] for line in block if re.match(r" *# *\w+:", line)))
+
+
+def chosen(study: Study, overlay: dict[str, Any]) -> list[BaseModel]:
+    """The model of the innermost mapping that names a kind."""
+    section, values = next(iter(overlay.items()))
+    model = getattr(study, section)
+    if "kind" in values:
+        assert model.kind == values["kind"]
+        return [model]
+    key, inner = next(iter(values.items()))
+    assert getattr(model, key).kind == inner["kind"]
+    return [getattr(model, key)]
 
 
 def test_schema_accepts_the_default_study_and_refuses_what_load_study_refuses():
     schema = yaml.safe_load((ROOT / "schemas" / "config.schema.yaml").read_text("utf-8"))
     config = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
     jsonschema.validate(config, schema)
-    for change in ({"nam": "x"}, {"cam": {"scales": []}}, {"seed": -1}, {"confident": {"low_alpha": 0}}):
+    for change in (
+        {"nam": "x"},
+        {"cams": {"kind": "classifier", "scales": []}},
+        {"seed": -1},
+        {"confident": {"low_alpha": 1}},
+    ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(config | change, schema)
 
@@ -78,14 +112,14 @@ def test_schema_accepts_the_default_study_and_refuses_what_load_study_refuses():
 def sections(model: type[BaseModel], name: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
     yield name, model
     for key, field in model.model_fields.items():
-        for part in (field.annotation, *get_args(field.annotation)):
-            if isinstance(part, type) and issubclass(part, BaseModel) and part.__name__ != "Splits":
+        for part in models_in(field.annotation):
+            if part.__name__ != "Splits":
                 yield from sections(part, key)
 
 
-def issubclass_of_model(annotation: Any) -> bool:
-    parts = get_args(annotation) or (annotation,)
-    return all(isinstance(part, type) and issubclass(part, BaseModel) for part in parts)
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    parts = [annotation, *get_args(annotation)]
+    return [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
 
 
 # What is refused
@@ -100,7 +134,8 @@ def issubclass_of_model(annotation: Any) -> bool:
         ({"classifier": {"epochs": None}}, "classifier.epochs: got null, allowed a number >= 0"),
         (
             {"affinitynet": {"epochs": 0}},
-            "affinitynet.epochs: got 0, only `weights` with the path of a finished network need no training",
+            "affinitynet.epochs: got 0, 0 skips training, so `weights` must be the path of a trained "
+            "checkpoint",
         ),
         (
             {"confident": {"pooling": "scores"}},
@@ -113,44 +148,62 @@ def issubclass_of_model(annotation: Any) -> bool:
             "classifier.batch_size: got true, allowed a whole number >= 1",
         ),
         ({"classifier": {"dropout": 1}}, "classifier.dropout: got 1, allowed a number >= 0 and < 1"),
-        ({"segmenter": {"output_stride": 4}}, "segmenter.output_stride: got 4, allowed 8 or 16 or 32"),
+        (
+            {"segmenter": {"output_stride": 4}},
+            "segmenter.output_stride: got 4, allowed 8 or 16 or 32 or null",
+        ),
         (
             {"segmenter": {"crop_size": 100}},
             "segmenter.crop_size: got 100, allowed a whole number >= 32 and a multiple of 8",
         ),
         ({"segmenter": {"scale": [2, 1]}}, "segmenter.scale: got [2, 1], allowed [lowest, highest]"),
-        ({"cam": {"scales": [1, -1]}}, "cam.scales[1]: got -1, allowed a number > 0"),
+        ({"cams": {"scales": [1, -1]}}, "cams.scales[1]: got -1, allowed a number > 0"),
         (
-            {"cam": {"scales": []}},
-            "cam.scales: got [], allowed a list with at least 1 items, each a number > 0",
+            {"cams": {"scales": []}},
+            "cams.scales: got [], allowed a list with at least 1 items, each a number > 0",
         ),
         (
             {"sweep": {"betas": []}},
             "sweep.betas: got [], allowed a list with at least 1 items, each a number > 0",
         ),
-        ({"cam": {"flip": "maybe"}}, "cam.flip: got 'maybe', allowed true or false"),
-        ({"cam": None}, "cam: got null, allowed a section with the keys source, folder, scales, flip"),
-        ({"cam": {"source": "psa"}}, "cam.folder: got null, allowed the path of a folder"),
+        ({"cams": {"flip": "maybe"}}, "cams.flip: got 'maybe', allowed true or false"),
+        ({"cams": None}, "cams: got null, allowed a section with `kind` 'classifier' or 'files'"),
+        ({"report": 3}, "report: got 3, allowed a section with the keys gallery"),
         (
-            {"cam": {"folder": "cams"}},
-            "cam.folder: got 'cams', allowed null, as `source: classifier` reads no folder",
-        ),
-        ({"affinity": {"kind": "boundary"}}, "affinity.boundaries: got null, allowed the path of a folder"),
-        (
-            {"affinity": {"boundaries": "maps"}},
-            "affinity.boundaries: got 'maps', allowed null, as `kind: network` reads no folder",
+            {"cams": {"kind": "files", "format": "psa"}},
+            "cams.folder: missing, folder of the files, <id>.npy or <id>.npz",
         ),
         (
-            {"confident": {"foreground_threshold": 0.05}},
-            "confident.background_threshold: got 0.05, allowed a number < foreground_threshold (0.05)",
+            {"cams": {"kind": "files", "format": "pza", "folder": "x"}},
+            "cams.format: got 'pza', allowed clip_es or irn or psa or stacks",
+        ),
+        (
+            {"affinities": {"kind": "boundary"}},
+            "affinities.folder: missing, folder of boundary maps, <id>.npy or <id>.png",
+        ),
+        (
+            {"confident": {"background": {"kind": "constant", "foreground": 0.05}}},
+            "confident.background.background: got 0.05, allowed a number < foreground (0.05)",
+        ),
+        (
+            {"random_walk": {"background": {"kind": "powers"}}},
+            "random_walk.background.kind: got 'powers', allowed 'power' or 'constant'",
+        ),
+        (
+            {"random_walk": {"background": 3}},
+            "random_walk.background: got 3, allowed a section with `kind` 'power' or 'constant'",
+        ),
+        (
+            {"segmenter": {"schedule": {"kind": "cosine", "warmup": 1}}},
+            "segmenter.schedule.warmup: got 1, allowed a number >= 0 and < 1",
         ),
         (
             {"segmenter": {"jitter": [0.1, 0.1, 0.1, 0.6]}},
             "segmenter.jitter[3]: got 0.6, allowed a number >= 0 and <= 0.5",
         ),
         (
-            {"confident": {"low_alpha": 30}},
-            "confident.high_alpha: got 6.0, allowed a number > low_alpha (30)",
+            {"confident": {"background": {"low_alpha": 30}}},
+            "confident.background.high_alpha: got 6.0, allowed a number > low_alpha (30)",
         ),
         (
             {"affinitynet": {"radius": 9, "crop_size": 128}},
@@ -168,24 +221,25 @@ def issubclass_of_model(annotation: Any) -> bool:
         ),
         (
             {"dataset": {"kind": "folder", "root": "x", "scored": "ids.txt"}},
-            "dataset.scored: got 'ids.txt', allowed null, as long as `masks` is null: there is nothing "
-            "to score on",
+            "dataset.scored: got 'ids.txt', `scored` needs `masks`: without masks there is nothing to score",
         ),
         (
             {"segmenter": {"weights": "none", "backbone": "vgg16", "output_stride": 16}},
-            "segmenter.output_stride: got 16, allowed 8, the only one of `vgg16`",
+            "segmenter.output_stride: got 16, allowed 8 for `vgg16`",
         ),
         (
-            {"segmenter": {"name": "largefov"}},
-            "segmenter.name: got 'largefov', needs the backbone `vgg16`, not `small`",
+            {"segmenter": {"head": "largefov"}},
+            "segmenter.head: got 'largefov', needs the backbone `vgg16`, not `small`",
         ),
         (
             {"segmenter": {"weights": "imagenet"}},
-            "segmenter.weights: got 'imagenet', the backbone `small` has no ImageNet weights",
+            "segmenter.weights: got 'imagenet', `small` has no ImageNet weights to download; allowed none or a "
+            "path",
         ),
         (
-            {"affinitynet": {"weights": "none", "freeze_backbone": True}},
-            "affinitynet.freeze_backbone: got true, `weights: none` leaves nothing that is worth freezing",
+            {"affinitynet": {"weights": "none", "train_on": {"kind": "features"}}},
+            "affinitynet.train_on: nothing to freeze: `weights: none` starts from random weights; allowed "
+            "{kind: images, frozen_stages: 0, batch_norm: trained}",
         ),
         (
             {"segmenter": {"backbone": "resnet18"}},
@@ -207,8 +261,21 @@ def test_impossible_values(config: dict[str, Any], expected: str):
             {"dataset": {"holdout": 0.2}},
             "dataset.holdout: unknown key, it is known as `dataset.holdout with kind: folder`",
         ),
-        ({"affinity": {"zzz": 1}}, "affinity.zzz: unknown key, allowed kind, boundaries, flip"),
-        ({"affinity": {1: 1}}, "affinity.1: unknown key, allowed kind, boundaries, flip"),
+        ({"affinities": {"zzz": 1}}, "affinities.zzz: unknown key, allowed kind, flip"),
+        ({"affinities": {1: 1}}, "affinities.1: unknown key, allowed kind, flip"),
+        (
+            {"random_walk": {"alpha": 8}},
+            "random_walk.alpha: unknown key, it is known as `random_walk.background.alpha with kind: power`",
+        ),
+        (
+            {"segmenter": {"momentum": 0.5}},
+            "segmenter.momentum: unknown key, it is known as `segmenter.optimizer.momentum with kind: sgd`",
+        ),
+        (
+            {"random_walk": {"background": {"kind": "constant", "alpha": 3}}},
+            "random_walk.background.alpha: unknown key, it is known as `random_walk.background.alpha with "
+            "kind: power`",
+        ),
     ],
 )
 def test_unknown_keys(config: dict[str, Any], expected: str):
@@ -220,12 +287,12 @@ def test_all_problems_in_one_message_without_pydantic_words():
         "seed": "x",
         "shards": {"val": 0},
         "dataset": {"kind": "folder", "holdout": 1},
-        "cam": 3,
+        "cams": 3,
         "zz": 1,
     }
     found = problems(config)
     assert [line.partition(":")[0] for line in found] == [
-        "seed", "shards.val", "dataset.root", "dataset.holdout", "cam", "zz",
+        "seed", "shards.val", "dataset.root", "dataset.holdout", "cams", "zz",
     ]  # fmt: skip
     assert not re.search(r"pydantic|https?:|type=|Input should", "\n".join(found))
 
@@ -234,22 +301,20 @@ def test_all_problems_in_one_message_without_pydantic_words():
 
 
 def test_values_mean_the_same_however_yaml_spells_them():
-    spelled = """{classifier: {epochs: 8, batch_size: 4.0, weight_decay: 5e-4}, cam: {scales: [1]},
-                  random_walk: {t: 9.0}}"""
-    plain = """{classifier: {epochs: 8.0, batch_size: 4, weight_decay: 0.0005}, cam: {scales: [1.0]},
-                random_walk: {t: 9}}"""
+    spelled = """{classifier: {epochs: 8, batch_size: 4.0, optimizer: {weight_decay: 5e-4}},
+                  cams: {scales: [1]}, random_walk: {t: 9.0}}"""
+    plain = """{classifier: {epochs: 8.0, batch_size: 4, optimizer: {weight_decay: 0.0005}},
+                cams: {scales: [1.0]}, random_walk: {t: 9}}"""
     studies = [load_study(yaml.safe_load(text)) for text in (spelled, plain)]
     assert repr(studies[0]) == repr(studies[1])
-    assert all(
-        repr(section_params(studies[0], rule)) == repr(section_params(studies[1], rule)) for rule in RULES
-    )
+    assert all(repr(rule_params(studies[0], rule)) == repr(rule_params(studies[1], rule)) for rule in RULES)
 
 
 def test_overlay_of_another_kind_leaves_the_keys_of_shapes_behind(tmp_path: Path):
     overlay = tmp_path / "own.yaml"
-    overlay.write_text("dataset: {kind: folder, root: photos}\ncam: {flip: no}\n")
+    overlay.write_text("dataset: {kind: folder, root: photos}\ncams: {flip: no}\n")
     study = read_study(ROOT / "config.yaml", overlay)
-    assert study == load_study({"dataset": {"kind": "folder", "root": "photos"}, "cam": {"flip": False}})
+    assert study == load_study({"dataset": {"kind": "folder", "root": "photos"}, "cams": {"flip": False}})
 
 
 def test_order_of_the_values_of_a_sweep_does_not_matter():
@@ -265,11 +330,11 @@ def test_order_of_splits_does_not_matter():
 
 def test_a_study_does_not_change():
     with pytest.raises(ValueError, match="frozen"):
-        Study().cam.flip = False  # type: ignore[misc]
+        Study().cams.flip = False  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
-    ("text", "word"), [("a: [", "no YAML"), ("- 1", "expected keys"), ("", "expected keys")]
+    ("text", "word"), [("a: [", "not valid YAML"), ("- 1", "expected a mapping"), ("", "expected a mapping")]
 )
 def test_unreadable_file_is_named(text: str, word: str, tmp_path: Path):
     (tmp_path / "study.yaml").write_text(text)
@@ -277,98 +342,40 @@ def test_unreadable_file_is_named(text: str, word: str, tmp_path: Path):
         read_study(tmp_path / "study.yaml")
 
 
-# What a rule depends on
+def test_a_mapping_of_another_kind_replaces_the_one_below_it(tmp_path: Path):
+    overlays = [tmp_path / "one.yaml", tmp_path / "two.yaml"]
+    overlays[0].write_text("random_walk: {background: {kind: constant, score: 0.4}}\n")
+    overlays[1].write_text("random_walk: {background: {score: 0.5}, t: 7}\n")
+    walk = read_study(ROOT / "config.yaml", *overlays).random_walk
+    assert (walk.background.model_dump(), walk.t) == ({"kind": "constant", "score": 0.5}, 7)
+    assert read_study(*overlays, overrides={"random_walk": {"t": 8}}).random_walk.t == 8
 
-TRAININGS = {"train_classifier", "train_affinitynet", "train_segmenter"}
-NETWORKS = {"score_classifier", "compute_cams", "compute_affinities", "segment", "plot_train_gallery"}
-REFINING = {"label_confident", "score_cams"}
-WALKING = {"random_walk", "score_affinities", "write_tables"}
 
-
-@pytest.mark.parametrize(
-    ("change", "rules"),
-    [
-        ({"name": "other", "results": "elsewhere", "refined_splits": ["train", "val"]}, set()),
-        ({"seed": 1}, TRAININGS),
-        ({"precision": "float32"}, TRAININGS | NETWORKS),
-        ({"shards": {"train": 5}}, {"prepare_dataset"}),
-        ({"dataset": {"size": 96}}, {"prepare_dataset"}),
-        ({"classifier": {"learning_rate": 0.3}}, {"train_classifier"}),
-        ({"classifier": {"output_stride": 16}}, {"train_classifier", "compute_cams"}),
-        ({"cam": {"flip": False}}, {"compute_cams", "write_tables"}),
-        ({"cam": {"source": "psa", "folder": "cams"}}, {"import_cams", "write_tables"}),
-        ({"confident": {"low_alpha": 5}}, {"label_confident"}),
-        (
-            {"confident": {"pooling": "scores"}, "affinitynet": {"input_scale": 1}},
-            {
-                "label_confident",
-                "train_affinitynet",
-                "compute_affinities",
-                "compute_boundary_affinities",
-                "score_affinities",
-            },
-        ),
-        ({"affinitynet": {"learning_rate": 0.3}}, {"train_affinitynet"}),
-        (
-            {"affinitynet": {"radius": 4}},
-            {
-                "train_affinitynet",
-                "compute_affinities",
-                "compute_boundary_affinities",
-                "score_affinities",
-            },
-        ),
-        ({"affinity": {"flip": True}}, {"compute_affinities"}),
-        ({"affinity": {"kind": "boundary", "boundaries": "maps"}}, {"compute_boundary_affinities"}),
-        ({"random_walk": {"alpha": 8, "refine": "none"}}, WALKING),
-        ({"random_walk": {"beta": 4, "refine": "none"}}, WALKING),
-        ({"random_walk": {"tolerance": 1e-3, "refine": "none"}}, WALKING | {"sweep_random_walk"}),
-        ({"sweep": {"betas": [3]}}, set()),
-        ({"sweep": {"alphas": [3]}}, {"sweep_random_walk"}),
-        ({"segmenter": {"epochs": 1}}, {"train_segmenter"}),
-        ({"segmentation": {"flip": True}}, {"segment", "plot_train_gallery", "write_tables"}),
-        ({"dense_crf": {"iterations": 3}}, REFINING),
-        ({"random_walk": {"refine": "dense_crf"}}, WALKING | {"score_cams"}),
-    ],
-)
-def test_a_change_reaches_just_the_rules_that_use_it(change: dict[str, Any], rules: set[str]):
-    base = {"random_walk": {"refine": "none"}}
-    study, changed = load_study(base), load_study(base | change)
-    assert {rule for rule in RULES if section_params(study, rule) != section_params(changed, rule)} == rules
-
+# What a study makes
 
 ROAD = ["classifier", "cams", "confident", "affinities", "random_walk", "segmentation"]
+BOUNDARY = {"kind": "boundary", "folder": "maps"}
+FILES = {"kind": "files", "format": "irn", "folder": "cams"}
+FROM_SCRATCH = {"weights": "none", "train_on": {"batch_norm": "trained"}}
 
 
 @pytest.mark.parametrize(
     ("change", "trained", "skipped"),
     [
         ({}, ["classifier", "affinitynet", "segmenter"], set()),
+        ({"affinities": BOUNDARY}, ["classifier", "segmenter"], {"confident"}),
         (
-            {"affinity": {"kind": "boundary", "boundaries": "m"}},
-            ["classifier", "segmenter"],
-            {"confident"},
-        ),
-        (
-            {
-                "cam": {"source": "irn", "folder": "f"},
-                "affinitynet": {"weights": "none"},
-                "segmenter": {"weights": "none"},
-            },
+            {"cams": FILES, "affinitynet": FROM_SCRATCH, "segmenter": {"weights": "none"}},
             ["affinitynet", "segmenter"],
             {"classifier"},
         ),
         (
-            {"cam": {"source": "irn", "folder": "f"}, "segmenter": {"weights": "none"}},
+            {"cams": FILES, "segmenter": {"weights": "none"}},
             ["classifier", "affinitynet", "segmenter"],
             set(),
         ),
         (
-            {
-                "cam": {"source": "irn", "folder": "f"},
-                "affinity": {"kind": "boundary", "boundaries": "m"},
-                "segmenter": {"weights": "none"},
-            },
+            {"cams": FILES, "affinities": BOUNDARY, "segmenter": {"weights": "none"}},
             ["segmenter"],
             {"classifier", "confident"},
         ),
@@ -380,50 +387,280 @@ def test_a_study_makes_what_it_needs(change: dict[str, Any], trained: list[str],
     assert study.scored_artifacts == [artifact for artifact in ROAD if artifact not in skipped]
 
 
-def test_every_training_key_is_used_by_its_training():
-    for rule in TRAININGS:
-        section = rule.removeprefix("train_")
-        assert section_params(Study(), rule)[section] == getattr(Study(), section).model_dump(mode="json")
-
-
 @pytest.mark.parametrize("rule", RULES)
-def test_params_survive_json(rule: str):
-    params = section_params(Study(), rule)
+def test_params_survive_json_and_come_back_as_sections(rule: str):
+    params = rule_params(Study(), rule)
     assert repr(json.loads(json.dumps(params))) == repr(params)
+    assert params_class(rule).model_validate(params) == params_class(rule).of(Study())
 
 
 def test_unknown_rule():
     with pytest.raises(ValueError, match=r"'compute_cam'.*did you mean 'compute_cams'"):
-        section_params(Study(), "compute_cam")
+        rule_params(Study(), "compute_cam")
 
 
-@pytest.mark.parametrize(
-    ("setting", "idle"),
-    [
-        ({"confident": {"background": "power"}}, {"confident": {"foreground_threshold": 0.5}}),
-        ({"confident": {"background": "constant"}}, {"confident": {"low_alpha": 3}}),
-        ({"random_walk": {"normalize": False}}, {"random_walk": {"normalize_by": "image"}}),
-    ],
-)
-def test_keys_without_effect_do_not_count(setting: dict[str, Any], idle: dict[str, Any]):
-    (section,) = setting
-    both = {section: setting[section] | idle[section]}
-    rules = set(RULES) - {"sweep_random_walk"}  # it tries both values of `normalize`
-    before, after = load_study(setting), load_study(both)
-    assert all(section_params(before, rule) == section_params(after, rule) for rule in rules)
+def test_modules_that_are_loaded_by_name_exist():
+    for changes in STUDIES.values():
+        for rule in RULES:
+            for module in loaded_modules(load_study(changes), rule):
+                assert (ROOT / module.replace(".", "/")).with_suffix(".py").is_file(), module
 
 
-def test_keys_count_where_they_have_an_effect():
-    constant, image = {"background": "constant"}, {"normalize": True}
-    for section, setting, key, value, rule in (
-        ("confident", constant, "foreground_threshold", 0.5, "label_confident"),
-        ("random_walk", image, "normalize_by", "image", "random_walk"),
-    ):
-        before, after = load_study({section: setting}), load_study({section: setting | {key: value}})
-        assert section_params(before, rule) != section_params(after, rule)
+def test_a_study_loads_what_it_selects_and_nothing_else():
+    study = load_study(STUDIES["other kinds"])
+    assert "wsss.models.backbones.small" in loaded_modules(Study(), "train_classifier")
+    assert loaded_modules(study, "compute_cams") == ["wsss.stages.cams.files", "wsss.stages.cams.formats.irn"]
+    assert loaded_modules(study, "compute_affinities") == ["wsss.stages.affinities.boundary"]
+    assert "wsss.models.heads.smp" in loaded_modules(study, "train_segmenter")
+    assert not any("heads" in module for module in loaded_modules(study, "train_classifier"))
 
 
-def test_the_dense_crf_counts_only_where_it_is_used():
-    plain = {"confident": {"refine": "none"}, "random_walk": {"refine": "none"}}
-    study, changed = load_study(plain), load_study(plain | {"dense_crf": {"iterations": 3}})
-    assert all(section_params(study, rule) == section_params(changed, rule) for rule in RULES)
+# Each key, changed alone, reaches the rules whose result it changes: no other, and none without effect
+
+STUDIES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "other kinds": {
+        "dataset": {"kind": "folder", "root": "photos", "masks": "masks"},
+        "classifier": {"optimizer": {"kind": "adamw"}, "schedule": {"kind": "cosine"}},
+        "cams": FILES,
+        "confident": {"background": {"kind": "constant"}, "refine": "none"},
+        "affinities": BOUNDARY,
+        "random_walk": {"background": {"kind": "constant"}, "normalize": "image", "refine": "none"},
+        "segmenter": {"head": "smp/unet", "optimizer": {"kind": "adamw"}},
+        "segmentation": {"refine": "dense_crf"},
+    },
+    "features, nothing refined": {
+        "dataset": {"kind": "voc12", "root": "voc", "train": "train", "sbd": "sbd", "test": True},
+        "affinitynet": {"train_on": {"kind": "features"}},
+        "confident": {"refine": "none"},
+        "random_walk": {"refine": "none"},
+    },
+    "finished networks": {
+        "dataset": {"kind": "coco", "root": "coco"},
+        "classifier": {"weights": "classifier.pt", "epochs": 0},
+        "affinitynet": {"weights": "affinitynet.pt", "epochs": 0},
+    },
+    "lists of splits": {
+        "dataset": {"kind": "folder", "root": "p", "splits": {"train": "a.txt", "val": "b.txt"}},
+    },
+}
+
+TRAININGS = {"train_classifier", "train_affinitynet", "train_segmenter"}
+NETWORKS = {"score_classifier", "compute_cams", "compute_affinities", "compute_segmentation"}
+WALKING = {"random_walk", "score_affinities", "write_tables"}
+
+REACHES: dict[str, set[str]] = {
+    "name": set(),
+    "results": set(),
+    "refined_splits": set(),
+    "seed": TRAININGS,
+    "precision": TRAININGS | NETWORKS,
+    "shards": {"prepare_dataset"},
+    "dataset": {"prepare_dataset"},
+    "classifier": {"train_classifier"},
+    "cams": {"compute_cams", "write_tables"},
+    "confident": {"label_confident"},
+    "confident.refine": {"label_confident", "score_cams"},
+    "dense_crf": {"label_confident", "random_walk", "score_cams", "compute_segmentation"},
+    "affinitynet": {"train_affinitynet"},
+    "affinities": {"compute_affinities"},
+    "random_walk": WALKING,
+    "random_walk.refine": {"random_walk", "write_tables", "score_cams"},
+    "random_walk.tolerance": WALKING | {"sweep_random_walk"},
+    "sweep": {"sweep_random_walk"},
+    "sweep.betas": set(),
+    "segmenter": {"train_segmenter"},
+    "segmenter.head": {"train_segmenter", "compute_segmentation"},
+    "segmentation": {"compute_segmentation", "write_tables"},
+    "segmentation.splits": set(),
+    "report": {"plot_train_gallery", "plot_val_gallery"},
+}
+"""By key, or by section for all keys without an entry of their own."""
+
+WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
+    "default": {
+        "shards.test": {"prepare_dataset"},
+        "dense_crf": {"compute_segmentation"},
+        "confident.refine": {"score_cams"},
+        "random_walk.refine": {"score_cams"},
+    },
+    "other kinds": {
+        "shards.test": {"prepare_dataset"},
+        "dense_crf": {"label_confident", "random_walk", "score_cams"},
+        "precision": {"compute_cams", "compute_affinities"},
+    },
+    "features, nothing refined": {
+        "dataset.sbd": {"prepare_dataset"},
+        "dense_crf": {"label_confident", "random_walk", "score_cams", "compute_segmentation"},
+    },
+    "finished networks": {
+        "shards.test": {"prepare_dataset"},
+        "dense_crf": {"compute_segmentation"},
+        "confident.refine": {"score_cams"},
+        "random_walk.refine": {"score_cams"},
+        **{
+            f"{section}.{key}": {f"train_{section}"}
+            for section, keys in {
+                "classifier": (
+                    "frozen_stages", "batch_norm", "dropout", "batch_size", "crop_size", "longest_side",
+                    "scale", "jitter", "optimizer", "schedule",
+                ),
+                "affinitynet": ("batch_size", "crop_size", "train_on", "optimizer", "schedule"),
+            }.items()
+            for key in keys
+        },
+    },
+    "lists of splits": {
+        "shards.test": {"prepare_dataset"},
+        "dataset.holdout": {"prepare_dataset"},
+        "dense_crf": {"compute_segmentation"},
+        "confident.refine": {"score_cams"},
+        "random_walk.refine": {"score_cams"},
+    },
+}  # fmt: skip
+"""By study: the rules that a key, or all keys of a section, does not reach because of the others' values."""
+
+NORMALIZES_IN_SWEEP = ("other kinds", "random_walk.normalize")
+"""The sweep tries the study's own normalisation, which is by image in one of the studies alone."""
+
+OTHER_VALUES: dict[str, Any] = {
+    "name": "other",
+    "precision": "float32",
+    "refined_splits": ["train", "val"],
+    "backbone": None,
+    "weights": "other.pt",
+    "head": {"deeplabv3": "smp/fpn", "smp/unet": "deeplabv3"},
+    "batch_norm": {"trained": "frozen", "frozen": "trained"},
+    "padding": "black",
+    "border": "cropped",
+    "decayed": {"weights": "matrices", "matrices": "weights"},
+    "normalization": "none",
+    "longest_side": 100,
+    "output_stride": 16,
+    "pooling": "scores",
+    "refine": {"none": "dense_crf", "dense_crf": "none"},
+    "normalize": {"none": "class", "image": "class"},
+    "format": "psa",
+    "difficult": "kept",
+    "year": 2017,
+    "train": {"train": "train_aug"},
+    "splits": {("train", "val"): ["val"]},
+    "alphas": [3.0],
+    "constants": [0.2],
+    "betas": [3.0],
+    "ts": [3],
+    "scales": [1.0, 2.0],
+    "masks": {None: "m", "masks": "m"},
+    "jitter": [0.1, 0.1, 0.1, 0.01],
+    "scale": [0.5, 2.0],
+    "gaussian": [2.0, 2.0],
+    "bilateral": [10.0, 10.0, 2.0],
+    "crop_size": {128: 136, 192: 200},
+}
+"""By the last word of a key: another possible value, perhaps by the value before; None: none alone."""
+
+NEEDS = {
+    "classifier.frozen_stages": {"classifier": {"weights": "start.pt"}},
+    "classifier.batch_norm": {"classifier": {"weights": "start.pt"}},
+    "confident.pooling": {"affinitynet": {"input_scale": 1.0}},
+}
+"""What else a change needs to be a possible one; for these keys the study is compared with that in place."""
+
+
+def leaves(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{path}{key}.")
+        elif key != "kind":
+            yield f"{path}{key}", value
+
+
+def another(path: str, value: Any) -> Any:
+    """Another possible value of a key; None where there is none alone."""
+    last = path.rpartition(".")[2]
+    found = OTHER_VALUES.get(last, {})
+    if not isinstance(found, dict) or value in found:
+        return found[value] if isinstance(found, dict) else found
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value / 2 if value else 0.25
+    return "other" if isinstance(value, str) else None
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return dict(value)
+
+
+def longest(path: str, table: dict[str, set[str]]) -> set[str]:
+    """The entry of a key or of the section around it."""
+    parts = path.split(".")
+    names = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
+    return next((table[name] for name in names if name in table), set())
+
+
+def run(study: Study) -> set[str]:
+    """The rules that a study runs."""
+    skipped = set() if study.uses_classifier else {"train_classifier", "score_classifier"}
+    if not study.uses_affinitynet:
+        skipped |= {"train_affinitynet", "label_confident", "score_confident"}
+    return set(RULES) - skipped
+
+
+def reached(before: Study, after: Study) -> set[str]:
+    """The rules that run before and after a change, and differ in params or in the modules that they load."""
+    return {
+        rule
+        for rule in run(before) & run(after)
+        if rule_params(before, rule) != rule_params(after, rule)
+        or loaded_modules(before, rule) != loaded_modules(after, rule)
+    }
+
+
+CASES = [
+    (name, path, value)
+    for name, changes in STUDIES.items()
+    for path, value in leaves(load_study(changes).model_dump())
+    if another(path, value) is not None
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value"), CASES, ids=[f"{case[0]}: {case[1]}" for case in CASES])
+def test_a_key_reaches_the_rules_whose_result_it_changes(name: str, path: str, value: Any):
+    base = merged(STUDIES[name], NEEDS.get(path, {}))
+    before, after = load_study(base), load_study(merged(base, nested(path, another(path, value))))
+    expected = longest(path, REACHES) - longest(path, WITHOUT_EFFECT[name])
+    if (name, path) == NORMALIZES_IN_SWEEP:
+        expected = expected | {"sweep_random_walk"}
+    assert reached(before, after) == expected & run(before)
+
+
+def test_no_key_is_left_out():
+    tested = {path for _, path, _ in CASES}
+    everything = {
+        path for changes in STUDIES.values() for path, _ in leaves(load_study(changes).model_dump())
+    }
+    alone = {f"{network}.backbone" for network in ("classifier", "affinitynet", "segmenter")}
+    assert everything - tested - alone == {
+        "dataset.splits.train", "dataset.splits.val", "dataset.splits", "dataset.scored", "dataset.sbd",
+    } & everything - tested - alone  # fmt: skip
+
+
+@pytest.mark.parametrize("network", ["classifier", "affinitynet", "segmenter"])
+def test_a_backbone_reaches_its_training_and_what_is_computed_by_it(network: str):
+    scratch = {"weights": "none"}
+    base = {
+        "affinitynet": {"weights": "none", "train_on": {"batch_norm": "trained"}},
+        "segmenter": scratch,
+    }
+    before, after = load_study(base), load_study(merged(base, {network: {"backbone": "resnet18"}}))
+    computed = {
+        "classifier": {"compute_cams", "score_classifier"},
+        "affinitynet": {"compute_affinities"},
+        "segmenter": {"compute_segmentation"},
+    }
+    assert reached(before, after) == {f"train_{network}", *computed[network]}

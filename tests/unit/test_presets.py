@@ -17,42 +17,52 @@ PRESETS = sorted((ROOT / "studies" / "presets").glob("*.yaml"))
 
 PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
     "psa": {
-        "confident": {"background": "power", "low_alpha": 4, "high_alpha": 32, "refine": "dense_crf"},
-        "random_walk": {"background": "power", "alpha": 16, "beta": 8, "t": 256, "refine": "none"},
+        "confident": {
+            "background": {"kind": "power", "low_alpha": 4, "high_alpha": 32},
+            "refine": "dense_crf",
+        },
+        "random_walk": {
+            "background": {"kind": "power", "alpha": 16},
+            "beta": 8,
+            "t": 256,
+            "normalize": "none",
+            "refine": "none",
+        },
     },
     "seam": {
-        "confident": {"background": "power", "low_alpha": 4, "high_alpha": 24},
-        "random_walk": {"background": "power", "alpha": 6, "t": 64},
+        "confident": {"background": {"kind": "power", "low_alpha": 4, "high_alpha": 24}},
+        "random_walk": {"background": {"kind": "power", "alpha": 6}, "t": 64},
     },
     "mctformer": {
-        "confident": {"background": "power", "low_alpha": 1, "high_alpha": 12},
-        "random_walk": {"background": "constant", "constant": 0.39, "t": 64},
+        "confident": {"background": {"kind": "power", "low_alpha": 1, "high_alpha": 12}},
+        "random_walk": {"background": {"kind": "constant", "score": 0.39}, "t": 64},
     },
     "irn-like": {
         "confident": {
-            "background": "constant",
-            "foreground_threshold": 0.3,
-            "background_threshold": 0.05,
+            "background": {"kind": "constant", "foreground": 0.3, "background": 0.05},
             "refine": "dense_crf",
         },
-        "affinity": {"kind": "boundary"},
+        "affinities": {"kind": "boundary", "input_scale": 2.0, "radius": 5},
         "random_walk": {
-            "background": "constant",
-            "constant": 0.25,
+            "background": {"kind": "constant", "score": 0.25},
             "beta": 10,
             "t": 256,
-            "normalize": True,
-            "normalize_by": "image",
+            "normalize": "image",
         },
     },
 }
 """The values of the literature; keys that no one published stand in none of them."""
 
+ADDED = {"kind", "folder", "flip"}
+"""Keys of `affinities` in which kinds differ, or which the user adds."""
+
 
 def merged(study: Path, preset: Path, folder: Path) -> Study:
     """A preset over a study; what a user must add, a folder of boundary maps, comes between."""
     own = folder / "own.yaml"
-    own.write_text("affinity: {boundaries: maps}\n" if preset.stem == "irn-like" else "seed: 1\n")
+    own.write_text(
+        "affinities: {kind: boundary, folder: maps}\n" if preset.stem == "irn-like" else "seed: 1\n"
+    )
     return read_study(ROOT / "config.yaml", study, own, preset)
 
 
@@ -71,12 +81,12 @@ def test_a_preset_over_a_study_has_the_published_values(study: Path, preset: Pat
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_a_preset_leaves_the_rest_alone(preset: Path, tmp_path: Path):
     stated = yaml.safe_load(preset.read_text())
-    assert stated.keys() <= {"confident", "affinity", "affinitynet", "random_walk"}
+    assert stated.keys() <= {"confident", "affinities", "random_walk"}
     base = read_study(ROOT / "config.yaml").model_dump()
     found = merged(ROOT / "config.yaml", preset, tmp_path).model_dump()
     for section, values in base.items():
         if isinstance(values, dict):
-            kept = values.keys() - stated.get(section, {}).keys() - {"boundaries"}
+            kept = values.keys() - stated.get(section, {}).keys() - ADDED
             assert {key: found[section][key] for key in kept} == {key: values[key] for key in kept}
 
 
@@ -87,5 +97,5 @@ def test_a_preset_says_how_to_use_it(preset: Path):
 
 
 def test_boundary_maps_must_be_given():
-    with pytest.raises(ConfigError, match=r"affinity.boundaries: got null, allowed the path of a folder"):
+    with pytest.raises(ConfigError, match=r"affinities.folder: missing, folder of boundary maps"):
         read_study(ROOT / "config.yaml", ROOT / "studies" / "presets" / "irn-like.yaml")

@@ -10,7 +10,9 @@ import pytest
 
 import wsss.study.provenance
 from wsss.study.code_digest import WITHOUT_INFLUENCE
-from wsss.study.config import Study, load_study, section_params
+from wsss.study.config import Study, load_study
+from wsss.study.modules import loaded_modules
+from wsss.study.params import rule_params
 from wsss.study.provenance import ArtifactManifest, code_digest, file_digest, main, stale, verify
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +52,7 @@ def write(tmp_path: Path) -> Write:
 )
 def test_every_way_to_import_counts(script: str, write: Write, tmp_path: Path):
     write({"s.py": script, "wsss/a.py": "import os, wsss.b", "wsss/b.py": "import wsss.a", "wsss/c.py": ""})
-    assert list(code_digest("s.py", tmp_path)) == ["s.py", "wsss.a", "wsss.b"]
+    assert list(code_digest("s.py", root=tmp_path)) == ["s.py", "wsss.a", "wsss.b"]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_relative_imports(statement: str, write: Write, tmp_path: Path):
     write({"s.py": "from wsss.p.a import f", "wsss/p/__init__.py": "", "wsss/p/a.py": statement})
     write({"wsss/p/c.py": "", "wsss/top.py": "", "wsss/p/n/__init__.py": "", "wsss/p/n/d.py": ""})
     expected = "wsss.top" if "top" in statement else "wsss.p.n.d" if "n.d" in statement else "wsss.p.c"
-    assert list(code_digest("s.py", tmp_path)) == ["s.py", "wsss.p.a", expected]
+    assert list(code_digest("s.py", root=tmp_path)) == ["s.py", "wsss.p.a", expected]
 
 
 def test_imports_for_type_checkers_do_not_count(write: Write, tmp_path: Path):
@@ -81,7 +83,7 @@ if not TYPE_CHECKING:
     import wsss.c
 """
     write({"s.py": script, "wsss/a.py": "", "wsss/b.py": "", "wsss/c.py": ""})
-    assert list(code_digest("s.py", tmp_path)) == ["s.py", "wsss.b", "wsss.c"]
+    assert list(code_digest("s.py", root=tmp_path)) == ["s.py", "wsss.b", "wsss.c"]
 
 
 FACADE = '''
@@ -109,36 +111,79 @@ def test_packages_that_only_re_export_are_looked_through(
     script: str, modules: list[str], write: Write, tmp_path: Path
 ):
     write({"s.py": script, "wsss/nets/__init__.py": FACADE, "wsss/nets/one.py": "", "wsss/nets/two.py": ""})
-    assert list(code_digest("s.py", tmp_path)) == ["s.py", *modules]
+    assert list(code_digest("s.py", root=tmp_path)) == ["s.py", *modules]
 
 
 @pytest.mark.parametrize("script", ["from wsss.nets import build_one", "import wsss.nets.one"])
 def test_packages_that_do_more_count_with_all_they_import(script: str, write: Write, tmp_path: Path):
     write({"s.py": script, "wsss/nets/__init__.py": FACADE + "build_one.fast = True"})
     write({"wsss/nets/one.py": "", "wsss/nets/two.py": ""})
-    assert list(code_digest("s.py", tmp_path)) == ["s.py", "wsss.nets", "wsss.nets.one", "wsss.nets.two"]
+    assert list(code_digest("s.py", root=tmp_path)) == ["s.py", "wsss.nets", "wsss.nets.one", "wsss.nets.two"]
 
 
 def test_modules_without_influence_exist_and_do_not_count(write: Write, tmp_path: Path):
     write(
         {
             "s.py": "import wsss.study.provenance, wsss.a",
-            "wsss/provenance.py": "import wsss.b",
+            "wsss/study/provenance.py": "import wsss.b",
+            "wsss/study/__init__.py": "",
             "wsss/a.py": "",
         }
     )
-    assert list(code_digest("s.py", tmp_path)) == ["s.py", "wsss.a"]
+    assert list(code_digest("s.py", root=tmp_path)) == ["s.py", "wsss.a"]
     for name in WITHOUT_INFLUENCE:
         path = ROOT / name.replace(".", "/")
         assert path.is_dir() or path.with_suffix(".py").is_file(), f"{name} is gone: take it off the list"
 
 
+FOREIGN = {
+    "train_classifier": (
+        "segmenter",
+        "affinity",
+        "heads",
+        "random_walk",
+        "dense_crf",
+        "caffe",
+        "mxnet",
+        "resnet38",
+    ),
+    "compute_cams": (
+        "segmenter",
+        "affinity",
+        "heads",
+        "random_walk",
+        "dense_crf",
+        "training",
+        "formats",
+        "vgg16",
+    ),
+    "train_affinitynet": ("segmenter", "heads", "random_walk", "dense_crf", "caffe", "timm"),
+    "train_segmenter": ("affinity", "random_walk", "dense_crf", "heads.largefov", "heads.smp", "mxnet"),
+    "random_walk": ("models", "training", "segmentation"),
+    "prepare_dataset": ("models", "coco", "voc12", "training"),
+}
+"""By rule: words of the modules that have nothing to do with it in the default study."""
+
+
+@pytest.mark.parametrize("rule", FOREIGN)
+def test_a_rule_depends_on_what_its_study_selects(rule: str):
+    digest = code_digest(f"workflow_scripts/{rule}.py", loaded_modules(Study(), rule))
+    modules = set(digest) - {f"{rule}.py"}
+    assert {name for name in modules if any(word in name for word in FOREIGN[rule])} == set()
+    assert set(loaded_modules(Study(), rule)) <= modules
+
+
+def test_modules_that_are_loaded_by_name_count_with_their_imports(write: Write, tmp_path: Path):
+    write({"s.py": "", "wsss/one.py": "import wsss.two", "wsss/two.py": "", "wsss/three.py": ""})
+    assert list(code_digest("s.py", ["wsss.one"], root=tmp_path)) == ["s.py", "wsss.one", "wsss.two"]
+
+
 def test_missing_script_and_missing_module(write: Write, tmp_path: Path):
     write({"s.py": "from wsss.gone import f"})
     with pytest.raises(ValueError, match=r"wsss\.gone is imported, but there is no such module"):
-        code_digest("s.py", tmp_path)
+        code_digest("s.py", root=tmp_path)
     with pytest.raises(FileNotFoundError, match=r"nowhere\.py"):
-        code_digest("nowhere.py", tmp_path)
+        code_digest("nowhere.py", root=tmp_path)
 
 
 # What changes a digest
@@ -169,7 +214,7 @@ class A:
 
 def digest_of_module(text: str, write: Write, tmp_path: Path) -> str:
     write({"s.py": "import wsss.a", "wsss/a.py": text})
-    return code_digest("s.py", tmp_path)["wsss.a"]
+    return code_digest("s.py", root=tmp_path)["wsss.a"]
 
 
 def test_comments_docstrings_and_formatting_do_not_matter(write: Write, tmp_path: Path):
@@ -200,9 +245,9 @@ def test_digest_is_the_same_in_every_python(write: Write, tmp_path: Path):
 
 def test_only_the_edited_module_changes(write: Write, tmp_path: Path):
     write({"s.py": "import wsss.a", "wsss/a.py": "import wsss.b", "wsss/b.py": "x = 1"})
-    before = code_digest("s.py", tmp_path)
+    before = code_digest("s.py", root=tmp_path)
     write({"wsss/b.py": "x = 22"})
-    after = code_digest("s.py", tmp_path)
+    after = code_digest("s.py", root=tmp_path)
     assert {name for name in before if before[name] != after[name]} == {"wsss.b"}
 
 
@@ -264,10 +309,10 @@ def finished(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     write({"config.yaml": "{}", "checkpoint.pt": "weights", cams: "cams", masks: "masks"})
     write({"results/shapes/scores/cams.json": "{}"})
     for artifact, rule, source in ((cams, "compute_cams", "checkpoint.pt"), (masks, "random_walk", cams)):
-        code = code_digest(tmp_path / "workflow_scripts" / f"{rule}.py")
+        code = code_digest(tmp_path / "workflow_scripts" / f"{rule}.py", loaded_modules(Study(), rule))
         made = manifest(
             artifact=artifact, rule=rule, code=code, inputs={source: file_digest(source)},
-            config=section_params(Study(), rule),
+            config=rule_params(Study(), rule),
         )  # fmt: skip
         write({f"{artifact}.json": json.dumps(made.to_json())})
     return tmp_path / "results" / "shapes"
@@ -281,14 +326,14 @@ def test_nothing_is_stale_when_nothing_changed(finished: Path):
 
 
 def test_changed_configuration(finished: Path):
-    study = load_study({"random_walk": {"alpha": 8}, "seed": 5})
-    assert verify(finished, study) == [f"{MASKS}: config random_walk.alpha was 16.0, is 8.0"]
+    study = load_study({"random_walk": {"background": {"alpha": 8}}, "seed": 5})
+    assert verify(finished, study) == [f"{MASKS}: config random_walk.background.alpha was 3.0, is 8.0"]
 
 
 def test_what_is_made_from_stale_results_is_stale(finished: Path):
-    study = load_study({"cam": {"flip": False}})
+    study = load_study({"cams": {"flip": False}})
     assert verify(finished, study) == [
-        f"{CAMS}: config cam.flip was True, is False",
+        f"{CAMS}: config cams.flip was True, is False",
         f"{MASKS}: its input {CAMS} is stale",
     ]
 
@@ -301,7 +346,7 @@ def test_what_is_made_from_stale_results_is_stale(finished: Path):
         (CAMS, None, f"{CAMS}: is gone, its manifest is still there"),
         (f"{CAMS}.json", "{", f"{CAMS}: its manifest cannot be read"),
         ("workflow_scripts/compute_cams.py", "x = 1", f"{CAMS}: code compute_cams.py has changed"),
-        ("workflow_scripts/compute_cams.py", None, f"{CAMS}: there is no rule compute_cams any more"),
+        ("workflow_scripts/compute_cams.py", None, f"{CAMS}: rule compute_cams no longer exists"),
     ],
 )
 def test_changed_files(name: str, text: str | None, reason: str, finished: Path):

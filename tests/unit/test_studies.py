@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 import yaml
 
 from wsss.stages.training.sampling import Plan
-from wsss.study.config import Voc12, read_study, section_params
+from wsss.study.config import Voc12, read_study
+from wsss.study.params import rule_params
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = ROOT / "studies"
@@ -24,7 +27,7 @@ ROAD = (
     "compute_affinities",
     "random_walk",
     "train_segmenter",
-    "segment",
+    "compute_segmentation",
 )
 """The rules whose results a study is about."""
 
@@ -46,7 +49,7 @@ def stated(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", [*PAPER, "voc12-resnet50"])
 def test_nothing_that_counts_is_left_to_a_default(name: str) -> None:
     study = read_study(ROOT / "config.yaml", STUDIES / f"{name}.yaml")
-    used = {path for rule in ROAD for path in paths(section_params(study, rule))}
+    used = {path for rule in ROAD for path in paths(rule_params(study, rule))}
     assert used - set(paths(stated(name))) == set()
 
 
@@ -57,23 +60,26 @@ def test_the_file_alone_is_the_study(name: str) -> None:
     assert read_study(study).name == name
 
 
-SLIPS = {
-    "classifier.momentum": (0.0005, 0.9),
-    "affinitynet.momentum": (0.0005, 0.9),
-    "affinitynet.padding": ("black", "mean"),
+PUBLISHED_ERRORS = {
+    "classifier.optimizer.momentum": (0.0005, 0.9),
+    "affinitynet.optimizer.momentum": (0.0005, 0.9),
+    "affinitynet.train_on.padding": ("black", "mean"),
     "affinitynet.border": ("cropped", "full"),
     "confident.pooling": ("scores", "vote"),
 }
-"""Keys that can copy a slip of the published code: its value, and the right one."""
+"""Keys that can copy an error of the published code: its value, and the right one."""
 
 
-@pytest.mark.parametrize("key", SLIPS)
-def test_slips_are_copied_by_the_studies_of_the_paper_only(key: str) -> None:
-    section, name = key.split(".")
-    published, right = SLIPS[key]
-    assert [stated(study)[section][name] for study in PAPER] == [published] * 2
-    default = read_study(ROOT / "config.yaml").model_dump()[section][name]
-    assert stated("voc12-resnet50")[section][name] == default == right
+def value_at(study: Mapping[str, Any], key: str) -> Any:
+    return reduce(getitem, key.split("."), study)
+
+
+@pytest.mark.parametrize("key", PUBLISHED_ERRORS)
+def test_errors_of_the_published_code_are_copied_by_the_studies_of_the_paper_only(key: str) -> None:
+    published, right = PUBLISHED_ERRORS[key]
+    assert [value_at(stated(study), key) for study in PAPER] == [published] * 2
+    default = value_at(read_study(ROOT / "config.yaml").model_dump(), key)
+    assert value_at(stated("voc12-resnet50"), key) == default == right
 
 
 def test_labels_of_difficult_objects_are_kept_as_published() -> None:

@@ -1,1 +1,1 @@
-"""What a study is: its configuration, shards, provenance and digests. No torch, no numpy: every job imports it."""
+"""What a study is: configuration, shards, provenance, digests. No torch, no numpy: every job imports it."""

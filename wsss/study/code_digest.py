@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,11 +19,19 @@ PACKAGE = __name__.partition(".")[0]
 # Scripts import these modules and packages, but nothing in them changes a result, so their edits rerun
 # nothing. The configuration reaches a job as `params`, which Snakemake compares itself.
 WITHOUT_INFLUENCE = frozenset(
-    {"wsss.study.config", "wsss.study.provenance", "wsss.runtime.console", "wsss.runtime.locks"}
+    {
+        "wsss.study.config",
+        "wsss.study.params",
+        "wsss.study.provenance",
+        "wsss.study.registry",
+        "wsss.study.words",
+        "wsss.runtime.console",
+        "wsss.runtime.locks",
+    }
 )
 
 
-def code_digest(script: Path | str, root: Path = ROOT) -> dict[str, str]:
+def code_digest(script: Path | str, loaded: Iterable[str] = (), root: Path = ROOT) -> dict[str, str]:
     """Digests of a script and of each module of the package that it imports, directly or not, by name.
 
     They are digests of the syntax trees without docstrings: comments, formatting and the version of Python do
@@ -33,6 +41,7 @@ def code_digest(script: Path | str, root: Path = ROOT) -> dict[str, str]:
 
     Args:
         script: Path of the script, relative to `root`.
+        loaded: Modules that it loads by name, see `wsss.study.modules`; what they import counts too.
         root: Folder that holds the package.
 
     Raises:
@@ -40,8 +49,8 @@ def code_digest(script: Path | str, root: Path = ROOT) -> dict[str, str]:
         ValueError: If a module of the package that is imported does not exist.
     """
     start = _read(root / script, "")
-    found: dict[str, _Source] = {}
-    pending = [start]
+    found = {name: _module(name, root) for name in loaded}
+    pending = [start, *found.values()]
     while pending:
         for name in _imported(pending.pop(), root):
             if name not in found and WITHOUT_INFLUENCE.isdisjoint([name, *_parents(name)]):

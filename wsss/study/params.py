@@ -1,7 +1,7 @@
 """What each rule's result depends on: the sections of the configuration that its job is given, and no others.
 
-Snakemake compares these params, as plain JSON, and reruns a rule where they differ. A job reads them back into
-the same sections, once, and hands those on.
+Snakemake compares these params, as plain JSON, and reruns a rule where they differ. A job reads them back
+once, into the same sections, and hands those on.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Params(Section):
         return cls(**{name: getattr(study, name) for name in cls.model_fields})
 
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON values in a fixed order, without the keys that have no effect at the values of others."""
+        """Plain JSON values in a fixed order, without the keys that have no effect."""
         return _effective(self)
 
 
@@ -67,6 +67,12 @@ class PrepareDataset(Params):
 
     dataset: Shapes | Folder | Voc12 | Coco = Field(discriminator="kind")
     shards: Shards
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """The number of shards of test counts only where the data set has test images."""
+        unused = {} if "test" in study.splits else {"test": 1}
+        return cls(dataset=study.dataset, shards=study.shards.model_copy(update=unused))
 
 
 class TrainClassifier(Params):
@@ -169,10 +175,9 @@ class ComputeSegmentation(Params):
 
     @classmethod
     def of(cls, study: Study) -> Self:
-        """The dense CRF counts only where it refines; which splits are segmented changes no mask."""
-        shown = study.segmentation.model_copy(update={"splits": ("train", "val")})
+        """The dense CRF counts only where it refines."""
         dense_crf = refining(study, study.segmentation)
-        return cls(precision=study.precision, segmentation=shown, dense_crf=dense_crf)
+        return cls(precision=study.precision, segmentation=of_any_split(study), dense_crf=dense_crf)
 
 
 class ScoreClassifier(Params):
@@ -215,6 +220,11 @@ class WriteTables(Params):
     cams: ClassifierCams | FileCams = Field(discriminator="kind")
     random_walk: RandomWalk
     segmentation: Segmentation
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """The number of splits shows in the scores."""
+        return cls(cams=study.cams, random_walk=study.random_walk, segmentation=of_any_split(study))
 
 
 PARAMS: Mapping[str, type[Params]] = {
@@ -270,6 +280,11 @@ def rule_params(study: Study, rule: str) -> dict[str, Any]:
         ValueError: If no such rule is known.
     """
     return params_class(rule).of(study).as_json()
+
+
+def of_any_split(study: Study) -> Segmentation:
+    """Section `segmentation` as it is for every split: which ones are segmented changes no mask."""
+    return study.segmentation.model_copy(update={"splits": ("train", "val")})
 
 
 def refining(study: Study, stage: Confident | RandomWalk | Segmentation) -> DenseCrf | None:

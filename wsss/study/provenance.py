@@ -18,7 +18,9 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 
 from wsss.study.code_digest import ROOT, code_digest
-from wsss.study.config import ConfigError, Study, read_study, section_params
+from wsss.study.config import ConfigError, Study, read_study
+from wsss.study.modules import loaded_modules
+from wsss.study.params import PARAMS, rule_params
 
 __all__ = ["ArtifactManifest", "code_digest", "file_digest", "manifests", "stale", "verify"]
 
@@ -148,10 +150,11 @@ def _reasons(artifact: Path, manifest: ArtifactManifest | None, study: Study) ->
     if not artifact.is_file():
         return ["is gone, its manifest is still there"]
     script = ROOT / "workflow_scripts" / f"{manifest.rule}.py"
-    if not script.is_file():
-        return [f"there is no rule {manifest.rule} any more"]
+    if manifest.rule not in PARAMS or not script.is_file():
+        return [f"rule {manifest.rule} no longer exists"]
     inputs = {path: file_digest(path) for path in manifest.inputs if Path(path).is_file()}
-    return stale(manifest, section_params(study, manifest.rule), code_digest(script), inputs)
+    code = code_digest(script, loaded_modules(study, manifest.rule))
+    return stale(manifest, rule_params(study, manifest.rule), code, inputs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

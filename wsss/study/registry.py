@@ -18,8 +18,9 @@ from typing import Any
 from wsss.study.words import did_you_mean
 
 PACKAGE = Path(__file__).parents[1]
-BACKBONES, HEADS, CAM_FORMATS = "models/backbones", "models/heads", "stages/cams/formats"
-WEIGHTS = "models/weights"
+BACKBONES, HEADS, WEIGHTS_READERS = "models/backbones", "models/heads", "models/weights"
+CAM_KINDS, CAM_FORMATS, AFFINITY_KINDS = "stages/cams", "stages/cams/formats", "stages/affinities"
+DATASET_KINDS = "data"
 
 TIMM, SMP = "timm/", "smp/"
 """Prefixes of the backbones of timm, and of the heads of segmentation_models_pytorch."""
@@ -128,8 +129,8 @@ def weights_reader(weights: str) -> str | None:
     if weights in ("none", "imagenet"):
         return None
     suffix = Path(weights).suffix
-    readers = {ending: name for name, facts in choices(WEIGHTS).items() for ending in facts["suffixes"]}
-    return module_name(WEIGHTS, readers.get(suffix, "pytorch"))
+    readers = {ending: name for name, facts in choices(WEIGHTS_READERS).items() for ending in facts["suffixes"]}
+    return module_name(WEIGHTS_READERS, readers.get(suffix, "pytorch"))
 
 
 def _require_timm(name: str) -> None:

@@ -41,11 +41,15 @@ class Folder(Section):
         0.1, gt=0.0, lt=1.0, description="without splits: share of images in val, by hash of id"
     )
 
+    def idle(self) -> frozenset[str]:
+        """Lists of splits leave nothing to hold out."""
+        return frozenset({"holdout"} if self.splits else ())
+
     @field_validator("scored")
     @classmethod
     def _needs_masks(cls, scored: str | None, info: ValidationInfo) -> str | None:
         if scored and info.data.get("masks", "") is None:
-            raise ValueError("allowed null, as long as `masks` is null: there is nothing to score on")
+            raise ValueError("`scored` needs `masks`: without masks there is nothing to score")
         return scored
 
 
@@ -66,6 +70,10 @@ class Voc12(Section):
     )
     test: bool = Field(False, description="list the test images too, for `snakemake voc_submission`")
     download: bool = Field(False, description="fetch what is missing: VOC 2012 (2 GB), SBD (1.4 GB)")
+
+    def idle(self) -> frozenset[str]:
+        """Only the lists of train_aug come from SBD."""
+        return frozenset({"sbd"} if self.train == "train" and not self.download else ())
 
 
 class Coco(Section):

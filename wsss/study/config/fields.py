@@ -14,7 +14,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
     def idle(self) -> frozenset[str]:
-        """Names of the keys that have no effect at the values of the others: a change of them reruns nothing."""
+        """Names of the keys without effect at the values of the others: changing them reruns nothing."""
         return frozenset()
 
 

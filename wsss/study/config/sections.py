@@ -7,6 +7,7 @@ Lengths are in pixels of the image, or in cells of the stride-8 grid where a des
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -167,7 +168,7 @@ class PowerBackground(Section):
     kind: Literal["power"] = Field(
         "power", description="power: (1 - largest CAM)^alpha; or constant, see below"
     )
-    alpha: Positive = Field(16.0, description="exponent; larger: less background")
+    alpha: Positive = Field(3.0, description="exponent; larger: less background; published: 16")
 
 
 class ConstantBackground(Section):
@@ -190,7 +191,8 @@ class RandomWalk(Section):
     tolerance: Float = Field(0.0001, gt=0.0, lt=1.0, description="largest error of the propagated scores")
     normalize: Literal["none", "class", "image"] = Field(
         "none",
-        description="after the walk; class: divide each class by its maximum; image: all by the largest, as IRN",
+        description="after the walk; class: divide each class by its own maximum; image: divide all by the "
+        "largest, as IRN does",
     )
     refine: Refine = "dense_crf"
 
@@ -316,13 +318,13 @@ class Study(Section):
 
 
 def load_study(config: Mapping[str, Any]) -> Study:
-    """The study that a configuration describes; keys that it leaves out have their default.
+    """The study that a configuration describes: laid over the defaults, see `merged`.
 
     Raises:
         ConfigError: Listing every problem: key path, what was given, what is allowed.
     """
     try:
-        return Study.model_validate(dict(config))
+        return Study.model_validate(merged(_defaults(), config))
     except ValidationError as error:
         found = problems(error, Study)
     raise ConfigError("\n  ".join(["invalid configuration:", *found]))
@@ -345,6 +347,12 @@ def read_study(*files: Path | str, overrides: Mapping[str, Any] | None = None) -
             raise ConfigError(f"{file}: expected a mapping of keys and values")
         config = merged(config, overlay)
     return load_study(merged(config, overrides or {}))
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """The default study as plain values."""
+    return Study().model_dump()
 
 
 def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

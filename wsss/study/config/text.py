@@ -22,47 +22,75 @@ def commented_yaml(study: BaseModel) -> str:
     """A configuration as YAML, each key with its field's description as comment."""
     head = [
         "# yaml-language-server: $schema=schemas/config.schema.yaml",
-        f"{_GENERATED} from wsss/config/. These are the defaults: edit them, or put what differs",
-        "# into a file of its own and run `snakemake --configfile my_study.yaml`.",
+        f"{_GENERATED} from wsss/study/config/. These are the defaults: edit them, or put what",
+        "# differs into a file of its own and run `snakemake --configfile my_study.yaml`.",
         "",
-        *_comment(type(study)),
+        *_comment(type(study), ""),
     ]
-    return "\n".join(head + _keys(type(study), dict(study), "")) + "\n"
+    return "\n".join(head + _Writer().keys(type(study), dict(study), "")) + "\n"
 
 
-def _comment(model: type[BaseModel]) -> list[str]:
-    return textwrap.wrap(inspect.getdoc(model) or "", _WIDTH, initial_indent="# ", subsequent_indent="# ")
+def _comment(model: type[BaseModel], indent: str) -> list[str]:
+    margin = f"{indent}# "
+    return textwrap.wrap(inspect.getdoc(model) or "", _WIDTH, initial_indent=margin, subsequent_indent=margin)
 
 
-def _keys(model: type[BaseModel], values: Mapping[str, Any], indent: str) -> list[str]:
-    """The lines of a model's keys: single values with aligned comments, then sections after a blank line."""
-    single = {key: value for key, value in values.items() if not isinstance(value, BaseModel)}
-    items = {key: f"{indent}{key}: {_inline(value)}" for key, value in single.items()}
-    column = max(map(len, items.values()), default=0) + 2
-    lines = [
-        line for key, item in items.items() for line in _commented(item, model.model_fields[key], column)
-    ]
-    for key, value in values.items():
-        if isinstance(value, BaseModel):
-            lines += ["", *_comment(type(value)), f"{key}:", *_keys(type(value), dict(value), indent + "  ")]
-            lines += _alternatives(key, model.model_fields[key], type(value))
-    return lines
+class _Writer:
+    """Writes keys; the other models of a union are shown once, where the union comes first."""
+
+    def __init__(self) -> None:
+        self.shown: dict[tuple[type[BaseModel], ...], str] = {}
+
+    def keys(
+        self, model: type[BaseModel], values: Mapping[str, Any], indent: str, path: str = ""
+    ) -> list[str]:
+        """The lines of a model's keys: single values with aligned comments, then sections."""
+        single = {key: value for key, value in values.items() if not isinstance(value, BaseModel)}
+        items = {key: f"{indent}{key}: {_inline(value)}" for key, value in single.items()}
+        column = max(map(len, items.values()), default=0) + 2
+        lines = [
+            line for key, item in items.items() for line in _commented(item, model.model_fields[key], column)
+        ]
+        for key, value in values.items():
+            if isinstance(value, BaseModel):
+                lines += self.section(key, value, model.model_fields[key], indent, path)
+        return lines
+
+    def section(self, key: str, value: BaseModel, field: FieldInfo, indent: str, path: str) -> list[str]:
+        """The lines of a section; those of the top level come after a blank line."""
+        here = f"{path}{key}"
+        union = tuple(get_args(field.annotation))
+        comment = _comment(type(value), indent)
+        first_seen = self.shown.setdefault(union, here) if union else here
+        if first_seen != here:
+            comment = [f"{indent}# As for {first_seen}."]
+        return [
+            *([""] if not indent else []),
+            *comment,
+            f"{indent}{key}:",
+            *self.keys(type(value), dict(value), indent + "  ", f"{here}."),
+            *(self.alternatives(key, union, type(value), indent) if first_seen == here else []),
+        ]
+
+    def alternatives(
+        self, key: str, union: Iterable[type[BaseModel]], chosen: type[BaseModel], indent: str
+    ) -> list[str]:
+        """The other models of a union, commented out."""
+        lines = []
+        for model in union:
+            if model is not chosen:
+                values = {name: _example(inner) for name, inner in model.model_fields.items()}
+                block = [*_comment(model, ""), f"{key}:", *_Writer().keys(model, values, "  ")]
+                lines += [f"{indent}# or:", *(f"{indent}# {line.removeprefix('# ')}" for line in block)]
+        return lines
 
 
 def _commented(item: str, field: FieldInfo, column: int) -> list[str]:
     """A `key: value` with its description from the given column on, in as many lines as it needs."""
-    first, *more = textwrap.wrap(field.description or "", _WIDTH - column - 2)
+    if not field.description:
+        return [item]
+    first, *more = textwrap.wrap(field.description, _WIDTH - column - 2)
     return [f"{item:<{column}}# {first}", *(f"{'':<{column}}# {line}" for line in more)]
-
-
-def _alternatives(key: str, field: FieldInfo, chosen: type[BaseModel]) -> list[str]:
-    """The other models of a union, commented out."""
-    lines = []
-    for model in get_args(field.annotation):
-        if model is not chosen:
-            values = {name: _example(inner) for name, inner in model.model_fields.items()}
-            lines += ["# or:", *(f"# {line}" for line in [f"{key}:", *_keys(model, values, "  ")])]
-    return lines
 
 
 def _example(field: FieldInfo) -> Any:
@@ -117,6 +145,8 @@ def _problem(found: Mapping[str, Any], schema: Schema) -> str:
     given = "" if isinstance(found["input"], (Mapping, BaseModel)) else f"got {_shown(found['input'])}, "
     if kind == "missing":
         return f"{path}: missing, {node['description']}"
+    if kind == "union_tag_not_found":
+        return f"{path}.{_KIND}: missing, allowed {_allowed_kinds(node, schema)}"
     if kind == "union_tag_invalid":
         kinds = context["expected_tags"].replace(", ", " or ")
         return f"{path}.{_KIND}: got {context['tag']!r}, allowed {kinds}"
@@ -125,26 +155,38 @@ def _problem(found: Mapping[str, Any], schema: Schema) -> str:
     return f"{path}: {given}allowed {_allowed(node, schema)}"
 
 
+def _allowed_kinds(node: Schema, schema: Schema) -> str:
+    variants = (_resolved(variant, schema) for variant in node["oneOf"])
+    return " or ".join(repr(variant["properties"][_KIND]["const"]) for variant in variants)
+
+
 def _unknown_key(location: tuple[str | int, ...], schema: Schema) -> str:
     path, node = _locate(location[:-1], schema)
     key = str(location[-1])
     known = node["properties"]
-    elsewhere = [f"`{place}`" for place in _places(key, schema)]
-    hint = did_you_mean(key, known)
-    if not hint and elsewhere:
-        hint = f", it is known as {' or '.join(elsewhere)}"
+    hint = did_you_mean(key, known) or _known_elsewhere(key, str(location[0]), schema)
     return f"{f'{path}.{key}'.lstrip('.')}: unknown key{hint or ', allowed ' + ', '.join(known)}"
 
 
-def _places(key: str, schema: Schema) -> list[str]:
-    """The paths at which sections have a key of this name."""
+def _known_elsewhere(key: str, section: str, schema: Schema) -> str:
+    """Where a key of this name belongs: in the same section, or else in others."""
+    places = list(dict.fromkeys(_places(key, schema, schema)))
+    nearest = [place for place in places if place.startswith(f"{section}.")] or places
+    return f", it is known as {' or '.join(f'`{place}`' for place in nearest)}" if nearest else ""
+
+
+def _places(key: str, node: Schema, schema: Schema, path: str = "") -> list[str]:
+    """The paths at which sections below a node have a key of this name."""
     places = []
-    for section, node in schema["properties"].items():
-        node = _resolved(node, schema)
-        for variant in (_resolved(variant, schema) for variant in node.get("oneOf", [node])):
-            if key in variant.get("properties", ()):
-                kind = f" with {_KIND}: {variant['properties'][_KIND]['const']}" if "oneOf" in node else ""
-                places.append(f"{section}.{key}{kind}")
+    for name, inner in _resolved(node, schema).get("properties", {}).items():
+        here = f"{path}.{name}".lstrip(".")
+        inner = _resolved(inner, schema)
+        if name == key and path:
+            places.append(here)
+        for variant in (_resolved(variant, schema) for variant in inner.get("oneOf", [inner])):
+            found = _places(key, variant, schema, here)
+            kind = f" with {_KIND}: {variant['properties'][_KIND]['const']}" if "oneOf" in inner else ""
+            places += [f"{place}{kind}" if " with " not in place else place for place in found]
     return places
 
 
@@ -192,6 +234,8 @@ def _allowed(node: Schema, schema: Schema) -> str:
         return f"a list with at least {node.get('minItems', 0)} items, each {_allowed(node['items'], schema)}"
     if "properties" in node:
         return f"a section with the keys {', '.join(node['properties'])}"
+    if "discriminator" in node:
+        return f"a section with `{_KIND}` {_allowed_kinds(node, schema)}"
     if "pattern" in node:
         return f"text that matches {node['pattern']}"
     words = {
