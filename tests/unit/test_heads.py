@@ -90,7 +90,8 @@ def test_maps_are_read_in_their_order_from_fine_to_coarse() -> None:
     maps = [FeatureMap(channels=2, stride=stride) for stride in smp.PLACES]
     torch.manual_seed(0)
     head = smp.build("smp/unet", maps, 3, 64).eval()
-    pyramid = [torch.full((1, 2, 64 // known.stride, 64 // known.stride), known.stride / 8) for known in maps]
+    sides = [64 // known.stride for known in maps]
+    pyramid = [torch.full((1, 2, side, side), side / 8) for side in sides]
     with torch.no_grad():
         logits = head(iter(pyramid), (64, 64))
         assert logits.shape == (1, 3, 64, 64)

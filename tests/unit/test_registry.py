@@ -66,7 +66,9 @@ def test_the_code_of_a_classifier_is_that_of_no_other_network(tmp_path: Path) ->
         "from wsss.models.parameters import freeze, parameter_groups\n"
         "from wsss.models.weights.loading import load_finished, resolve_weights\n"
     )
-    models = {name for name in code_digest(script, ROOT) if name.startswith(("wsss.models", "wsss.method"))}
+    models = {
+        name for name in code_digest(script, root=ROOT) if name.startswith(("wsss.models", "wsss.method"))
+    }
     assert models == {
         "wsss.models.backbone",
         "wsss.models.backbones",

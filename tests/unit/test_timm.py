@@ -1,4 +1,4 @@
-"""Networks of timm as backbones, with random weights: grids of any size, CAMs, affinities, freezing, files."""
+"""Networks of timm as backbones, with random weights: any size of image, CAMs, affinities, freezing, files."""
 
 from __future__ import annotations
 
