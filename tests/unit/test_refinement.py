@@ -55,11 +55,11 @@ def random_maps(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def uncertain(maps: int, right: float = 0.58) -> Tensor:
+def uncertain(maps: int) -> Tensor:
     """Scores (maps, H, W) that hardly tell label 0 left of the edge from label 1 right of it."""
-    scores = 0.3 * random_maps(maps, *SIZE)
-    scores[0, :, :EDGE] += right
-    scores[1, :, EDGE:] += right
+    scores = 0.6 * random_maps(maps, *SIZE)
+    scores[0, :, :EDGE] += 0.3
+    scores[1, :, EDGE:] += 0.3
     return scores
 
 
@@ -158,7 +158,7 @@ def test_the_dense_crf_moves_pseudo_masks_to_the_edge(row: ImageRow) -> None:
     """Cells of 8 pixels cannot hold an edge at column 13; the dense CRF finds it in the image."""
     cams = torch.zeros(1, *SIZE)
     cams[0, :, EDGE:] = 0.9
-    walk = RandomWalk(background=ConstantBackground(kind="constant", score=0.4), t=1)
+    walk = RandomWalk(background=ConstantBackground(kind="constant", score=0.3), t=1)
     arguments = {"input_scale": 1.0, "walk": walk}
     plain = propagate_image(torch.zeros(34, 2, 3), cams, np.array([1]), **arguments)
     refine = image_refinement(row, CRF)
