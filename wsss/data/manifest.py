@@ -25,8 +25,8 @@ class ImageRow:
         mask: The mask file, or None.
         split: ``train`` or ``val``.
         scored: Whether CAMs and pseudo masks are scored on this image.
-        labels: Class indices of the image: 0-based positions in the class names, ascending. `class_values`
-            turns them into mask values.
+        labels: Class indices of the image, ascending: 0-based positions in the class names, the order of the
+            classifier's outputs. See `wsss.method.labels` for the mask values.
         height: Height in pixels, after EXIF rotation.
         width: Width in pixels, after EXIF rotation.
         digest: BLAKE2b-128 of the image file's bytes, in hex.
@@ -95,8 +95,9 @@ class Manifest:
             header = next(table, [])
             if tuple(header) != COLUMNS:
                 raise DatasetError(f"{path}:2: found the columns {header}, expected {list(COLUMNS)}")
-            rows = tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table)
-            return cls(tuple(class_names), rows)
+            return cls(
+                tuple(class_names), tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table)
+            )
 
 
 def _cells(row: ImageRow) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""`python -m wsss.report.tables [overlay.yaml …]` prints the tables of a study that `write_tables` wrote."""
+"""`python -m wsss.report.tables [overlay.yaml …]` prints the tables of a study, which `tabulate_results` writes."""
 
 from __future__ import annotations
 
