@@ -1,9 +1,9 @@
 # Two commands for a new machine with Python >= 3.11, pip and make:
 #   make demo    install, run the default study, write its report, print the scores
 #   make test    install, run all tests
-# And to see the scores of a study beside the published ones, after computing what is missing:
+# The scores of a study next to the published ones, computing whatever is missing:
 #   make tables STUDY=studies/voc12-resnet38.yaml
-# Options for pip, e.g. a CPU build of torch, a mirror or tested versions:
+# Options for pip, for example a CPU build of torch, a mirror or tested versions:
 #   make demo PIP_OPTIONS='--index-url https://download.pytorch.org/whl/cpu --extra-index-url https://pypi.org/simple'
 #   make test PIP_OPTIONS='--constraint envs/pins.txt'
 
@@ -23,11 +23,11 @@ STUDY ?=
 demo: $(VENV)/.installed
 	$(BIN)/snakemake --cores $(CORES)
 	$(BIN)/snakemake --report $(REPORT)
-	@$(BIN)/python -m wsss.report.summary $(RESULTS)
+	@$(BIN)/wsss summary $(RESULTS)
 
 tables: $(VENV)/.installed
 	$(BIN)/snakemake write_tables --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
-	@$(BIN)/python -m wsss.report.tables $(STUDY)
+	@$(BIN)/wsss tables $(STUDY)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
@@ -36,15 +36,16 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
-# Removes what was installed and what tools left behind; results/ stays, it can hold days of work.
+# Removes the installation and the caches of tools. results/ is kept: it can hold days of work.
 clean:
-	rm -rf $(VENV) .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# An editable install, so that the code that Snakemake looks at is the code that runs.
+# An editable install: the code that runs is the code whose digests Snakemake compares.
 $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/python -m pip install $(PIP_OPTIONS) --editable .
 	@touch $@
@@ -53,11 +54,11 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
 	$(BIN)/python -m pip install $(PIP_OPTIONS) --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
 
-# Debian's python3 may lack ensurepip (package python3-venv): then the machine's own pip installs pip.
+# Debian's python3 may lack ensurepip (package python3-venv): the machine's own pip then installs pip.
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "$(PYTHON) is older than 3.11 or missing: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
 	    { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
 	      $(PYTHON) -m pip --python $(BIN)/python install $(PIP_OPTIONS) pip; } || \
-	    { rm -rf $(VENV); echo "Cannot make $(VENV): install python3-venv (apt-get install python3-venv)" >&2; exit 1; }
+	    { rm -rf $(VENV); echo "Cannot create $(VENV): install python3-venv (apt-get install python3-venv)" >&2; exit 1; }

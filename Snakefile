@@ -1,26 +1,24 @@
-"""From image-level labels to pixel masks and a segmentation network: the road of Ahn & Kwak (CVPR 2018).
+"""From image-level labels to pixel masks and a segmentation network: the method of Ahn & Kwak (CVPR 2018).
 
-Each included file is one stage. A rule, its script, its section of config.yaml, its module in wsss/ and its
-folder under results/<study>/ share one name.
+Each included file is a family of rules. A rule, its script and its params in wsss/study/params.py share one name;
+a stage's section of config.yaml, its module in wsss/stages/ and its folder under results/<study>/ share another.
 """
 
 import os
 
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from wsss.study.config import load_study, section_params
-from wsss.study.provenance import code_digest
-from wsss.study.shards import shard_names, shard_of
-from wsss.study.sources import shard_files, source_images, source_tables
 from wsss.report.summary import summary
+from wsss.study.config import ConfigError
+from wsss.study.reading import workflow_study
 
 min_version("9.25")
 
-
-configfile: "config.yaml"
-
-
-study = load_study(config)
+try:
+    study = workflow_study(workflow)
+except (ConfigError, OSError) as error:
+    raise WorkflowError(str(error))
 
 # Scripts import the wsss of this folder, whose digest they carry, before any that is installed elsewhere.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
@@ -35,13 +33,9 @@ report: "report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/dataset.smk"
-include: "rules/classifier.smk"
-include: "rules/cams.smk"
-include: "rules/confident.smk"
-include: "rules/affinities.smk"
-include: "rules/random_walk.smk"
+include: "rules/trainings.smk"
+include: "rules/shards.smk"
 include: "rules/sweep.smk"
-include: "rules/segmenter.smk"
 include: "rules/masks.smk"
 include: "rules/scores.smk"
 include: "rules/report.smk"
@@ -51,9 +45,9 @@ include: "rules/tables.smk"
 
 rule all:
     input:
-        expand("<results>/scores/{artifact}.json", artifact=SCORED),
+        expand("<results>/scores/{artifact}.json", artifact=study.scored_artifacts),
         expand("<results>/masks/random_walk/{split}/index.tsv", split=study.refined_splits),
-        "<results>/masks/segmentation/val/index.tsv",
+        expand("<results>/masks/segmentation/{split}/index.tsv", split=study.segmentation.splits),
         rules.plot_scores.output,
         rules.plot_history.output,
         rules.plot_train_gallery.output,
@@ -77,6 +71,5 @@ onsuccess:
 
 onerror:
     print(
-        "The run stopped. The log that is named above says why; the same command goes on from here, "
-        "with what is finished kept and trainings resumed where they stopped."
+        "See the log named above. Run the same command to continue: finished results are kept, trainings resume."
     )

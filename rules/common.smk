@@ -1,7 +1,7 @@
-"""Wildcards, and the input functions that all stages share.
+"""Wildcards, and the functions for inputs and params that all families share.
 
-Every input goes through the checkpoint `prepare_dataset`: once it has run, Snakemake looks anew at what each job
-reads, and a shard whose images stayed the same starts nothing. A job with a plain path among its inputs would run.
+Every input goes through the checkpoint `prepare_dataset`: once it has run, Snakemake looks again at what each job
+reads, and a shard whose images are unchanged starts nothing. A job with a plain path among its inputs would run.
 """
 
 import csv
@@ -9,7 +9,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-SCORED = study.scored_artifacts
+from wsss.study.code_digest import code_digest
+from wsss.study.modules import loaded_modules
+from wsss.study.params import rule_params
+from wsss.study.registry import AFFINITY_KINDS, CAM_KINDS, choices
+from wsss.study.shards import shard_names, shard_of
+from wsss.study.sources import shard_files, source_images, source_tables
 
 
 wildcard_constraints:
@@ -18,8 +23,14 @@ wildcard_constraints:
     artifact="random_walk|segmentation",
 
 
+def params_of(rule):
+    """Params of a rule: its script, the part of the configuration that it uses, and the digest of its code."""
+    code = code_digest(f"workflow_scripts/{rule}.py", loaded_modules(study, rule))
+    return {"script": rule, "config": rule_params(study, rule), "code": code}
+
+
 def result(path):
-    """Input function: one file under results/, whose wildcards are the job's."""
+    """Input function: one file under results/, with the wildcards of the job."""
 
     def file(wildcards):
         checkpoints.prepare_dataset.get()
@@ -43,24 +54,53 @@ def shards_of(split):
     return {"split": split, "shard": shard_names(study.shards[split])}
 
 
-def weights_file(section):
-    """Input function: the file that a network starts from, if `weights` names one. Without it nothing begins."""
-    weights = getattr(study, section).weights
+def weights_file(network):
+    """Input function: the file that a network starts from, if `weights` names one.
+
+    Fails before any job starts if the file is missing.
+    """
+    weights = getattr(study, network).weights
     if weights in ("none", "imagenet", "classifier"):
         return []
     if not Path(weights).is_file():
-        raise WorkflowError(f"{section}.weights: {weights}: no such file ({Path(weights).absolute()})")
+        raise WorkflowError(f"{network}.weights: {weights}: no such file ({Path(weights).absolute()})")
     return result(weights)
 
 
-def classifier_file(section):
+def classifier_file(network):
     """Input function: the classifier's checkpoint, if a network starts from its weights."""
-    starts_there = getattr(study, section).weights == "classifier"
+    starts_there = getattr(study, network).weights == "classifier"
     return result("<results>/classifier/checkpoint.pt") if starts_there else []
 
 
+def network_of(kinds, kind):
+    """Name of the network that computes CAMs or affinities of a kind, or None for files of other systems."""
+    return choices(kinds)[kind]["network"]
+
+
+def checkpoint_file(network):
+    """Input function: the checkpoint of a network, if there is one."""
+    return result(f"<results>/{network}/checkpoint.pt") if network else []
+
+
+def files_of_shard(section):
+    """Input function: another system's files of a shard's images, if a section names their folder."""
+    folder = getattr(getattr(study, section), "folder", None)
+    if folder is None:
+        return []
+
+    def files(wildcards):
+        if not Path(folder).is_dir():
+            raise WorkflowError(f"{section}.folder: {folder}: no such folder ({Path(folder).absolute()})")
+        checkpoints.prepare_dataset.get()
+        table = f"{study.results}/{study.name}/dataset/{wildcards.split}/{wildcards.shard}.tsv"
+        return shard_files(folder, table)
+
+    return files
+
+
 def true_masks(split):
-    """Input function: the masks that a split, or the job's shard of it, is scored on.
+    """Input function: the masks on which a split, or the job's shard of it, is scored.
 
     A changed mask changes scores, and nothing else. The tens of thousands that are drawn from the annotations of COCO
     are left out: the manifest, which all scoring reads too, names a folder of its own for each state of these.
@@ -81,20 +121,22 @@ def true_masks(split):
     return files
 
 
-def files_of_shard(key, folder):
-    """Param function: another system's files of a shard's images, by name, size and time; see `shard_files`."""
+def masks_and_truth(artifact, splits):
+    """Input functions for scoring: per split the shards of an artifact, `train` or `val`, and the true masks."""
+    shards = {split: all_shards(f"<results>/{artifact}/{{split}}/{{shard}}.h5", split) for split in splits}
+    return {**shards, **{f"{split}_truth": true_masks(split) for split in splits}}
 
-    def files(wildcards):
-        if not Path(folder).is_dir():
-            raise WorkflowError(f"{key}: {folder}: no such folder, seen from {Path.cwd()}")
-        table = f"{study.results}/{study.name}/dataset/{wildcards.split}/{wildcards.shard}.tsv"
-        return shard_files(folder, table)
 
-    return files
+def segmentation_of(split):
+    """Input functions for a gallery: predictions and their scores, if the study segments the split."""
+    if split not in study.segmentation.splits:
+        return {}
+    predictions = all_shards("<results>/segmentation/{split}/{shard}.h5", split)
+    return {"predictions": predictions, "predictions_table": result("<results>/scores/segmentation.tsv")}
 
 
 def of_test(files):
-    """Input function: what `files` says, in a study that has test images; in others the target ends at once."""
+    """Input function: `files`, or an error if the study has no test images."""
 
     def found(wildcards):
         if "test" not in study.splits:

@@ -1,11 +1,11 @@
-"""The data set as tables: one of everything for the scores, and one per split and per shard without any mask.
+"""The data set as tables: one with everything, for the scores, and one per split and per shard without any mask.
 
 Input: the files of a data set (nothing for the drawn one). Output: `dataset/`.
 """
 
 
 checkpoint prepare_dataset:
-    """Check the images, labels and masks, and write down what there is. Masks stand in `manifest.tsv` alone."""
+    """Check the images, labels and masks, and list them. Only `manifest.tsv` names masks."""
     input:
         tables=lambda wildcards: source_tables(study.dataset),
     output:
@@ -23,10 +23,9 @@ checkpoint prepare_dataset:
         mem_mb=6000 if study.dataset.kind == "coco" else 2000,
         runtime=240 if study.dataset.kind == "coco" else 60,
     params:
+        **params_of("prepare_dataset"),
         images=lambda wildcards: source_images(study.dataset),
-        config=section_params(study, "prepare_dataset"),
-        code=code_digest("workflow_scripts/prepare_dataset.py"),
     message:
         "Prepare the data set"
     script:
-        "../workflow_scripts/prepare_dataset.py"
+        "../workflow_scripts/{params.script}.py"

@@ -21,9 +21,8 @@ rule export_masks:
         mem_mb=2000,
         runtime=60,
     params:
-        config=section_params(study, "export_masks"),
-        code=code_digest("workflow_scripts/export_masks.py"),
+        **params_of("export_masks"),
     message:
         "Export {wildcards.artifact} of {wildcards.split} as PNG"
     script:
-        "../workflow_scripts/export_masks.py"
+        "../workflow_scripts/{params.script}.py"

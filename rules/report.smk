@@ -1,7 +1,7 @@
 """Figures for people, gathered by `snakemake --report`.
 
-Input: metrics, histories, and what the galleries show. Without true masks the galleries show the first images and
-the last. Output: `report/`, figures for slides and pages for the report.
+Input: scores, histories, and what the galleries show; no rule here runs a network. Without true masks the galleries
+show the first images and the last. Output: `report/`, figures for slides and pages for the report.
 """
 
 ENDS = ["best", "worst"]
@@ -11,7 +11,7 @@ NETWORKS = {"classifier": "classifier", "affinitynet": "AffinityNet", "segmenter
 rule plot_scores:
     """Draw and tabulate the scores of all stages."""
     input:
-        **{artifact: result(f"<results>/scores/{artifact}.json") for artifact in SCORED},
+        **{artifact: result(f"<results>/scores/{artifact}.json") for artifact in study.scored_artifacts},
     output:
         classes="<results>/report/scores.png",
         backgrounds="<results>/report/backgrounds.png",
@@ -34,12 +34,11 @@ rule plot_scores:
         mem_mb=2000,
         runtime=30,
     params:
-        config=section_params(study, "plot_scores"),
-        code=code_digest("workflow_scripts/plot_scores.py"),
+        **params_of("plot_scores"),
     message:
         "Draw the scores"
     script:
-        "../workflow_scripts/plot_scores.py"
+        "../workflow_scripts/{params.script}.py"
 
 
 rule plot_history:
@@ -68,84 +67,61 @@ rule plot_history:
         mem_mb=2000,
         runtime=30,
     params:
-        config=section_params(study, "plot_history"),
-        code=code_digest("workflow_scripts/plot_history.py"),
+        **params_of("plot_history"),
     message:
         "Draw the training curves"
     script:
-        "../workflow_scripts/plot_history.py"
+        "../workflow_scripts/{params.script}.py"
 
 
-rule plot_train_gallery:
-    """Show what each stage made of the training images with the best and the worst pseudo masks."""
-    input:
-        images=result("<results>/dataset/manifest.tsv"),
-        truth=true_masks("train"),
-        cams=all_shards("<results>/cams/{split}/{shard}.npz", "train"),
-        labels=all_shards("<results>/confident/{shard}.h5", "train") if study.uses_affinitynet else [],
-        pseudo_masks=all_shards("<results>/random_walk/{split}/{shard}.h5", "train"),
-        checkpoint=result("<results>/segmenter/checkpoint.pt"),
-    output:
-        figures=expand("<results>/report/train_{end}.png", end=ENDS),
-        pages=[
-            report(
-                f"<results>/report/train_{end}.html",
-                caption="../report/train_gallery.rst",
-                category="Gallery",
-                labels={"split": "train", "images": end},
-            )
-            for end in ENDS
-        ],
-        provenance=expand("<results>/report/train_{end}.{kind}.json", end=ENDS, kind=["png", "html"]),
-    log:
-        "<results>/logs/plot_train_gallery.log",
-    benchmark:
-        "<results>/benchmarks/plot_train_gallery.tsv"
-    conda:
-        "../envs/wsss.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    params:
-        config=section_params(study, "plot_train_gallery"),
-        code=code_digest("workflow_scripts/plot_train_gallery.py"),
-    message:
-        "Draw the gallery of train"
-    script:
-        "../workflow_scripts/plot_train_gallery.py"
+GALLERIES = {
+    "train": {
+        "cams": all_shards("<results>/cams/{split}/{shard}.npz", "train"),
+        "labels": all_shards("<results>/confident/{shard}.h5", "train") if study.uses_affinitynet else [],
+        "masks": all_shards("<results>/random_walk/{split}/{shard}.h5", "train"),
+        "masks_table": result("<results>/scores/random_walk.tsv"),
+    },
+    "val": {},
+}
 
 
-rule plot_val_gallery:
-    """Show the unseen images with the best and the worst predictions."""
-    input:
-        images=result("<results>/dataset/manifest.tsv"),
-        truth=true_masks("val"),
-        masks=all_shards("<results>/segmentation/{split}/{shard}.h5", "val"),
-    output:
-        figures=expand("<results>/report/val_{end}.png", end=ENDS),
-        pages=[
-            report(
-                f"<results>/report/val_{end}.html",
-                caption="../report/val_gallery.rst",
-                category="Gallery",
-                labels={"split": "val", "images": end},
-            )
-            for end in ENDS
-        ],
-        provenance=expand("<results>/report/val_{end}.{kind}.json", end=ENDS, kind=["png", "html"]),
-    log:
-        "<results>/logs/plot_val_gallery.log",
-    benchmark:
-        "<results>/benchmarks/plot_val_gallery.tsv"
-    conda:
-        "../envs/wsss.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    params:
-        config=section_params(study, "plot_val_gallery"),
-        code=code_digest("workflow_scripts/plot_val_gallery.py"),
-    message:
-        "Draw the gallery of val"
-    script:
-        "../workflow_scripts/plot_val_gallery.py"
+for split, shown in GALLERIES.items():
+
+    rule:
+        """Show the images of a split with the best and the worst masks, and what each stage made of them."""
+        name:
+            f"plot_{split}_gallery"
+        input:
+            **shown,
+            **segmentation_of(split),
+            images=result("<results>/dataset/manifest.tsv"),
+            truth=true_masks(split),
+        output:
+            figures=expand("<results>/report/{split}_{end}.png", split=split, end=ENDS),
+            pages=[
+                report(
+                    f"<results>/report/{split}_{end}.html",
+                    caption=f"../report/{split}_gallery.rst",
+                    category="Gallery",
+                    labels={"split": split, "images": end},
+                )
+                for end in ENDS
+            ],
+            provenance=expand(
+                "<results>/report/{split}_{end}.{kind}.json", split=split, end=ENDS, kind=["png", "html"]
+            ),
+        log:
+            f"<results>/logs/plot_{split}_gallery.log",
+        benchmark:
+            f"<results>/benchmarks/plot_{split}_gallery.tsv"
+        conda:
+            "../envs/wsss.yaml"
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        params:
+            **params_of(f"plot_{split}_gallery"),
+        message:
+            f"Draw the gallery of {split}"
+        script:
+            "../workflow_scripts/{params.script}.py"

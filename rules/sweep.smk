@@ -33,12 +33,11 @@ rule sweep_random_walk:
         mem_mb=2000,
         runtime=240,
     params:
-        config=section_params(study, "sweep_random_walk"),
-        code=code_digest("workflow_scripts/sweep_random_walk.py"),
+        **params_of("sweep_random_walk"),
     message:
         "Sweep beta {wildcards.beta}, {wildcards.shard}"
     script:
-        "../workflow_scripts/sweep_random_walk.py"
+        "../workflow_scripts/{params.script}.py"
 
 
 rule rank_sweep:
@@ -62,12 +61,11 @@ rule rank_sweep:
         mem_mb=2000,
         runtime=30,
     params:
-        config=section_params(study, "rank_sweep"),
-        code=code_digest("workflow_scripts/rank_sweep.py"),
+        **params_of("rank_sweep"),
     message:
         "Rank the points of the sweep"
     script:
-        "../workflow_scripts/rank_sweep.py"
+        "../workflow_scripts/{params.script}.py"
 
 
 rule plot_sweep:
@@ -93,9 +91,8 @@ rule plot_sweep:
         mem_mb=2000,
         runtime=30,
     params:
-        config=section_params(study, "plot_sweep"),
-        code=code_digest("workflow_scripts/plot_sweep.py"),
+        **params_of("plot_sweep"),
     message:
         "Draw the sweep"
     script:
-        "../workflow_scripts/plot_sweep.py"
+        "../workflow_scripts/{params.script}.py"

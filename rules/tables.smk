@@ -33,9 +33,8 @@ rule write_tables:
         mem_mb=2000,
         runtime=30,
     params:
-        config=section_params(study, "write_tables"),
-        code=code_digest("workflow_scripts/write_tables.py"),
+        **params_of("write_tables"),
     message:
         "Set the scores beside the published ones"
     script:
-        "../workflow_scripts/write_tables.py"
+        "../workflow_scripts/{params.script}.py"

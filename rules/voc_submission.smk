@@ -23,9 +23,8 @@ rule voc_submission:
         mem_mb=2000,
         runtime=60,
     params:
-        config=section_params(study, "voc_submission"),
-        code=code_digest("workflow_scripts/voc_submission.py"),
+        **params_of("voc_submission"),
     message:
         "Pack the masks of the test images"
     script:
-        "../workflow_scripts/voc_submission.py"
+        "../workflow_scripts/{params.script}.py"

@@ -21,7 +21,7 @@ from PIL import Image
 from wsss.data.images import palette_image
 from wsss.data.scenes import draw_scene
 from wsss.data.shapes import draw_shapes
-from wsss.study.config import Shapes, Voc12
+from wsss.study.config import Shapes, Voc12, merged
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "wsss", "profiles", "envs", "report")
@@ -37,7 +37,7 @@ STUDY: dict[str, Any] = {
         "splits": {"train": "splits/train.txt", "val": "splits/val.txt"},
     },
     "classifier": {"epochs": 1, "batch_size": 4, "crop_size": 64},
-    "cam": {"scales": [1.0, 0.5], "flip": False},
+    "cams": {"scales": [1.0, 0.5], "flip": False},
     "affinitynet": {"epochs": 1, "batch_size": 4, "crop_size": 80},
     "random_walk": {"t": 16},
     "segmenter": {"epochs": 1, "batch_size": 4, "crop_size": 64},
@@ -86,11 +86,9 @@ class Workflow:
         return {line.split()[0] for line in table[1].splitlines()} - {"all"} if table else set()
 
     def configure(self, **sections: Any) -> None:
-        """Change keys of the study."""
+        """Change keys of the study, as an overlay does: a mapping of another kind replaces."""
         study = yaml.safe_load((self.folder / "study.yaml").read_text())
-        for section, value in sections.items():
-            study[section] = {**study.get(section, {}), **value} if isinstance(value, dict) else value
-        (self.folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+        (self.folder / "study.yaml").write_text(yaml.safe_dump(merged(study, sections), sort_keys=False))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start snakemake as a terminal does: leader of a process group, with an ear for Ctrl-C."""

@@ -3,26 +3,22 @@
 from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
-from wsss.models.checkpoints import restore_affinitynet
 from wsss.results import write_affinities
 from wsss.runtime import progress
-from wsss.stages.affinities.network import compute_affinities
-from wsss.stages.job import Stage
+from wsss.stages.affinities import compute_affinities
+from wsss.stages.job import Job, run
+from wsss.study.params import ComputeAffinities
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake) as stage:
-    images = Manifest.read(snakemake.input.images)
-    compute = stage.compute
-    model = compute.place(restore_affinitynet(snakemake.input.checkpoint))
-    input_scale = stage.config["affinitynet"]["input_scale"]
-    affinities = compute_affinities(
-        model, images.rows, input_scale=input_scale, flip=stage.config["affinity"]["flip"], compute=compute
-    )
-    write_affinities(
-        snakemake.output.affinities,
-        progress(affinities, len(images)),
-        radius=model.radius,
-        input_scale=input_scale,
-    )
+
+def main(job: Job[ComputeAffinities]) -> None:
+    """Compute affinities with AffinityNet, or from boundary maps of another system."""
+    images = Manifest.read(job.input.images)
+    grid, items = compute_affinities(job, images)
+    write_affinities(job.output.affinities, progress(items, len(images)), grid)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

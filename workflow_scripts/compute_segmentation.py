@@ -3,25 +3,25 @@
 from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
-from wsss.models.checkpoints import restore_segmenter
+from wsss.models.segmenter import restore_segmenter
 from wsss.results import write_masks
 from wsss.runtime import progress
-from wsss.stages.job import Stage
+from wsss.stages.job import Job, run
 from wsss.stages.segmentation import segment
+from wsss.study.params import ComputeSegmentation
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake) as stage:
-    images = Manifest.read(snakemake.input.images)
-    compute = stage.compute
-    model = compute.place(restore_segmenter(snakemake.input.checkpoint))
-    masks = segment(
-        model,
-        images.rows,
-        scales=stage.config["segmentation"]["scales"],
-        flip=stage.config["segmentation"]["flip"],
-        compute=compute,
-        dense_crf=stage.config.get("dense_crf"),
-    )
-    write_masks(snakemake.output.masks, progress(masks, len(images)))
+
+def main(job: Job[ComputeSegmentation]) -> None:
+    """Segment images, without their labels."""
+    images, params = Manifest.read(job.input.images), job.params
+    compute = job.compute
+    network = compute.place(restore_segmenter(job.input.checkpoint).network)
+    masks = segment(network, images.rows, params.segmentation, compute, params.dense_crf)
+    write_masks(job.output.masks, progress(masks, len(images)))
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

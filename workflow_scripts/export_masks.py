@@ -3,20 +3,21 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsss.results import open_shards, read_masks, read_pseudo_masks
+from wsss.results import open_shards, read_masks
 from wsss.runtime import progress
-from wsss.stages.job import Stage
+from wsss.stages.job import Job, run
 from wsss.stages.masks import export_masks
+from wsss.study.params import Nothing
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake):
-    index = Path(snakemake.output.index)
-    if snakemake.wildcards.artifact == "random_walk":
-        with open_shards(snakemake.input.masks, read_pseudo_masks) as pseudo_masks:
-            items = ((image_id, pseudo_masks[image_id].mask) for image_id in progress(pseudo_masks))
-            export_masks(index, items)
-    else:
-        with open_shards(snakemake.input.masks, read_masks) as masks:
-            export_masks(index, progress(masks.items(), len(masks)))
+
+def main(job: Job[Nothing]) -> None:
+    """Write one PNG per image, and the index last."""
+    with open_shards(job.input.masks, read_masks) as masks:
+        export_masks(Path(job.output.index), progress(masks.items(), len(masks)))
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

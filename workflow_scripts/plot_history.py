@@ -2,21 +2,23 @@
 
 from typing import TYPE_CHECKING
 
-from wsss.report.figures import plot_history, write_figure
+from wsss.report.histories import write_histories
 from wsss.results import read_history, read_json
-from wsss.stages.job import Stage
+from wsss.stages.job import Job, run
+from wsss.study.params import Nothing
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake):
-    notes, titles = {}, {"affinitynet": "AffinityNet", "segmenter": "Segmentation network"}
-    if snakemake.input.reached:
-        titles = {"classifier": "Classifier", **titles}
-        reached = read_json(snakemake.input.reached)
-        images = f"{reached['scored_images']} images of {reached['split']}"
-        notes["classifier"] = f"mAP {100 * reached['map']:.1f} % on {images}"
-    for network, title in titles.items():
-        if path := snakemake.input.get(network):
-            figure = plot_history(read_history(path), title, notes.get(network, ""))
-            write_figure(snakemake.output.get(network), figure)
+
+def main(job: Job[Nothing]) -> None:
+    """Draw loss and learning rate of each training of the study."""
+    files = dict(job.input.items())
+    reached = files.pop("reached")
+    histories = {network: read_history(path) for network, path in files.items()}
+    figures = {network: job.output.get(network) for network in histories}
+    write_histories(figures, histories, read_json(reached) if reached else None)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -4,14 +4,21 @@ from typing import TYPE_CHECKING
 
 from wsss.report.figures import pictures, plot_backgrounds, plot_scores, score_table, write_figure, write_page
 from wsss.results import read_json
-from wsss.stages.job import Stage
+from wsss.stages.job import Job, run
+from wsss.study.params import Nothing
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake):
-    metrics = {artifact: read_json(path) for artifact, path in snakemake.input.items()}
-    classes, backgrounds = snakemake.output.classes, snakemake.output.backgrounds
-    write_figure(classes, plot_scores(metrics))
-    write_figure(backgrounds, plot_backgrounds(metrics["cams"], metrics["random_walk"]))
-    write_page(snakemake.output.page, "Scores", pictures(classes, backgrounds), score_table(metrics))
+
+def main(job: Job[Nothing]) -> None:
+    """Draw and tabulate the scores of all stages."""
+    metrics = {artifact: read_json(path) for artifact, path in job.input.items()}
+    write_figure(job.output.classes, plot_scores(metrics))
+    write_figure(job.output.backgrounds, plot_backgrounds(metrics["cams"], metrics["random_walk"]))
+    figures = pictures(job.output.classes, job.output.backgrounds)
+    write_page(job.output.page, "Scores", figures, score_table(metrics))
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -4,12 +4,19 @@ from typing import TYPE_CHECKING
 
 from wsss.report.figures import pictures, plot_sweep, sweep_table, write_figure, write_page
 from wsss.results import read_json
-from wsss.stages.job import Stage
+from wsss.stages.job import Job, run
+from wsss.study.params import Nothing
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake):
-    ranking = read_json(snakemake.input.points)
-    write_figure(snakemake.output.figure, plot_sweep(ranking))
-    write_page(snakemake.output.page, "Sweep", pictures(snakemake.output.figure), sweep_table(ranking))
+
+def main(job: Job[Nothing]) -> None:
+    """Draw beta over t, and the curves of the backgrounds."""
+    ranking = read_json(job.input.points)
+    write_figure(job.output.figure, plot_sweep(ranking))
+    write_page(job.output.page, "Sweep", pictures(job.output.figure), sweep_table(ranking))
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -3,21 +3,27 @@
 from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
-from wsss.report.exhibits import best_and_worst, exhibits_of
-from wsss.report.figures import pictures, plot_gallery, write_figure, write_page
-from wsss.results import open_shards, read_masks
-from wsss.stages.job import Stage
+from wsss.method.labels import value_names
+from wsss.report.exhibits import best_and_worst
+from wsss.report.galleries import write_galleries
+from wsss.results import open_shards, read_confusions, read_masks
+from wsss.stages.job import Job, run
+from wsss.study.params import PlotGallery
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake) as stage, open_shards(snakemake.input.masks, read_masks) as predictions:
-    manifest, count = Manifest.read(snakemake.input.images), stage.config["report"]["gallery"]
-    selections = best_and_worst(manifest, "val", predictions.__getitem__, count, "predictions")
-    for figure, page, selection in zip(
-        snakemake.output.figures, snakemake.output.pages, selections, strict=True
-    ):
-        write_figure(
-            figure, plot_gallery(exhibits_of(selection, {"prediction": predictions}), *selection[1:])
+
+def main(job: Job[PlotGallery]) -> None:
+    """Show images of val beside their predictions."""
+    manifest = Manifest.read(job.input.images)
+    scored = read_confusions(job.input.predictions_table, len(value_names(manifest.class_names)))
+    selections = best_and_worst(manifest, "val", scored, job.params.report.gallery, "predictions")
+    with open_shards(job.input.predictions, read_masks) as masks:
+        write_galleries(
+            job.output.figures, job.output.pages, selections, {"prediction": masks}, {"prediction": scored}
         )
-        write_page(page, selection.title, pictures(figure))
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,24 +1,23 @@
-"""The tables of the data set. Masks stand in the first alone; all stages but the scoring read the others."""
+"""The tables of the data set. Only the first names masks, and only scoring and report read it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsss.data import prepare
-from wsss.stages.job import Stage
-from wsss.study.config import load_study
-from wsss.study.shards import shard_names
+from wsss.stages.dataset import prepare, write_parts
+from wsss.stages.job import Job, run
+from wsss.study.params import PrepareDataset
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake) as stage:
-    folder = Path(snakemake.output.manifest).parent
-    study = load_study(stage.config)
-    manifest = prepare(study.dataset, generated=folder / study.dataset.kind)
-    manifest.write(snakemake.output.manifest)
-    maskless = manifest.without_masks()
-    for split in study.splits:
-        maskless.split(split).write(folder / f"{split}.tsv")
-        count = study.shards[split]
-        for index, name in enumerate(shard_names(count)):
-            maskless.shard(split, index, count).write(folder / split / f"{name}.tsv")
+
+def main(job: Job[PrepareDataset]) -> None:
+    """Check the data set, and list its images in all, per split and per shard."""
+    manifest_path, dataset = Path(job.output.manifest), job.params.dataset
+    manifest = prepare(dataset, generated=manifest_path.parent / dataset.kind)
+    manifest.write(manifest_path)
+    write_parts(manifest, job.output.splits, job.output.shards, job.params.shards)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -3,14 +3,21 @@
 from typing import TYPE_CHECKING
 
 from wsss.results import read_json, write_json, write_table, write_text
-from wsss.stages.job import Stage
+from wsss.stages.job import Job, run
 from wsss.stages.sweep import gather, overlay, rank, table
+from wsss.study.params import Nothing
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake):
-    ranking = rank(*gather(map(read_json, snakemake.input.counts)))
-    write_json(snakemake.output.points, ranking)
-    write_table(snakemake.output.table, table(ranking))
-    write_text(snakemake.output.best, overlay(ranking, snakemake.output.best))
+
+def main(job: Job[Nothing]) -> None:
+    """Add up the counts, rank the points, and write the overlay of the best."""
+    ranking = rank(*gather(map(read_json, job.input.counts)))
+    write_json(job.output.points, ranking)
+    write_table(job.output.table, table(ranking))
+    write_text(job.output.best, overlay(ranking, job.output.best))
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

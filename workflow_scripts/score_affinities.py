@@ -1,30 +1,29 @@
-"""What the affinities of train leak, and how far the walk could get without."""
+"""Affinity leak across true borders on train, and the walk's upper bound with true affinities."""
 
 from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
-from wsss.results import open_shards, read_affinities, read_cams, write_json
-from wsss.stages.job import Stage
+from wsss.results import AffinityGrid, open_shards, read_affinities, read_cams, write_confusions, write_json
+from wsss.stages.job import Job, run
 from wsss.stages.scores import Truth, score_affinities
-from wsss.study.config import RandomWalk
+from wsss.study.params import ScoreAffinities
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with (
-    Stage(snakemake) as stage,
-    open_shards(snakemake.input.cams, read_cams) as cams,
-    open_shards(snakemake.input.affinities, read_affinities) as affinities,
-):
-    truth = Truth(Manifest.read(snakemake.input.images), "train")
-    scores = score_affinities(
-        truth,
-        affinities,
-        cams,
-        input_scale=stage.config["affinitynet"]["input_scale"],
-        radius=stage.config["affinitynet"]["radius"],
-        border=stage.config["affinitynet"]["border"],
-        walk=RandomWalk(**stage.config["random_walk"]),
-        device=stage.device,
-    )
-    write_json(snakemake.output.metrics, scores)
+
+def main(job: Job[ScoreAffinities]) -> None:
+    """Measure what the affinities leak, and walk the same CAMs over true affinities."""
+    truth = Truth(Manifest.read(job.input.images), "train")
+    with (
+        open_shards(job.input.cams, read_cams) as cams,
+        open_shards(job.input.affinities, read_affinities) as affinities,
+    ):
+        grid, walk = AffinityGrid.of(affinities), job.params.random_walk
+        scored = score_affinities(truth, affinities, cams, grid=grid, walk=walk, device=job.device)
+    write_json(job.output.metrics, scored.metrics)
+    write_confusions(job.output.table, scored.images)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

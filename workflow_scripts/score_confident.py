@@ -3,13 +3,23 @@
 from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
-from wsss.results import open_shards, read_masks, write_json
-from wsss.stages.job import Stage
+from wsss.results import open_shards, read_masks, write_confusions, write_json
+from wsss.stages.job import Job, run
 from wsss.stages.scores import Truth, score_confident
+from wsss.study.params import Nothing
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake), open_shards(snakemake.input.labels, read_masks) as labels:
-    truth = Truth(Manifest.read(snakemake.input.images), "train")
-    write_json(snakemake.output.metrics, score_confident(truth, labels))
+
+def main(job: Job[Nothing]) -> None:
+    """Measure how much the confident regions cover, and how much of that is right."""
+    truth = Truth(Manifest.read(job.input.images), "train")
+    with open_shards(job.input.labels, read_masks) as labels:
+        scored = score_confident(truth, labels)
+    write_json(job.output.metrics, scored.metrics)
+    write_confusions(job.output.table, scored.images)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,27 +1,30 @@
 """Scores of the pseudo masks of train, and of val where the study refines it too."""
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
-from wsss.results import open_shards, read_pseudo_masks, write_json
-from wsss.stages.job import Stage
-from wsss.stages.scores import Truth, score_masks
+from wsss.results import open_shards, read_masks, write_confusions, write_json
+from wsss.stages.job import Job, run
+from wsss.stages.scores import score_splits
+from wsss.study.params import Nothing
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def scores_of(split: str, shards: Iterable[Path]) -> dict[str, Any]:
-    """Score the pseudo masks of a split."""
-    with open_shards(shards, read_pseudo_masks) as masks:
-        truth = Truth(Manifest.read(snakemake.input.images), split)
-        return score_masks(truth, lambda image_id: masks[image_id].mask)
+def main(job: Job[Nothing]) -> None:
+    """Score the pseudo masks."""
+    images = Manifest.read(job.input.images)
+    shards = {split: job.input.get(split) for split in ("train", "val")}
+    with ExitStack() as stack:
+        masks = {
+            split: stack.enter_context(open_shards(of, read_masks)) for split, of in shards.items() if of
+        }
+        scored = score_splits(images, masks)
+    write_json(job.output.metrics, scored.metrics)
+    write_confusions(job.output.table, scored.images)
 
 
-with Stage(snakemake):
-    scores = scores_of("train", snakemake.input.masks)
-    if val_masks := snakemake.input.get("val_masks"):
-        scores["val"] = scores_of("val", val_masks)
-    write_json(snakemake.output.metrics, scores)
+if "snakemake" in globals():
+    run(main, snakemake)

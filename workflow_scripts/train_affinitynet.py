@@ -4,20 +4,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
-from wsss.results import open_shards, read_masks
+from wsss.results import open_shards, pooling_of, read_masks
 from wsss.stages.affinitynet import train_affinitynet
-from wsss.stages.job import Stage
+from wsss.stages.job import Job, run
 from wsss.stages.training.run import Run
-from wsss.study.config import AffinityNet
+from wsss.study.params import TrainAffinityNet
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake) as stage:
-    images = Manifest.read(snakemake.input.images)
-    run = Run.of(stage, images.classes)
-    config = AffinityNet(**stage.config["affinitynet"])
-    classifier = Path(snakemake.input.classifier) if config.weights == "classifier" else None
-    with open_shards(snakemake.input.labels, read_masks) as labels:
-        pooled = stage.config["confident"]["pooling"] == "scores"
-        train_affinitynet(images.rows, labels, config, run, classifier=classifier, pooled=pooled)
+
+def main(job: Job[TrainAffinityNet]) -> None:
+    """Train AffinityNet; one that is loaded finished needs no confident regions."""
+    images, section = Manifest.read(job.input.images), job.params.affinitynet
+    classifier = Path(job.input.classifier) if section.weights == "classifier" else None
+    training = Run.of(job, images.class_names)
+    with open_shards(job.input.labels, read_masks) as labels:
+        pooled = bool(labels) and pooling_of(labels) == "scores"
+        train_affinitynet(images.rows, labels, section, training, classifier=classifier, pooled=pooled)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -4,14 +4,19 @@ from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
 from wsss.stages.classifier import train_classifier
-from wsss.stages.job import Stage
+from wsss.stages.job import Job, run
 from wsss.stages.training.run import Run
-from wsss.study.config import Classifier
+from wsss.study.params import TrainClassifier
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake) as stage:
-    images = Manifest.read(snakemake.input.images)
-    run = Run.of(stage, images.classes)
-    train_classifier(images.rows, Classifier(**stage.config["classifier"]), run)
+
+def main(job: Job[TrainClassifier]) -> None:
+    """Train the classifier."""
+    images = Manifest.read(job.input.images)
+    train_classifier(images.rows, job.params.classifier, Run.of(job, images.class_names))
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

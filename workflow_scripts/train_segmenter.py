@@ -4,19 +4,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
-from wsss.results import open_shards, read_pseudo_masks
-from wsss.stages.job import Stage
+from wsss.results import open_shards, read_masks
+from wsss.stages.job import Job, run
 from wsss.stages.segmenter import train_segmenter
 from wsss.stages.training.run import Run
-from wsss.study.config import Segmenter
+from wsss.study.params import TrainSegmenter
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake) as stage:
-    images = Manifest.read(snakemake.input.images)
-    run = Run.of(stage, images.classes)
-    config = Segmenter(**stage.config["segmenter"])
-    classifier = Path(snakemake.input.classifier) if config.weights == "classifier" else None
-    with open_shards(snakemake.input.masks, read_pseudo_masks) as masks:
-        train_segmenter(images.rows, masks, config, run, classifier=classifier)
+
+def main(job: Job[TrainSegmenter]) -> None:
+    """Train the segmentation network."""
+    images, section = Manifest.read(job.input.images), job.params.segmenter
+    classifier = Path(job.input.classifier) if section.weights == "classifier" else None
+    training = Run.of(job, images.class_names)
+    with open_shards(job.input.masks, read_masks) as masks:
+        train_segmenter(images.rows, masks, section, training, classifier=classifier)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

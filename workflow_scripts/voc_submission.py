@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING
 from wsss.data import Manifest
 from wsss.results import open_shards, read_masks
 from wsss.runtime import progress
-from wsss.stages.job import Stage
+from wsss.stages.job import Job, run
 from wsss.stages.voc_submission import write_submission
+from wsss.study.params import Nothing
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake):
-    sizes = {row.id: (row.height, row.width) for row in Manifest.read(snakemake.input.images)}
-    with open_shards(snakemake.input.masks, read_masks) as masks:
-        write_submission(Path(snakemake.output.archive), progress(masks.items(), len(masks)), sizes)
+
+def main(job: Job[Nothing]) -> None:
+    """Pack the masks of the test images."""
+    sizes = {row.id: (row.height, row.width) for row in Manifest.read(job.input.images)}
+    with open_shards(job.input.masks, read_masks) as masks:
+        write_submission(Path(job.output.archive), progress(masks.items(), len(masks)), sizes)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

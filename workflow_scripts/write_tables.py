@@ -5,13 +5,20 @@ from typing import TYPE_CHECKING
 
 from wsss.report.tables import scored_results, write_tables
 from wsss.results import read_json
-from wsss.stages.job import Stage
+from wsss.stages.job import Job, run
+from wsss.study.params import WriteTables
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with Stage(snakemake) as stage:
-    metrics = {name: read_json(snakemake.input.get(name)) for name in ("cams", "random_walk", "segmentation")}
-    folder = Path(snakemake.output.page).parent
-    published = (Path(snakemake.input.published), Path(snakemake.input.stages))
-    write_tables(folder, folder.parent.name, scored_results(metrics, stage.config), published)
+
+def main(job: Job[WriteTables]) -> None:
+    """Set the scores beside the paper's tables, and name the protocol."""
+    metrics = {name: read_json(job.input.get(name)) for name in ("cams", "random_walk", "segmentation")}
+    folder = Path(job.output.page).parent
+    published = (Path(job.input.published), Path(job.input.stages))
+    write_tables(folder, folder.parent.name, scored_results(metrics, job.params), published)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

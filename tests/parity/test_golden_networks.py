@@ -12,20 +12,21 @@ import torch
 
 from wsss.method.affinity import half_plane_offsets
 from wsss.models.affinitynet import AffinityNet, build_affinitynet
-from wsss.models.backbone import Levels
+from wsss.models.backbone import Features
 from wsss.models.classifier import build_classifier
 from wsss.models.network import Network
 from wsss.models.weights.loading import load_finished, resolve_weights
+from wsss.study import config
 
 HERE = Path(__file__).parent
-LEVELS = {
+FEATURES = {
     "resnet38": {"early": "conv4", "middle": "conv5", "last": "conv6"},
     "vgg16": {"early": "conv4", "middle": "conv5", "last": "conv5fc"},
 }
 NORMALIZATIONS = {"resnet38": "none", "vgg16": "group"}
 
 
-@pytest.fixture(scope="module", params=LEVELS)
+@pytest.fixture(scope="module", params=FEATURES)
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -39,8 +40,8 @@ def golden(name: str) -> dict[str, np.ndarray]:
 def build(name: str, kind: str) -> Network:
     """The published classifier ("cls") or AffinityNet ("aff")."""
     if kind == "cls":
-        return build_classifier(name, 20, output_stride=8, dropout=0.5)
-    return build_affinitynet(name, normalization=NORMALIZATIONS[name])
+        return build_classifier(config.Classifier(backbone=name, dropout=0.5), 20)
+    return build_affinitynet(config.AffinityNet(backbone=name, normalization=NORMALIZATIONS[name]))
 
 
 def draw(key: str, shape: tuple[int, ...]) -> torch.Tensor:
@@ -77,7 +78,7 @@ def matrix_of(stencil: torch.Tensor) -> torch.Tensor:
 def outputs(name: str, golden: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     """All arrays of the golden file, computed here; the two networks share one backbone to save memory."""
     with torch.device("meta"):
-        classifier = build_classifier(name, 20, output_stride=8, dropout=0.5).eval()
+        classifier = build(name, "cls").eval()
     classifier.load_state_dict(drawn(classifier, golden["keys_cls"].tolist()), assign=True)
     backbone = classifier.backbone
     image = backbone.normalization(torch.from_numpy(golden["image"]).permute(2, 0, 1)[None] / 255)
@@ -86,14 +87,14 @@ def outputs(name: str, golden: dict[str, np.ndarray]) -> dict[str, torch.Tensor]
             "logits": classifier(image)[0],
             "cam": classifier.cam(image)[0].relu() ** backbone.cam_exponent,
         }
-        levels = backbone(image)
+        features = backbone(image)
     net = AffinityNet(backbone, radius=5, border="cropped", normalization=NORMALIZATIONS[name]).eval()
     own = [key for key in golden["keys_aff"].tolist() if key not in golden["keys_cls"]]
     assert not net.load_state_dict(drawn(net, own), strict=False).unexpected_keys
     with torch.inference_mode():
-        features = net.features_from(net.levels(image))
-        found |= {key: level[0, ::16] for key, level in levels._asdict().items()}
-        found |= {"affinity_features": features[0], "affinity_matrix": matrix_of(net.stencil(features)[0])}
+        embedded = net.affinity_features(net.features(image))
+        found |= {key: feature[0, ::16] for key, feature in features._asdict().items()}
+        found |= {"affinity_features": embedded[0], "affinity_matrix": matrix_of(net.stencil(embedded)[0])}
     return found
 
 
@@ -103,11 +104,13 @@ def test_state_dicts_have_exactly_the_published_keys(name: str, golden: dict[str
             assert list(build(name, kind).state_dict()) == golden[f"keys_{kind}"].tolist()
 
 
-@pytest.mark.parametrize("array", ["logits", "cam", *Levels._fields, "affinity_features", "affinity_matrix"])
+@pytest.mark.parametrize(
+    "array", ["logits", "cam", *Features._fields, "affinity_features", "affinity_matrix"]
+)
 def test_outputs_are_those_of_the_published_code(
     outputs: dict[str, torch.Tensor], golden: dict[str, np.ndarray], name: str, array: str
 ) -> None:
-    expected = golden[LEVELS[name].get(array, array)]
+    expected = golden[FEATURES[name].get(array, array)]
     found = outputs[array].numpy().astype(expected.dtype).astype(np.float64)
     assert found.shape == expected.shape
     difference = np.linalg.norm(found - expected) / np.linalg.norm(expected.astype(np.float64))

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from wsss.data import DatasetError, Manifest, coco, prepare, read_mask
+from wsss.data import DatasetError, Manifest, coco, read_mask
 from wsss.data.coco import chosen
 from wsss.data.coco_annotations import Instance
 from wsss.data.coco_masks import polygon_pixels, run_length_pixels, semantic_mask, unpacked
+from wsss.stages.dataset import prepare
 from wsss.study.config import Coco
 from wsss.study.sources import source_images, source_tables
 
@@ -283,7 +284,7 @@ REFUSED: dict[str, tuple[Callable[[Tree], object], str]] = {
     "no object": (lambda tree: (tree.content["train"]["images"].append(7), tree.write()),
                   f"{TRAIN}: images[5] is a int, expected an object"),
     "unknown image": (spoil("train", "annotations", 0, image_id=5),
-                      f"{TRAIN}: annotations[0] is of the image 5, which is not among the images"),
+                      f"{TRAIN}: annotations[0] has the image 5, which is not among the images"),
     "unknown category": (spoil("train", "annotations", 0, category_id=5),
                          f"{TRAIN}: annotations[0] has the category 5, which is not among the categories"),
     "no segmentation": (spoil("train", "annotations", 3, segmentation=None),
@@ -292,7 +293,7 @@ REFUSED: dict[str, tuple[Callable[[Tree], object], str]] = {
                f"{TRAIN}: images[0] has the file name '../9.jpg', expected one without folders"),
     "same number": (spoil("train", "images", 1, id=9), f"{TRAIN}: "),
     "same category": (spoil("train", "categories", 1, id=13), f"{TRAIN}: "),
-    "same name": (spoil("train", "categories", 1, name="cup"), f"{TRAIN}: categories: a name is there twice"),
+    "same name": (spoil("train", "categories", 1, name="cup"), f"{TRAIN}: categories: a name occurs twice"),
     "no name": (spoil("train", "categories", 1, name="a\tb"), f"{TRAIN}: categories[1] has the name 'a\\tb'"),
     "other classes": (spoil("val", "categories", 1, name="bus"),
                       "the categories of train and val differ: ['bus', 'person']"),
@@ -301,7 +302,7 @@ REFUSED: dict[str, tuple[Callable[[Tree], object], str]] = {
     "no annotations": (lambda tree: (tree.content["train"]["annotations"].clear(), tree.write()),
                        f"{TRAIN}: no image has an annotation"),
     "no image file": (lambda tree: (tree.root / "train2014" / "COCO_train2014_000000000009.jpg").unlink(),
-                      "train2014/COCO_train2014_000000000009.jpg: stands in the annotations"),
+                      "train2014/COCO_train2014_000000000009.jpg: is listed in the annotations"),
     "no folder": (lambda tree: (tree.root / "val2014").rename(tree.root / "val"),
                   "val2014: there is no such folder"),
     "broken image": (

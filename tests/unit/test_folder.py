@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wsss.data import DatasetError, Manifest, checks, prepare, write_mask
+from wsss.data import DatasetError, Manifest, checks, write_mask
 from wsss.data.folder import held_out
+from wsss.stages.dataset import prepare
 from wsss.study.config import Folder
 
 AWKWARD = "no-break\u202fspace, comma \u2028 line 'quote' #%"
@@ -153,7 +154,7 @@ def test_masks_fit_the_rotated_image(photos: Photos) -> None:
     photos.mask("a", np.ones((10, 8), np.uint8))
     assert (photos.read().rows[0].height, photos.read().rows[0].width) == (10, 8)
     photos.mask("a", np.ones((8, 10), np.uint8))
-    assert photos.refusal() == ["masks/a.png: 10 x 8, but its image has 8 x 10"]
+    assert photos.refusal() == ["masks/a.png: 10 x 8 pixels, but its image has 8 x 10"]
 
 
 def test_every_image_is_decoded_once(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +199,7 @@ def test_one_image_cannot_be_split(photos: Photos) -> None:
     for image_id in IDS[1:]:
         (photos.root / "images" / f"{image_id}.png").unlink()
     photos.write("labels.csv", "image,labels\na,cat\n")
-    assert photos.refusal(splits=None, scored=None) == ["labels.csv: holdout 0.1 leaves nothing for train"]
+    assert photos.refusal(splits=None, scored=None) == ["labels.csv: holdout 0.1 leaves no image for train"]
 
 
 # --- refusals -------------------------------------------------------------------------------------
@@ -217,12 +218,12 @@ def spoil_truncated_image(photos: Photos) -> list[str]:
 
 def spoil_foreign_image(photos: Photos) -> list[str]:
     photos.write("images/a.png", "a web page")
-    return ["images/a.png: not an image, or of an unknown format"]
+    return ["images/a.png: not an image, or an unknown format"]
 
 
 def spoil_tiny_image(photos: Photos) -> list[str]:
     photos.image("a.png", np.zeros((1, 1, 3), np.uint8))
-    return ["images/a.png: 1 x 1 pixels; each side must have at least 8"]
+    return ["images/a.png: 1 x 1 pixels, expected at least 8 on each side"]
 
 
 def spoil_image_that_is_a_folder(photos: Photos) -> list[str]:
@@ -234,8 +235,8 @@ def spoil_image_that_is_a_folder(photos: Photos) -> list[str]:
 def spoil_unknown_class(photos: Photos) -> list[str]:
     photos.write("labels.csv", "image,labels\na,cta\nb.1,dog unicorn\nc d,dog\nü,cat\n")
     return [
-        "labels.csv:2: 'cta'; did you mean 'cat'?",
-        "labels.csv:3: 'unicorn'; the classes are cat dog",
+        "labels.csv:2: 'cta', did you mean 'cat'?",
+        "labels.csv:3: 'unicorn', expected one of cat, dog",
     ]
 
 
@@ -251,7 +252,7 @@ def spoil_line_without_label(photos: Photos) -> list[str]:
 
 def spoil_duplicate_line(photos: Photos) -> list[str]:
     photos.write("labels.csv", "image,labels\na,cat\nb.1,dog\nc d,dog\nü,cat\na.png,dog\n")
-    return ["labels.csv:6: 'a' stands already at labels.csv:2"]
+    return ["labels.csv:6: 'a' is already listed at labels.csv:2"]
 
 
 def spoil_two_files_of_one_id(photos: Photos) -> list[str]:
@@ -261,22 +262,22 @@ def spoil_two_files_of_one_id(photos: Photos) -> list[str]:
 
 def spoil_duplicate_in_a_split(photos: Photos) -> list[str]:
     photos.write("splits/train.txt", "a\nb.1\nc d\na\n")
-    return ["splits/train.txt:4: 'a' stands already at splits/train.txt:1"]
+    return ["splits/train.txt:4: 'a' is already listed at splits/train.txt:1"]
 
 
 def spoil_mask_size(photos: Photos) -> list[str]:
     photos.mask("a", np.zeros((9, 10), np.uint8))
-    return ["masks/a.png: 10 x 9, but its image has 10 x 8"]
+    return ["masks/a.png: 10 x 9 pixels, but its image has 10 x 8"]
 
 
 def spoil_mask_values(photos: Photos) -> list[str]:
     photos.mask("a", np.tile(np.array([0, 2, 3, 200, 255], np.uint8), (8, 2)))
-    return ["masks/a.png: values [3, 200]; allowed are 0 … 2 and 255"]
+    return ["masks/a.png: values [3, 200], expected 0 … 2 and 255"]
 
 
 def spoil_mask_colours(photos: Photos) -> list[str]:
     Image.new("RGB", (10, 8)).save(photos.root / "masks" / "a.png")
-    return ["masks/a.png: mode RGB; a mask is a palette or grey PNG whose values are class numbers"]
+    return ["masks/a.png: mode RGB, expected a palette or grey PNG whose values are mask values"]
 
 
 def spoil_mask_file(photos: Photos) -> list[str]:
@@ -287,7 +288,7 @@ def spoil_mask_file(photos: Photos) -> list[str]:
 def spoil_all_masks(photos: Photos) -> list[str]:
     for path in (photos.root / "masks").iterdir():
         path.rename(path.with_name(f"mask_{path.name}"))
-    return ["masks: no <id>.png fits an image; without masks set `masks: null`"]
+    return ["masks: no <id>.png has the id of an image; no masks: `masks: null`"]
 
 
 def spoil_mask_folder(photos: Photos) -> list[str]:
@@ -341,13 +342,13 @@ def spoil_cells(photos: Photos) -> list[str]:
 
 def spoil_labels_without_lines(photos: Photos) -> list[str]:
     photos.write("labels.csv", "image,labels\n")
-    return ["labels.csv: has no line below the header"]
+    return ["labels.csv: there is no line below the header"]
 
 
 def spoil_empty_image_folder(photos: Photos) -> list[str]:
     for path in (photos.root / "images").iterdir():
         path.unlink()
-    return ["images: holds no image"]
+    return ["images: there is no image"]
 
 
 def spoil_missing_labels(photos: Photos) -> list[str]:
@@ -373,15 +374,15 @@ def spoil_empty_classes(photos: Photos) -> list[str]:
 def spoil_class_names(photos: Photos) -> list[str]:
     photos.write("classes.txt", "Background\ncat\ndog\nhot dog\ncat\n")
     return [
-        "classes.txt:1: 'Background' needs no line: it is the 0 of masks",
-        "classes.txt:4: 'hot dog' has a space, which separates labels",
-        "classes.txt:5: 'cat' stands already at classes.txt:2",
+        "classes.txt:1: remove 'Background': it is always mask value 0",
+        "classes.txt:4: 'hot dog' contains a space, which separates labels",
+        "classes.txt:5: 'cat' is already listed at classes.txt:2",
     ]
 
 
 def spoil_number_of_classes(photos: Photos) -> list[str]:
     photos.write("classes.txt", "cat\ndog\n" + "\n".join(f"class{number}" for number in range(253)))
-    return ["classes.txt: 255 classes; masks can tell 254 apart"]
+    return ["classes.txt: 255 classes, expected at most 254"]
 
 
 SPOILERS = [value for name, value in globals().items() if name.startswith("spoil_")]
@@ -407,7 +408,7 @@ def test_all_problems_come_in_one_message(photos: Photos) -> None:
     ]
     expected = [line for spoil in together for line in spoil(photos)]
     # the mask of the truncated image cannot be compared with it, and is not
-    expected.remove("masks/a.png: values [3, 200]; allowed are 0 … 2 and 255")
+    expected.remove("masks/a.png: values [3, 200], expected 0 … 2 and 255")
     found = photos.refusal()
     assert len(found) == len(expected)
     assert all(any(line.startswith(beginning) for line in found) for beginning in expected)
@@ -430,7 +431,7 @@ def test_long_lists_are_cut_and_say_so(photos: Photos) -> None:
 @pytest.mark.parametrize("name", ["line\nbreak.png", "line\rbreak.png", "bell\a.png"])
 def test_names_that_no_list_can_hold_are_refused(photos: Photos, name: str) -> None:
     photos.image(name, np.zeros((8, 8, 3), np.uint8))
-    assert f"images: {name!r} has characters that are no text" in photos.refusal()
+    assert f"images: {name!r} has control or undecodable characters" in photos.refusal()
 
 
 def test_names_that_are_no_text_can_be_printed(photos: Photos) -> None:
@@ -440,7 +441,7 @@ def test_names_that_are_no_text_can_be_printed(photos: Photos) -> None:
     except OSError:
         pytest.skip("this file system takes only names that are text")
     lines = photos.refusal()
-    assert r"images: 'photo\udcff.png' has characters that are no text" in lines
+    assert r"images: 'photo\udcff.png' has control or undecodable characters" in lines
     assert r"images/photo\udcff.png: has no line in labels.csv" in lines
 
 
@@ -449,4 +450,4 @@ def test_a_class_that_no_training_image_shows_is_mentioned(
 ) -> None:
     photos.write("classes.txt", "cat\ndog\nhorse\n")
     photos.read()
-    assert "no training image shows: horse" in caplog.text
+    assert "no training image has the label: horse" in caplog.text

@@ -187,7 +187,7 @@ def test_missing_files_keep_their_own_error(tmp_path: Path) -> None:
 def test_bombs_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("1", (9000, 8000)).save(tmp_path / "bomb.png")
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
-    with pytest.raises(ValueError, match=r"bomb\.png: 9000 x 8000 pixels; at most 50,000,000"):
+    with pytest.raises(ValueError, match=r"bomb\.png: 9000 x 8000 pixels, expected at most 50,000,000"):
         read_image(tmp_path / "bomb.png")
 
 
@@ -200,7 +200,7 @@ def test_bombs_beyond_pillows_own_limit_are_named_too(tmp_path: Path) -> None:
 
 def test_images_too_small_for_a_cell_are_refused(tmp_path: Path) -> None:
     Image.new("RGB", (7, 100)).save(tmp_path / "strip.png")
-    with pytest.raises(ValueError, match=r"strip\.png: 7 x 100 pixels; each side must have at least 8"):
+    with pytest.raises(ValueError, match=r"strip\.png: 7 x 100 pixels, expected at least 8 on each side"):
         read_image(tmp_path / "strip.png")
 
 
@@ -257,7 +257,7 @@ def test_masks_of_sixteen_bits_are_read_by_value(tmp_path: Path) -> None:
 
 def test_masks_in_colours_are_refused(tmp_path: Path, picture: np.ndarray) -> None:
     Image.fromarray(picture).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"a\.png: mode RGB; a mask is a palette or grey PNG"):
+    with pytest.raises(ValueError, match=r"a\.png: mode RGB, expected a palette or grey PNG"):
         read_mask(tmp_path / "a.png")
 
 
@@ -265,7 +265,7 @@ def test_masks_in_colours_are_refused(tmp_path: Path, picture: np.ndarray) -> No
     "mask", [np.zeros((8, 8)), np.zeros((8, 8, 3), np.uint8), np.zeros((0, 8), np.uint8)]
 )
 def test_only_masks_are_written(tmp_path: Path, mask: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"a\.png: a mask is \(H, W\) uint8"):
+    with pytest.raises(ValueError, match=r"a\.png: got a mask of shape"):
         write_mask(tmp_path / "a.png", mask)
     assert not any(tmp_path.iterdir())
 

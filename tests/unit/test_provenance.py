@@ -13,7 +13,7 @@ from wsss.study.code_digest import WITHOUT_INFLUENCE
 from wsss.study.config import Study, load_study
 from wsss.study.modules import loaded_modules
 from wsss.study.params import rule_params
-from wsss.study.provenance import ArtifactManifest, code_digest, file_digest, main, stale, verify
+from wsss.study.provenance import ArtifactManifest, code_digest, file_digest, stale, verify
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -355,23 +355,3 @@ def test_changed_files(name: str, text: str | None, reason: str, finished: Path)
     else:
         Path(name).write_text(text)
     assert verify(finished, Study())[0] == reason
-
-
-def test_command_line(finished: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["verify"]) == 0
-    assert capsys.readouterr().out == "results/shapes: 2 artifacts, all as today's study and code make them\n"
-    Path("own.yaml").write_text("{random_walk: {t: 9}}")
-    assert main(["verify", "--configfile", "own.yaml"]) == 1
-    assert capsys.readouterr().out == f"{MASKS}: config random_walk.t was {Study().random_walk.t}, is 9\n"
-    Path("own.yaml").write_text("{name: other}")
-    assert main(["verify", "--configfile", "own.yaml"]) == 1
-    assert capsys.readouterr().out == "results/other: nothing has been made yet\n"
-
-
-def test_command_line_with_a_wrong_configuration(finished: Path, capsys: pytest.CaptureFixture[str]):
-    for arguments in (["--configfile", "gone.yaml"], ["--configfile", "config.yaml"]):
-        Path("config.yaml").write_text("{seed: x}")
-        with pytest.raises(SystemExit) as error:
-            main(["verify", *arguments])
-        assert error.value.code == 2
-    assert "seed: got 'x'" in capsys.readouterr().err

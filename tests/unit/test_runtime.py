@@ -1,29 +1,29 @@
-"""What surrounds every stage: devices, locks, console and manifests."""
+"""What surrounds every stage: devices, locks and console."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import pty
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import termios
+import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, ResourceList, Wildcards
 
-from wsss.results import ArtifactError, replacing
+from wsss.results import ArtifactError
 from wsss.runtime import (
     autocast,
     configure_logging,
@@ -36,13 +36,11 @@ from wsss.runtime import (
 )
 from wsss.runtime.devices import multiplies_bfloat16
 from wsss.runtime.locks import first_free, try_lock
-from wsss.stages.job import Stage
-from wsss.study.provenance import ArtifactManifest, file_digest
 
 
 @pytest.fixture(autouse=True)
 def restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Undo what logging and threads leave behind, and keep locks apart from those of running jobs."""
+    """Restore logging and threads, and keep locks apart from those of running jobs."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     root, threads = logging.getLogger(), torch.get_num_threads()
@@ -120,6 +118,47 @@ def test_a_lock_is_free_again_even_if_a_forked_worker_lives_on() -> None:
     os.waitpid(child, 0)
 
 
+def test_a_lock_is_free_again_once_its_process_is_killed() -> None:
+    code = "from wsss.runtime.locks import try_lock\nwith try_lock('a'): print(flush=True), input()"
+    environment = {**os.environ, "TMPDIR": tempfile.gettempdir()}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()  # it holds the lock from here on
+    with try_lock("a") as free:
+        assert not free
+    holder.kill()
+    holder.communicate()
+    with try_lock("a") as free:
+        assert free
+
+
+def test_threads_exclude_each_other() -> None:
+    def hold(_: int) -> bool:
+        with try_lock("a") as free:
+            everyone_tried.wait()
+            return free
+
+    everyone_tried = threading.Barrier(4)
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(hold, range(4))) == [False, False, False, True]
+
+
+def test_a_lock_is_released_if_its_work_fails() -> None:
+    with pytest.raises(RuntimeError, match="no"), try_lock("a"):
+        raise RuntimeError("no")
+    with try_lock("a") as free:
+        assert free
+
+
+def test_only_this_user_can_open_the_locks(tmp_path: Path) -> None:
+    with try_lock("a"):
+        (folder,) = tmp_path.glob("wsss-*")
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert (folder / "a").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_folder_for_locks_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / f"wsss-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
@@ -155,7 +194,7 @@ def test_bfloat16_is_used_where_the_processor_has_it(tmp_path: Path, flags: str,
 
 
 def test_an_unknown_precision_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"precision: got 'float16', allowed: .*'bfloat16'"):
+    with pytest.raises(ValueError, match=r"precision: got 'float16', allowed .*'bfloat16'"):
         autocast(torch.device("cpu"), "float16")
 
 
@@ -298,7 +337,7 @@ def test_an_expected_error_is_short_on_stderr_and_complete_in_the_log(
     report(ArtifactError("cams/00.npz: truncated"))
     assert capsys.readouterr().err == "compute_cams 00: cams/00.npz: truncated\n"
     assert "Traceback" in log.read_text()
-    assert "raise error\nwsss.artifacts.files.ArtifactError: cams/00.npz: truncated" in log.read_text()
+    assert "raise error\nwsss.results.files.ArtifactError: cams/00.npz: truncated" in log.read_text()
 
 
 def test_any_other_error_points_to_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -327,114 +366,3 @@ def test_warnings_and_other_libraries_reach_the_log(
     assert "deprecated" in text
     assert "INFO elsewhere: a library speaks" in text
     assert (tmp_path / "old.log").read_text() == ""
-
-
-# Stage
-
-
-def job(folder: Path, **changes: Any) -> Any:
-    """The object that Snakemake gives to the script of `compute_cams`, with `changes`."""
-    (folder / "in.tsv").write_text("id\n")
-    fields: dict[str, Any] = {
-        "rule": "compute_cams",
-        "input": InputFiles(fromdict={"images": str(folder / "in.tsv")}),
-        "output": OutputFiles(
-            fromdict={
-                "cams": f"{folder}/out.npz",
-                "provenance": f"{folder}/out.npz.json",
-                "history": f"{folder}/history.tsv",
-            }
-        ),
-        "params": Params(fromdict={"config": {"alpha": 4, "seed": 3}, "code": {"wsss.method.cam": "ab"}}),
-        "log": Log(fromdict={"log": f"{folder}/log.txt"}),
-        "wildcards": Wildcards(fromdict={"split": "train", "shard": "03"}),
-        "resources": ResourceList(fromdict={"mem_mb": 100}),
-        "threads": 1,
-    }
-    return SimpleNamespace(**(fields | changes))
-
-
-def test_a_stage_leaves_a_manifest_for_each_output_that_has_one(tmp_path: Path) -> None:
-    with Stage(job(tmp_path)) as stage:
-        assert stage.label == "compute_cams train/03"
-        assert stage.config == {"alpha": 4, "seed": 3}
-        assert (stage.seed, stage.threads, stage.device) == (3, 1, torch.device("cpu"))
-        assert torch.initial_seed() == 3
-        assert torch.get_num_threads() == 1
-        assert not (tmp_path / "out.npz.json").exists()
-    assert not (tmp_path / "history.tsv.json").exists()
-    assert not (tmp_path / "out.npz.json.json").exists()
-    manifest = ArtifactManifest.from_json(json.loads((tmp_path / "out.npz.json").read_text()))
-    assert manifest.artifact == f"{tmp_path}/out.npz"
-    assert (manifest.rule, manifest.config) == ("compute_cams", {"alpha": 4, "seed": 3})
-    assert manifest.code == {"wsss.method.cam": "ab"}
-    assert manifest.inputs == {f"{tmp_path}/in.tsv": file_digest(tmp_path / "in.tsv")}
-    assert (manifest.seed, manifest.device) == (3, "cpu")
-    assert {"python", "torch", "numpy"} <= set(manifest.versions)
-    assert manifest.peak_memory_mb > 1
-    assert manifest.created.endswith("+00:00")
-    assert "done in" in (tmp_path / "log.txt").read_text()
-
-
-def test_a_stage_counts_files_that_it_says_it_reads(tmp_path: Path) -> None:
-    (tmp_path / "foreign.npy").write_bytes(b"1")
-    with Stage(job(tmp_path)) as stage:
-        stage.reads([tmp_path / "foreign.npy"])
-    manifest = json.loads((tmp_path / "out.npz.json").read_text())
-    paths = [tmp_path / "in.tsv", tmp_path / "foreign.npy"]
-    assert manifest["inputs"] == {str(path): file_digest(path) for path in paths}
-
-
-def test_a_stage_without_seed_wildcards_log_and_inputs(tmp_path: Path) -> None:
-    changes = {"input": InputFiles(), "log": Log(), "wildcards": Wildcards()}
-    params = Params(fromdict={"config": {}, "code": {}})
-    with Stage(job(tmp_path, params=params, **changes)) as stage:
-        assert (stage.seed, stage.label) == (0, "compute_cams")
-    manifest = json.loads((tmp_path / "out.npz.json").read_text())
-    assert (manifest["seed"], manifest["inputs"]) == (None, {})
-
-
-def test_a_stage_that_fails_leaves_no_manifest(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="no"), Stage(job(tmp_path)):
-        raise RuntimeError("no")
-    assert not (tmp_path / "out.npz.json").exists()
-    assert "stopped after" in (tmp_path / "log.txt").read_text()
-
-
-def test_only_rules_that_ask_for_a_gpu_hold_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend_gpus(monkeypatch, "aa")
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "H9000")
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 2**40)
-    with Stage(job(tmp_path)) as stage, try_lock("gpu-aa") as free:
-        assert free
-        assert stage.device == torch.device("cpu")
-    resources = ResourceList(fromdict={"gpu": 1})
-    with Stage(job(tmp_path, resources=resources)) as stage, try_lock("gpu-aa") as free:
-        assert not free
-        assert stage.device == torch.device("cuda", 0)
-    with try_lock("gpu-aa") as free:
-        assert free
-    manifest = json.loads((tmp_path / "out.npz.json").read_text())
-    assert manifest["device"] == "H9000"
-    assert manifest["peak_memory_mb"] > 2**20
-
-
-def test_a_missing_input_ends_a_stage_before_its_work(tmp_path: Path) -> None:
-    inputs = InputFiles(fromdict={"images": str(tmp_path / "nowhere.tsv")})
-    with pytest.raises(FileNotFoundError, match="nowhere"), Stage(job(tmp_path, input=inputs)):
-        pytest.fail("the work began")
-
-
-def test_a_stage_that_is_terminated_removes_its_temporary_files(tmp_path: Path) -> None:
-
-    def work() -> None:
-        with Stage(job(tmp_path)), replacing(tmp_path / "out.npz") as temporary:
-            temporary.write_text("half")
-            signal.raise_signal(signal.SIGTERM)
-
-    with pytest.raises(SystemExit) as ended:
-        work()
-    assert ended.value.code == 128 + signal.SIGTERM
-    assert not list(tmp_path.glob("**/.*.part"))
-    assert not (tmp_path / "out.npz").exists()
-    assert "stopped after" in (tmp_path / "log.txt").read_text()

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss.data import Manifest, prepare, read_image, read_mask
+from wsss.data import Manifest, read_image, read_mask
 from wsss.data.scenes import CLASSES, draw_scene
 from wsss.data.scenes.heads import HEADS
 from wsss.method.labels import IGNORE
+from wsss.stages.dataset import prepare
 from wsss.study.config import Folder, Shapes
 
 SIZE = 64

@@ -10,7 +10,6 @@ import pytest
 
 from wsss.data.voc12_annotations import CLASSES
 from wsss.report.tables import scored_results, write_tables
-from wsss.report.tables.__main__ import main
 from wsss.report.tables.comparison import comparison
 from wsss.report.tables.layout import Row, Table, html, markdown
 from wsss.report.tables.published import COLUMN_OF, RESULTS, STAGES, read_published, read_stages
@@ -324,15 +323,3 @@ def test_files_of_other_studies(tmp_path: Path, scored: int) -> None:
     names = "\t".join(["", *ANIMALS, "mean"]) if scored else "\tmean"
     assert lines[0] == head + names
     assert len(lines) == (6 if scored else 1)
-
-
-def test_the_command_prints_the_tables_of_a_study(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("config.yaml").write_text("name: shapes")
-    Path("overlay.yaml").write_text("name: mine\nresults: elsewhere")
-    folder = Path("elsewhere", "mine", "tables")
-    write_tables(folder, "mine", results(), (RESULTS, STAGES))
-    main(["overlay.yaml"])
-    assert capsys.readouterr().out == (folder / "results.md").read_text("utf-8")

@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from torchvision.datasets import SBDataset
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
-from wsss.data import DatasetError, Manifest, prepare, read_mask, write_mask
+from wsss.data import DatasetError, Manifest, read_mask, write_mask
 from wsss.data.problems import Problems
 from wsss.data.voc12_annotations import CLASSES, read_annotations
 from wsss.data.voc12_download import TRIES, download_missing
+from wsss.stages.dataset import prepare
 from wsss.study.config import ConfigError, load_study, read_study
 from wsss.study.sources import source_images, source_tables
 
@@ -86,7 +87,7 @@ def test_a_list_of_train_aug_in_the_tree_comes_first(voc_tree, name: str, caplog
     manifest = read(voc_tree)
     assert ids(manifest, "train") == set(chosen)
     assert {row.id for row in manifest if row.scored} == {"2007_000032"}
-    assert f"the list {voc_tree.root}/ImageSets/Segmentation/{name}.txt" in caplog.text
+    assert f"train_aug: read from {voc_tree.root}/ImageSets/Segmentation/{name}.txt" in caplog.text
 
 
 @pytest.mark.parametrize("folder", ["dataset", "benchmark_RELEASE/dataset"])
@@ -117,10 +118,7 @@ def test_rule_for_difficult_objects(voc_tree, difficult: str, labels: tuple[str,
 
 def test_an_image_with_difficult_objects_only_is_kept_without_label(voc_tree, caplog) -> None:
     assert {row.id for row in read(voc_tree) if not row.labels} == {voc_tree.ALL_DIFFICULT}
-    assert (
-        f"1 images show difficult objects only and have no label, e.g. {voc_tree.ALL_DIFFICULT}"
-        in caplog.text
-    )
+    assert f"1 images have only difficult objects, so no label, e.g. {voc_tree.ALL_DIFFICULT}" in caplog.text
     assert all(row.labels for row in read(voc_tree, difficult="kept"))
 
 
@@ -133,9 +131,9 @@ def test_an_object_without_mark_is_not_difficult(voc_tree) -> None:
 
 def test_other_counts_than_the_official_are_a_warning(voc_tree, caplog: pytest.LogCaptureFixture) -> None:
     read(voc_tree, test=True)
-    assert "train_aug has 8 images; in full it has 10582" in caplog.text
-    assert "val has 3 images; in full it has 1449" in caplog.text
-    assert "test has 3 images; in full it has 1456" in caplog.text
+    assert "train_aug has 8 images, the official list 10582" in caplog.text
+    assert "val has 3 images, the official list 1449" in caplog.text
+    assert "test has 3 images, the official list 1456" in caplog.text
 
 
 # What is refused
@@ -143,7 +141,7 @@ def test_other_counts_than_the_official_are_a_warning(voc_tree, caplog: pytest.L
 
 def spoil_missing_image(tree) -> list[str]:
     (tree.root / "JPEGImages" / "2008_000002.jpg").unlink()
-    return ["VOCdevkit/VOC2012/JPEGImages/2008_000002.jpg: stands in SBD/train.txt:1"]
+    return ["VOCdevkit/VOC2012/JPEGImages/2008_000002.jpg: is listed at SBD/train.txt:1"]
 
 
 def spoil_image(tree) -> list[str]:
@@ -166,7 +164,7 @@ def spoil_mask_values(tree) -> list[str]:
     mask = read_mask(path)
     mask[0, 0] = 21
     write_mask(path, mask)
-    return ["VOCdevkit/VOC2012/SegmentationClass/2007_000033.png: values [21]; allowed are 0 … 20 and 255"]
+    return ["VOCdevkit/VOC2012/SegmentationClass/2007_000033.png: values [21], expected 0 … 20 and 255"]
 
 
 def spoil_list(tree) -> list[str]:
@@ -188,13 +186,13 @@ def spoil_sbd(tree) -> list[str]:
 def spoil_test_images(tree) -> list[str]:
     (tree.root / "JPEGImages" / "2010_000099.jpg").unlink()
     found = "1 of the 3 images of test are missing, e.g. 2010_000099.jpg"
-    return [f"VOCdevkit/VOC2012/JPEGImages: {found}; the test images come in an archive of their own"]
+    return [f"VOCdevkit/VOC2012/JPEGImages: {found}; the test images are in a separate archive"]
 
 
 def spoil_test_list(tree) -> list[str]:
     (tree.root / "ImageSets" / "Segmentation" / "test.txt").unlink()
     lists = "VOCdevkit/VOC2012/ImageSets/Segmentation"
-    return [f"{lists}/test.txt: there is no such list; the test images come in an archive of their own"]
+    return [f"{lists}/test.txt: there is no such list; the test images are in a separate archive"]
 
 
 SPOILERS = [value for name, value in globals().items() if name.startswith("spoil_")]
@@ -220,16 +218,16 @@ def test_all_problems_come_in_one_message(voc_tree) -> None:
 @pytest.mark.parametrize(
     ("xml", "reason"),
     [
-        ("<annotation>", "no XML: no element found: line 1, column 12"),
-        ("", "no XML: no element found: line 1, column 0"),
-        ('<?xml version="1.0" encoding="klingon"?><annotation/>', "no XML: unknown encoding: klingon"),
+        ("<annotation>", "not XML: no element found: line 1, column 12"),
+        ("", "not XML: no element found: line 1, column 0"),
+        ('<?xml version="1.0" encoding="klingon"?><annotation/>', "not XML: unknown encoding: klingon"),
         ("<annotations/>", "the root is <annotations>, expected <annotation>"),
         ("<annotation/>", "there is no <object>"),
         ("<annotation><part><object><name>cat</name></object></part></annotation>", "there is no <object>"),
         ("<annotation><object/></annotation>", "there is no class ''"),
         (
             "<annotation><object><name>areoplane</name></object></annotation>",
-            "there is no class 'areoplane'; did you mean 'aeroplane'?",
+            "there is no class 'areoplane', did you mean 'aeroplane'?",
         ),
         (
             "<annotation><object><name>cat</name><difficult>no</difficult></object></annotation>",
@@ -244,7 +242,7 @@ def test_all_problems_come_in_one_message(voc_tree) -> None:
             '<!DOCTYPE a SYSTEM "file:///etc/passwd"><annotation/>',
             "has a document type, 'a'; annotations have none",
         ),
-        ("<annotation>" + " " * 1_000_000 + "</annotation>", "1,000,025 bytes; at most 1,000,000 are read"),
+        ("<annotation>" + " " * 1_000_000 + "</annotation>", "1,000,025 bytes, expected at most 1,000,000"),
     ],
 )
 def test_a_bad_annotation_is_refused(voc_tree, xml: str, reason: str) -> None:
@@ -291,13 +289,13 @@ def test_deeply_nested_xml_is_refused_like_any_other(voc_tree) -> None:
         (".", "did you mean VOCdevkit/VOC2012?"),
         ("VOCdevkit/VOC2012/JPEGImages", "did you mean VOCdevkit/VOC2012?"),
         ("VOCdevkit/VOC2007", "did you mean VOCdevkit/VOC2012?"),
-        ("SBD", "there is no JPEGImages, no Annotations, no SegmentationClass, no ImageSets/Segmentation"),
-        ("nowhere", "there is no such folder; `download: true` fetches it"),
+        ("SBD", "missing JPEGImages, Annotations, SegmentationClass, ImageSets/Segmentation"),
+        ("nowhere", "there is no such folder; `download: true` downloads it"),
     ],
 )
 def test_another_root_is_refused_with_what_was_looked_for(voc_tree, given: str, hint: str) -> None:
     (line,) = refusal(voc_tree, root=str(voc_tree.folder / given))
-    assert "looked for the folders JPEGImages, Annotations, SegmentationClass, ImageSets/Segmentation" in line
+    assert "expected the folders JPEGImages, Annotations, SegmentationClass, ImageSets/Segmentation" in line
     assert line.endswith(hint)
 
 
@@ -446,6 +444,6 @@ def test_another_archive_than_the_official_is_refused(
 def test_a_folder_that_holds_something_else_is_not_touched(voc_tree, servers: Path) -> None:
     voc_tree.root.mkdir(parents=True)
     (voc_tree.root / "thesis.tex").write_text("years of work")
-    with pytest.raises(DatasetError, match="is neither empty nor complete; move it away"):
+    with pytest.raises(DatasetError, match="neither empty nor complete; move it away"):
         read(voc_tree, download=True)
     assert [path.name for path in voc_tree.root.iterdir()] == ["thesis.tex"]

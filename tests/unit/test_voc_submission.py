@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from wsss.data.images import palette_image
-from wsss.stages.voc_submission import main, problems_of, write_submission
+from wsss.stages.voc_submission import problems_of, write_submission
 
 FOLDER = "results/VOC2012/Segmentation/comp5_test_cls"
 SIZES = {"2008_000006": (9, 12), "2010_000099": (12, 9), "2011_000101": (10, 10)}
@@ -214,38 +214,3 @@ def test_after_many_problems_the_check_stops(tmp_path: Path) -> None:
     found = problems_of(pack(tmp_path / "a.tgz", {}, *others), SIZES)
     assert len(found) == 21
     assert found[-1] == "… and perhaps more"
-
-
-# The command
-
-
-@pytest.fixture
-def archive(voc_tree, tmp_path: Path) -> Path:
-    """Masks of the tree's test images."""
-    sizes = {}
-    for image_id in voc_tree.OFFICIAL["test"]:
-        with Image.open(voc_tree.root / "JPEGImages" / f"{image_id}.jpg") as image:
-            sizes[image_id] = (image.height, image.width)
-    masks = {image_id: np.zeros(size, np.uint8) for image_id, size in sizes.items()}
-    write_submission(tmp_path / "results.tgz", masks.items(), sizes)
-    return tmp_path / "results.tgz"
-
-
-def test_command_says_that_an_archive_is_sound(voc_tree, archive: Path, capsys) -> None:
-    assert main(["check", str(archive), "--root", str(voc_tree.root)]) == 0
-    assert capsys.readouterr().out == f"{archive}: 3 masks, as the server expects them\n"
-
-
-def test_command_says_what_is_wrong(voc_tree, archive: Path, capsys) -> None:
-    voc_tree.list("test", [*voc_tree.OFFICIAL["test"], "2007_000033"])
-    assert main(["check", str(archive), "--root", str(voc_tree.root)]) == 1
-    assert capsys.readouterr().out == "1 of the 4 images of test have no mask, e.g. 2007_000033\n"
-
-
-@pytest.mark.parametrize("gone", ["ImageSets/Segmentation/test.txt", "JPEGImages/2010_000099.jpg"])
-def test_command_names_what_it_lacks(voc_tree, archive: Path, gone: str, capsys) -> None:
-    (voc_tree.root / gone).unlink()
-    with pytest.raises(SystemExit) as stopped:
-        main(["check", str(archive), "--root", str(voc_tree.root)])
-    assert stopped.value.code == 2
-    assert gone in capsys.readouterr().err

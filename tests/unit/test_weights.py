@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-
 from wsss.models.backbones.torchvision import build_backbone
+
 from wsss.models.classifier import build_classifier
-from wsss.models.weights.loading import main, resolve_weights
+from wsss.models.weights.loading import resolve_weights
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
@@ -91,24 +91,6 @@ def test_weights_of_another_network_are_refused_with_the_path(
     assert path in str(caught.value)
     assert "missing conv1.weight (64, 3, 7, 7)" in str(caught.value)
     assert "unknown stem.0.weight (16, 3, 3, 3)" in str(caught.value)
-
-
-def test_the_command_lists_what_is_used_missing_and_not_used(
-    tmp_path: Path, backbone_weights: dict[str, torch.Tensor], capsys: pytest.CaptureFixture[str]
-) -> None:
-    network = build_classifier("small", 3, output_stride=8, dropout=0, weights=backbone_weights)
-    path = saved(tmp_path / "w.pth", network.state_dict())
-    assert main([path, "small"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        f"weights: {path}: {len(backbone_weights)} entries used for small",
-        f"weights: {path}: not used: fc8.weight",
-    ]
-    assert main([path, "resnet18"]) == 1
-    said = capsys.readouterr().out
-    assert "does not fit resnet18" in said
-    assert "missing conv1.weight (64, 3, 7, 7)" in said
-    assert main([path]) == 2
-    assert "vgg16" in capsys.readouterr().out
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Images and masks of any data set, decoded to the last pixel before any training."""
+"""Checks that all kinds of data sets share: every image and mask is decoded once, before any training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wsss.runtime import progress
 
 
 class Checked(NamedTuple):
-    """What decoding found in an image: size in pixels, and the digest of the file."""
+    """Size in pixels of a decoded image, and the digest of its file."""
 
     height: int
     width: int
@@ -34,12 +34,12 @@ def check_files(
 
     Args:
         images: Image files by id.
-        masks: Mask files by id, of some of these images.
-        n_classes: Number of classes, which are the masks' values from 1 on; 0 leaves values unchecked.
-        problems: Takes what is wrong.
+        masks: Mask files by id, for some of these images.
+        n_classes: Number of classes C; masks may hold the values 0 … C and 255. 0: values are not checked.
+        problems: Collects the problems found.
 
     Returns:
-        What was found, by id, but for images that cannot be read.
+        Size and digest by id, without the images that cannot be read.
     """
     checked: dict[str, Checked] = {}
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -54,7 +54,7 @@ def check_files(
 
 
 def _check(image: Path, mask: Path | None, n_classes: int) -> tuple[Checked | None, list[tuple[str, str]]]:
-    """Decode an image and its mask; return what was found, and what is wrong, as (kind, message)."""
+    """Decode an image and its mask; return its size and digest, and its problems as (kind, message)."""
     try:
         content = image.read_bytes()
         height, width = decode_image(content, image).shape[:2]
@@ -74,12 +74,12 @@ def _check_mask(path: Path, image: Checked, n_classes: int) -> Iterator[tuple[st
         return
     height, width = mask.shape
     if (height, width) != (image.height, image.width):
-        sizes = f"{width} x {height}, but its image has {image.width} x {image.height}"
+        sizes = f"{width} x {height} pixels, but its image has {image.width} x {image.height}"
         yield "mask of another size", f"{path}: {sizes}"
-    alien = [value for value in np.unique(mask).tolist() if value > n_classes and value != IGNORE]
-    if n_classes and alien:
-        allowed = f"allowed are 0 … {n_classes} and {IGNORE}"
-        yield "mask with an unknown class", f"{path}: values {alien}; {allowed}"
+    unknown = [value for value in np.unique(mask).tolist() if value > n_classes and value != IGNORE]
+    if n_classes and unknown:
+        expected = f"expected 0 … {n_classes} and {IGNORE}"
+        yield "mask with an unknown class", f"{path}: values {unknown}, {expected}"
 
 
 def list_images(
@@ -91,16 +91,16 @@ def list_images(
     scored: Container[str],
     checked: Mapping[str, Checked],
 ) -> Manifest:
-    """Put together, sorted by id, what is known of the images once all of it is right.
+    """Build the manifest, sorted by id, of images that have passed all checks.
 
     Args:
-        classes: The names, in the order of their mask values.
-        splits: The split of each image, by id: the images that are listed.
-        labels: By id; images without an entry have none.
+        classes: Class names in the order of their mask values.
+        splits: Split by image id; these are the images that are listed.
+        labels: 0-based class indices by image id; images without an entry have no label.
         images: Image files by id.
-        masks: Mask files by id, of some images.
+        masks: Mask files by id, for some images.
         scored: Ids of the training images on which CAMs and pseudo masks are scored.
-        checked: What `check_files` found.
+        checked: Result of `check_files`.
     """
     rows = (
         ImageRow(
@@ -120,8 +120,8 @@ def list_images(
 
 
 def _warn_about_absent_classes(manifest: Manifest) -> None:
-    """Log the classes that no training image shows, if any."""
+    """Log the classes that no training image has, if any."""
     present = {label for row in manifest.split("train") for label in row.labels}
     absent = [name for label, name in enumerate(manifest.class_names) if label not in present]
     if absent:
-        logging.getLogger(__name__).warning("no training image shows: %s", ", ".join(absent))
+        logging.getLogger(__name__).warning("no training image has the label: %s", ", ".join(absent))

@@ -1,10 +1,9 @@
-"""COCO 2014 or 2017: labels from the instance annotations, and masks for scoring, drawn from these."""
+"""COCO 2014 or 2017: labels from the instance annotations, and masks for scoring drawn from them."""
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
@@ -16,6 +15,7 @@ from wsss.data import coco_masks
 from wsss.data.checks import Checked, check_files, list_images
 from wsss.data.coco_annotations import AnnotatedImage, Annotations, read_annotations
 from wsss.data.coco_masks import semantic_mask
+from wsss.data.generated import remove_stale
 from wsss.data.images import write_mask
 from wsss.data.manifest import Manifest
 from wsss.data.problems import DatasetError, Problems
@@ -30,15 +30,15 @@ NEEDS = "kind: coco draws masks with pycocotools, which is not installed: .venv/
 logger = logging.getLogger(__name__)
 
 
-def read_coco(config: Coco, generated: Path) -> Manifest:
+def prepare(config: Coco, generated: Path) -> Manifest:
     """Read COCO, sorted by id: the images of train and val with at least one annotation.
 
     Every image is decoded once. CAMs and pseudo masks are scored on `config.scored` images of train, the
-    segmentation network on all of val. Their masks are written below ``generated`` as PNG; those of an
-    earlier try with the same annotations are kept.
+    segmentation network on all of val. Their masks are written below ``generated`` as PNG; masks that an
+    earlier run drew from the same annotations are kept.
 
     Raises:
-        DatasetError: With all problems of all files in one message, or if pycocotools is missing.
+        DatasetError: Listing all problems of all files, or if pycocotools is missing.
     """
     if find_spec("pycocotools") is None:
         raise DatasetError(NEEDS)
@@ -54,7 +54,7 @@ def read_coco(config: Coco, generated: Path) -> Manifest:
     masks: dict[str, Path] = {}
     for split, part in parts.items():
         folder = generated / split / _digest(coco_annotations(config, split))
-        _remove_others(folder)
+        remove_stale(folder.parent.glob("*"), {folder.name})  # masks drawn from other annotations
         wanted = {image_id: part.images[image_id] for image_id in sorted(scored[split])}
         masks |= _draw_masks(wanted, folder, problems)
     problems.raise_any(name)
@@ -64,7 +64,7 @@ def read_coco(config: Coco, generated: Path) -> Manifest:
 
 
 def chosen(ids: Iterable[str], count: int) -> set[str]:
-    """Choose so many of the ids by a hash, which knows nothing of what is on the images."""
+    """Choose ``count`` of the ids by a hash, independently of what the images show."""
     return set(sorted(ids, key=_position)[:count])
 
 
@@ -105,7 +105,7 @@ def _find_images(config: Coco, parts: Mapping[str, Annotations], problems: Probl
             if image.file_name in there:
                 images[image_id] = folder / image.file_name
             else:
-                problems.add("missing image", f"{folder / image.file_name}: stands in the annotations")
+                problems.add("missing image", f"{folder / image.file_name}: is listed in the annotations")
     return images
 
 
@@ -124,7 +124,7 @@ def _check_sizes(
 
 
 def _digest(annotations: Path) -> str:
-    """What masks depend on: the annotations, and how they are drawn."""
+    """Digest of what masks depend on: the annotations, and the code that draws them."""
     digest = blake2b(Path(coco_masks.__file__).read_bytes(), digest_size=8)
     with annotations.open("rb") as file:
         while block := file.read(1 << 20):
@@ -132,15 +132,8 @@ def _digest(annotations: Path) -> str:
     return digest.hexdigest()
 
 
-def _remove_others(folder: Path) -> None:
-    """Remove the folders beside this one: masks that other annotations gave."""
-    for other in folder.parent.glob("*"):
-        if other != folder:
-            shutil.rmtree(other)
-
-
 def _draw_masks(images: Mapping[str, AnnotatedImage], folder: Path, problems: Problems) -> dict[str, Path]:
-    """Write the masks that are not there yet; return those of all images, by id."""
+    """Write the masks that do not exist yet; return the masks of all images, by id."""
     paths = {image_id: folder / f"{image_id}.png" for image_id in images}
     missing = [image_id for image_id, path in paths.items() if not path.is_file()]
 

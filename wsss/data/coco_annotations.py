@@ -19,11 +19,11 @@ class Instance(NamedTuple):
     """One object, or a crowd of them.
 
     Attributes:
-        label: 0-based class.
-        is_crowd: whether the region holds several objects that nobody told apart.
+        label: 0-based class index.
+        is_crowd: whether the region holds several objects that the annotators did not separate.
         segmentation: polygons `[[x, y, x, y, …], …]`, or run lengths `{"size": [H, W], "counts": …}`;
             unchecked.
-        place: where it stands, file and number.
+        place: file and number of the annotation.
     """
 
     label: int
@@ -33,7 +33,7 @@ class Instance(NamedTuple):
 
 
 class AnnotatedImage(NamedTuple):
-    """One image as the annotations describe it: file name, size in pixels, and what is on it."""
+    """One image as the annotations describe it: file name, size in pixels, and objects."""
 
     file_name: str
     height: int
@@ -42,7 +42,7 @@ class AnnotatedImage(NamedTuple):
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """The classes in the image, 0-based and ascending; a crowd counts like an object."""
+        """Class indices of the image, 0-based and ascending; a crowd counts like an object."""
         return tuple(sorted({instance.label for instance in self.instances}))
 
 
@@ -54,7 +54,7 @@ class Annotations(NamedTuple):
 
 
 def read_annotations(path: Path, problems: Problems) -> Annotations:
-    """Read a file of instance annotations; what is wrong goes to ``problems``, by section and number."""
+    """Read a file of instance annotations; ``problems`` collects its problems, by section and number."""
     content = _load(path, problems)
     if content is None:
         return Annotations((), {})
@@ -91,7 +91,7 @@ def _records(
     problems: Problems,
     read: Callable[[str, Any], Value],
 ) -> Iterator[Value]:
-    """Read the records of a section, each with its place; those that are wrong are left out."""
+    """Read the records of a section, each with its place; invalid records are left out."""
     for number, record in enumerate(content[section]):
         place = f"{path}: {section}[{number}]"
         try:
@@ -112,18 +112,16 @@ def _unique(records: Iterable[tuple[int, Value]], path: Path, problems: Problems
 def _category(place: str, record: Any) -> tuple[int, str]:
     name = _field(record, "name", str)
     if not name.strip() or not name.isprintable():
-        raise ValueError(f"has the name {name!r}, expected text in one line")
+        raise ValueError(f"has the name {name!r}, expected one line of text")
     return _field(record, "id", int), name
 
 
 def _classes(names: Mapping[int, str], path: Path, problems: Problems) -> tuple[str, ...]:
     classes = tuple(names[category] for category in sorted(names))
     if len(set(classes)) < len(classes):
-        problems.add("bad annotations", f"{path}: categories: a name is there twice")
+        problems.add("bad annotations", f"{path}: categories: a name occurs twice")
     if not 0 < len(classes) < IGNORE:
-        problems.add(
-            "bad annotations", f"{path}: {len(classes)} categories; masks can tell 1 to {IGNORE - 1} apart"
-        )
+        problems.add("bad annotations", f"{path}: {len(classes)} categories, expected 1 … {IGNORE - 1}")
     return classes
 
 
@@ -141,7 +139,7 @@ def _instance_reader(
     def read(place: str, record: Any) -> tuple[int, Instance]:
         image, category = _field(record, "image_id", int), _field(record, "category_id", int)
         if image not in images:
-            raise ValueError(f"is of the image {image}, which is not among the images")
+            raise ValueError(f"has the image {image}, which is not among the images")
         if category not in labels:
             raise ValueError(f"has the category {category}, which is not among the categories")
         if "segmentation" not in record:

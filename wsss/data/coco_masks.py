@@ -1,7 +1,7 @@
-"""Instances of COCO as one mask of classes.
+"""COCO's instances as one semantic mask.
 
-Polygons are filled by COCO's own code, so that their pixels are those that the field scores on. Run lengths
-are decoded here, where damaged ones are errors: pycocotools writes past its memory for some.
+COCO's own code fills the polygons, so that masks have the same pixels as everybody else's. Run lengths are
+decoded here: damaged ones are errors, while pycocotools writes past the end of its memory for some.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from wsss.method.labels import class_values
 Pixels = NDArray[np.bool_]
 
 FEWEST_NUMBERS = 6
-"""Of a polygon: three points. Shorter ones cover no pixel."""
+"""Length of a polygon of three points; shorter ones cover no pixel."""
 
 
 def semantic_mask(instances: Iterable[Instance], height: int, width: int) -> NDArray[np.uint8]:
     """Paint instances over each other: (height, width) uint8, mask values.
 
-    Crowds lie below everything; of two objects the smaller, by pixels, lies above the larger, as a cup before
-    its table does; of equal ones the later.
+    Crowds lie below everything. Of two objects the one with fewer pixels lies on top, as a cup does on its
+    table; of two equally large ones the later in the file.
 
     Raises:
-        ValueError: A segmentation is malformed or does not fit the image; the message says where it stands.
+        ValueError: A segmentation is malformed or does not fit the image; the message says which one.
     """
     painted = [(instance, _pixels_of(instance, height, width)) for instance in instances]
     painted.sort(key=lambda pair: (not pair[0].is_crowd, -int(pair[1].sum())))
@@ -48,10 +48,10 @@ def _pixels_of(instance: Instance, height: int, width: int) -> Pixels:
 
 
 def polygon_pixels(polygons: Any, height: int, width: int) -> Pixels:
-    """Fill the polygons `[[x, y, x, y, …], …]` of one object, in pixels: (height, width) bool.
+    """Fill the polygons `[[x, y, x, y, …], …]` of one object, coordinates in pixels: (height, width) bool.
 
     Raises:
-        ValueError: These are no polygons, or they lie far outside the image.
+        ValueError: They are not polygons, or lie far outside the image.
     """
     from pycocotools.mask import frPyObjects, merge
 
@@ -66,7 +66,7 @@ def polygon_pixels(polygons: Any, height: int, width: int) -> Pixels:
 
 
 def _checked(polygon: Any, height: int, width: int) -> list[float]:
-    """Return a polygon of numbers that lie in the image or less than its size beside it."""
+    """Return a polygon whose points lie in the image, or outside it by at most the image's size."""
     if not isinstance(polygon, list) or len(polygon) % 2 or not all(map(_is_number, polygon)):
         raise ValueError(f"has the polygon {polygon!r:.60}, expected [x, y, x, y, …]")
     for values, size in ((polygon[::2], width), (polygon[1::2], height)):
@@ -80,12 +80,12 @@ def _is_number(value: Any) -> bool:
 
 
 def run_length_pixels(segmentation: dict[str, Any], height: int, width: int) -> Pixels:
-    """Decode run lengths: of pixels outside and inside in turn, column by column: (height, width) bool.
+    """Decode run lengths of pixels outside and inside in turn, column by column: (height, width) bool.
 
     Args:
-        segmentation: `size` [height, width], and `counts`, numbers or the text that COCO packs them into.
-        height: of the image.
-        width: of the image.
+        segmentation: `size` [height, width], and `counts`, either numbers or COCO's packed text.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
 
     Raises:
         ValueError: They are malformed, or do not cover the image exactly.
@@ -105,8 +105,8 @@ def run_length_pixels(segmentation: dict[str, Any], height: int, width: int) -> 
 def unpacked(text: str) -> list[int]:
     """Unpack run lengths from COCO's text.
 
-    A character holds five bits, lowest first, and whether more follow; the last one's highest bit is the
-    sign. From the fourth on, lengths are differences to the one before the last.
+    A character holds five bits, lowest first, and a flag that more follow; the highest bit of the last one is
+    the sign. From the fourth on, a length is stored as the difference to the second last before it.
     """
     numbers: list[int] = []
     value = place = 0

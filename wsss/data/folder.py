@@ -1,4 +1,4 @@
-"""A directory of images with image-level labels, read and checked to the last pixel before any training."""
+"""A folder of images with image-level labels, read and checked completely before any training."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 _JPEG = {".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
 _NETPBM = {".pbm", ".pgm", ".pnm", ".ppm"}
 IMAGE_SUFFIXES = {".avif", ".bmp", ".gif", ".png", ".tga", ".tif", ".tiff", ".webp"} | _JPEG | _NETPBM
-"""Other files in the folder of the images are no images, and stay unread."""
+"""Extensions of image files; other files in the folder are not read."""
 
 _NO_TEXT = {"Cc", "Cs"}
-"""Unicode's categories of control characters, and of bytes that are no UTF-8: no list can hold them."""
+"""Unicode categories of control characters, and of bytes that are not UTF-8: no list can hold them."""
 
 
-def read_folder(config: Folder) -> Manifest:
-    """Read a folder data set: the images that stand in a split, sorted by id.
+def prepare(config: Folder, generated: Path) -> Manifest:
+    """Read a folder data set: the images that belong to a split, sorted by id.
 
-    Every image is decoded once. CAMs and pseudo masks are scored on the images of the list ``scored``; where
-    there is none, on the training images that have a mask.
+    Every image is decoded once. CAMs and pseudo masks are scored on the images of the list ``scored``, or
+    without such a list on the training images that have a mask. Nothing is written to ``generated``.
 
     Raises:
-        DatasetError: With all problems of all files in one message.
+        DatasetError: Listing all problems of all files.
     """
     root, problems = Path(config.root), Problems()
     images = _list_images(root / config.images, problems)
@@ -50,7 +50,7 @@ def read_folder(config: Folder) -> Manifest:
 
 
 def held_out(ids: Iterable[str], share: float) -> set[str]:
-    """Choose about ``share`` of the ids, at least one, by a hash: a new image does not move the others."""
+    """Choose about ``share`` of the ids, at least one, by a hash: a new image moves no other image."""
     position = {image_id: _position(image_id) for image_id in ids}
     chosen = {image_id for image_id, place in position.items() if place < share}
     return chosen or set(sorted(position, key=position.__getitem__)[:1])
@@ -66,12 +66,14 @@ def _list_images(folder: Path, problems: Problems) -> dict[str, Path]:
     for path in _files(folder, problems):
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
             if _NO_TEXT & set(map(category, path.name)):
-                problems.add("unusable name", f"{path.parent}: {path.name!r} has characters that are no text")
+                problems.add(
+                    "unusable name", f"{path.parent}: {path.name!r} has control or undecodable characters"
+                )
             if path.stem in images:
                 problems.add("duplicate id", f"{path}: has the same id as {images[path.stem]}")
             images.setdefault(path.stem, path)
     if folder.is_dir() and not images:
-        problems.add("missing file", f"{folder}: holds no image")
+        problems.add("missing file", f"{folder}: there is no image")
     return images
 
 
@@ -79,7 +81,7 @@ def _list_masks(folder: Path, images: Mapping[str, Path], problems: Problems) ->
     masks = {path.stem: path for path in _files(folder, problems) if path.suffix.lower() == ".png"}
     fitting = {image_id: path for image_id, path in masks.items() if image_id in images}
     if folder.is_dir() and images and not fitting:
-        problems.add("missing file", f"{folder}: no <id>.png fits an image; without masks set `masks: null`")
+        problems.add("missing file", f"{folder}: no <id>.png has the id of an image; no masks: `masks: null`")
     return fitting
 
 
@@ -94,11 +96,13 @@ def _files(folder: Path, problems: Problems) -> list[Path]:
 def _read_splits(
     config: Folder, images: Mapping[str, Path], labelled: Mapping[str, Labelled], problems: Problems
 ) -> dict[str, str]:
-    """Return the split of each image that is in one."""
+    """Return the split of each image that belongs to one, by id."""
     if config.splits is None:
         val = held_out(labelled, config.holdout)
         if labelled.keys() == val:
-            problems.add("empty split", f"{config.labels}: holdout {config.holdout} leaves nothing for train")
+            problems.add(
+                "empty split", f"{config.labels}: holdout {config.holdout} leaves no image for train"
+            )
         return {image_id: "val" if image_id in val else "train" for image_id in labelled}
     root = Path(config.root)
     places = {
@@ -121,7 +125,7 @@ def _read_scored(
     masks: Mapping[str, Path],
     problems: Problems,
 ) -> set[str]:
-    """Return the training images on which CAMs and pseudo masks are scored: none without masks."""
+    """Return the ids of the training images on which CAMs and pseudo masks are scored: none without masks."""
     train = {image_id for image_id, split in splits.items() if split == "train"}
     if config.masks is None or config.scored is None:
         return train & masks.keys()

@@ -1,4 +1,4 @@
-"""Photographs and masks as arrays, whatever file they come in."""
+"""Photographs and masks as arrays, from any image format that Pillow reads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from wsss.method.labels import IGNORE
 from wsss.results import replacing
 
 MAX_PIXELS = 50_000_000
-"""Larger images are refused before they are decoded: no stage could hold them, and bombs look like that."""
+"""Larger images are refused before they are decoded: they fit no stage, and may be decompression bombs."""
 
 MIN_SIDE = 8
 """Shortest side in pixels: one cell of the stride-8 grid."""
 
 DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
-"""Pillow's modes of grey with more than 8 bits."""
+"""Pillow's grey modes with more than 8 bits."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,11 +32,14 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image upright, by EXIF orientation. (Pillow's own way stumbles over other faulty fields.)"""
+"""Transpose that makes an image upright, by EXIF orientation.
+
+`PIL.ImageOps.exif_transpose` also rewrites the EXIF data, and fails on files whose other fields are faulty.
+"""
 
 
 def voc_palette() -> NDArray[np.uint8]:
-    """The VOC colours (256, 3) uint8: an index's bits, dealt to red, green and blue, top bits first."""
+    """The VOC colours (256, 3) uint8: an index's bits go to red, green and blue in turn, from the top bit."""
     index = np.arange(256)[:, None]
     channel = np.arange(3)
     palette: NDArray[np.uint8] = np.zeros((256, 3), dtype=np.uint8)
@@ -46,29 +49,29 @@ def voc_palette() -> NDArray[np.uint8]:
 
 
 def read_image(path: Path | str) -> NDArray[np.uint8]:
-    """Read a photograph as (H, W, 3) uint8 RGB, upright as its EXIF orientation says.
+    """Read a photograph as (H, W, 3) uint8 RGB, rotated upright by its EXIF orientation.
 
-    Grey, palette and CMYK files become RGB; 16-bit grey keeps its full range (65535 becomes 255); transparent
-    pixels are laid over white, as a viewer shows them; of an animation the first frame counts.
+    Grey, palette and CMYK files become RGB; 16-bit grey keeps its full range (65535 becomes 255);
+    transparent pixels are blended with white, as a viewer shows them; an animation gives its first frame.
 
     Raises:
-        ValueError: The file is truncated, no image, or of an absurd size. The message names the path.
+        ValueError: The file is truncated, not an image, too large or too small. The message names it.
         FileNotFoundError: There is no such file.
     """
     return decode_image(Path(path).read_bytes(), path)
 
 
 def decode_image(content: bytes, name: Path | str) -> NDArray[np.uint8]:
-    """Do as `read_image` with the bytes of a file; ``name`` is for messages."""
+    """Decode the bytes of a file as `read_image` does; ``name`` is used in messages."""
     with _naming(name, content):
         return np.asarray(_rgb(_upright(content)), dtype=np.uint8)
 
 
 def read_mask(path: Path | str) -> NDArray[np.uint8]:
-    """Read a mask as (H, W) uint8: the palette indices or grey values of a PNG, upright as its EXIF says.
+    """Read a mask as (H, W) uint8: palette indices or grey values, rotated upright by the EXIF orientation.
 
     Raises:
-        ValueError: The file cannot be decoded, or has colours for indices. The message names the path.
+        ValueError: The file cannot be decoded, or holds colours instead of indices. The message names it.
         FileNotFoundError: There is no such file.
     """
     content = Path(path).read_bytes()
@@ -76,28 +79,28 @@ def read_mask(path: Path | str) -> NDArray[np.uint8]:
         image = _upright(content)
         if image.mode not in ("P", "L", *DEEP_GREY):
             raise ValueError(
-                f"mode {image.mode}; a mask is a palette or grey PNG whose values are class numbers"
+                f"mode {image.mode}, expected a palette or grey PNG whose values are mask values"
             )
         values = np.asarray(image)
         if values.max() > IGNORE:
-            raise ValueError(f"has the value {values.max()}; a mask holds values up to {IGNORE}")
+            raise ValueError(f"has the value {values.max()}, expected at most {IGNORE}")
         return values.astype(np.uint8)
 
 
 def write_mask(path: Path | str, mask: NDArray[np.uint8]) -> None:
-    """Write a mask (H, W) uint8 as a PNG in the VOC palette, under a temporary name until it is whole.
+    """Write a mask (H, W) uint8 as a PNG in the VOC palette, under a temporary name until it is complete.
 
     Raises:
-        ValueError: The array is no such mask.
+        ValueError: The array has another shape or type.
     """
     if mask.dtype != np.uint8 or mask.ndim != 2 or mask.size == 0:
-        raise ValueError(f"{path}: a mask is (H, W) uint8, not {mask.shape} {mask.dtype}")
+        raise ValueError(f"{path}: got a mask of shape {mask.shape} and {mask.dtype}, expected (H, W) uint8")
     with replacing(path) as temporary:
         palette_image(mask).save(temporary, format="PNG")
 
 
 def palette_image(mask: NDArray[np.uint8]) -> Image.Image:
-    """Give a mask (H, W) uint8 the VOC colours, for people; its values stay the palette's indices."""
+    """Return a mask (H, W) uint8 as a palette image in the VOC colours; its values are the indices."""
     image = Image.fromarray(mask)
     image.putpalette(voc_palette().tobytes())
     return image
@@ -105,11 +108,11 @@ def palette_image(mask: NDArray[np.uint8]) -> Image.Image:
 
 @contextmanager
 def _naming(name: Path | str, content: bytes) -> Iterator[None]:
-    """Name the file in whatever its decoding raises."""
+    """Turn any error of decoding into a `ValueError` that names the file."""
     try:
         yield
     except Exception as error:
-        # For bad bytes Pillow raises OSError, SyntaxError, ValueError, struct.error, EOFError, …
+        # Pillow raises OSError, SyntaxError, ValueError, struct.error, EOFError and more for bad bytes.
         raise ValueError(f"{name}: {_reason(content, error)}") from error
 
 
@@ -117,12 +120,12 @@ def _reason(content: bytes, error: Exception) -> str:
     if not content:
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
-        return "not an image, or of an unknown format"
+        return "not an image, or an unknown format"
     return str(error)
 
 
 def _upright(content: bytes) -> Image.Image:
-    """Decode to the last pixel, and rotate."""
+    """Decode completely, and rotate."""
     with Image.open(BytesIO(content)) as image:
         _check_size(image.size)
         image.load()
@@ -133,9 +136,9 @@ def _upright(content: bytes) -> Image.Image:
 def _check_size(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise ValueError(f"{width} x {height} pixels; at most {MAX_PIXELS:,} are read")
+        raise ValueError(f"{width} x {height} pixels, expected at most {MAX_PIXELS:,}")
     if min(size) < MIN_SIDE:
-        raise ValueError(f"{width} x {height} pixels; each side must have at least {MIN_SIDE}")
+        raise ValueError(f"{width} x {height} pixels, expected at least {MIN_SIDE} on each side")
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -151,5 +154,5 @@ def _rgb(image: Image.Image) -> Image.Image:
 def _eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
     deep = grey.astype(np.int64)
     if deep.min() < 0 or deep.max() > 65535:
-        raise ValueError(f"grey values from {deep.min()} to {deep.max()}; at most 16 bits are read")
+        raise ValueError(f"grey values from {deep.min()} to {deep.max()}, expected 0 … 65535")
     return ((deep * 255 + 32767) // 65535).astype(np.uint8)

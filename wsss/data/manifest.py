@@ -1,4 +1,4 @@
-"""The list of a data set's images, which every stage reads from a table of its own."""
+"""The manifest: a table of a data set's images. Every stage reads one that holds its own images only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ImageRow:
         id: Name of the image file without its extension.
         image: The image file, absolute or relative to the working directory.
         mask: The mask file, or None.
-        split: ``train`` or ``val``.
+        split: ``train``, ``val`` or ``test``.
         scored: Whether CAMs and pseudo masks are scored on this image.
         labels: Class indices of the image, ascending: 0-based positions in the class names, the order of the
             classifier's outputs. See `wsss.method.labels` for the mask values.
@@ -68,11 +68,11 @@ class Manifest:
         return replace(split, rows=tuple(row for row in split.rows if shard_of(row.id, count) == index))
 
     def without_masks(self) -> Manifest:
-        """Return the images without any trace of their masks: what every stage but the scoring may read."""
+        """Return the images without any trace of their masks, for every stage but the scoring."""
         return replace(self, rows=tuple(replace(row, mask=None, scored=False) for row in self.rows))
 
     def write(self, path: Path | str) -> None:
-        """Write a table of tab-separated values, under a temporary name until it is whole."""
+        """Write tab-separated values, under a temporary name until the table is complete."""
         with replacing(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             file.write("\t".join((CLASSES, *self.class_names)) + "\n")
             table = csv.writer(file, delimiter="\t", lineterminator="\n")
@@ -84,7 +84,7 @@ class Manifest:
         """Read what :meth:`write` wrote.
 
         Raises:
-            DatasetError: The file is no such table; the message names the file and the line.
+            DatasetError: The file is not such a table; the message names the file and the line.
         """
         with Path(path).open(encoding="utf-8", newline="") as file:
             first = file.readline()

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a data set, collected and told at once."""
+"""The problems of a data set, collected and reported all at once."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ class DatasetError(ValueError):
 
 
 class Problems:
-    """Problems by kind, in the order in which the kinds were met."""
+    """Problems by kind, in the order in which the kinds first occurred."""
 
     def __init__(self) -> None:
         self._messages: dict[str, list[str]] = {}
 
     def add(self, kind: str, message: str) -> None:
-        """Note a problem; ``message`` starts with the file, and the line where there is one."""
+        """Add a problem; ``message`` starts with the file, and the line if there is one."""
         printable = message.encode("utf-8", "backslashreplace").decode()
         self._messages.setdefault(kind, []).append(printable)
 
     def raise_any(self, name: str) -> None:
-        """Raise a :class:`DatasetError` about the data set ``name`` if there is any problem.
+        """Raise a :class:`DatasetError` about the data set ``name`` if there are problems.
 
-        Of each kind the first 20 are shown, and the count of the others.
+        It shows the first 20 of each kind and the number of the others.
         """
         if self._messages:
             total = sum(map(len, self._messages.values()))

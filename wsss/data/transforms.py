@@ -1,8 +1,7 @@
-"""What happens to an image, and to its label map, on the way into a network.
+"""Transforms of an image, and of its label map, before a network sees them.
 
-Images are (H, W, 3) uint8 RGB, label maps (H, W) uint8. Whatever is random comes from the
-``numpy.random.Generator`` that is handed in, so that a sample depends on its seed and not on the worker that
-makes it.
+Images are (H, W, 3) uint8 RGB, label maps (H, W) uint8. All random numbers come from the
+``numpy.random.Generator`` passed in: a sample depends on its seed, not on the worker that makes it.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ from wsss.method.resizing import scaled_size
 
 Pixels = NDArray[np.uint8]
 Normalize = Callable[[Tensor], Tensor]
-"""Maps RGB images (..., 3, H, W) in [0, 1] to what a network wants, such as `wsss.models.Normalization`."""
+"""Maps RGB images (..., 3, H, W) in [0, 1] to a network's input, such as `wsss.models.Normalization`."""
 
 Jitter = tuple[float, float, float, float]
-"""Largest change of brightness, contrast and saturation, in shares, and of hue, in turns of the circle."""
+"""Largest change of brightness, contrast and saturation (shares) and of hue (turns of the colour circle)."""
 
 Padding = Literal["mean", "black"]
-"""What surrounds an image smaller than its crop: the mean colour, or black, as AffinityNet was published."""
+"""Colour around an image smaller than its crop: the mean, or black as in the published AffinityNet code."""
 
 
 class Span(NamedTuple):
-    """One side of a crop: ``extent`` pixels of the image from ``start``, laid at ``place`` in the crop."""
+    """One side of a crop: ``extent`` pixels of the image from ``start`` on, at ``place`` in the crop."""
 
     start: int
     place: int
@@ -41,18 +40,18 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainTransform:
-    """Random scale, crop, mirroring and colours: a fresh view of an image at each call.
+    """Random scale, crop, mirroring and colours: a new random view of an image at each call.
 
     Attributes:
-        crop_size: side of the square crop in pixels, after the scaling.
-        scale: lowest and highest factor of the scaling.
+        crop_size: side of the square crop in pixels, after scaling.
+        scale: lowest and highest scaling factor.
         jitter: largest changes of the colours.
-        normalization: what the network wants done to an image last.
-        flip: mirror every other view.
-        padding: what surrounds an image that is smaller than the crop.
-        longest_side: pixels to which the longest side is brought before the scaling; None: as it is.
-        grid: pixels of a cell that no crop cuts through: a crop begins at a whole cell of the image, and a
-            smaller image is laid at a whole cell of the crop.
+        normalization: the network's normalisation, applied last.
+        flip: mirror half of the views.
+        padding: colour around an image that is smaller than the crop.
+        longest_side: the longest side is resized to this many pixels before scaling; None: not resized.
+        grid: side of a cell in pixels that no crop cuts through: crops start at cell borders of the image,
+            and smaller images are placed at cell borders of the crop.
     """
 
     crop_size: int
@@ -70,11 +69,11 @@ class TrainTransform:
         """Make a view of ``image`` (H, W, 3) and ``labels`` (H, W).
 
         Returns:
-            The image, (3, crop_size, crop_size) float32, and its labels or None: (crop_size, crop_size) uint8
-            with 255 where there is no image.
+            The image, (3, crop_size, crop_size) float32, and its labels, (crop_size, crop_size) uint8 with
+            255 outside the image, or None without labels.
 
         Raises:
-            ValueError: the labels have another size than the image.
+            ValueError: the labels and the image differ in size.
         """
         if labels is not None and labels.shape != image.shape[:2]:
             raise ValueError(f"labels of shape {labels.shape} for an image of shape {image.shape}")
@@ -99,18 +98,18 @@ class TrainTransform:
         return factor if self.longest_side is None else factor * self.longest_side / max(size)
 
     def _empty(self) -> Tensor:
-        """A crop of padding alone."""
-        canvas = torch.zeros(3, self.crop_size, self.crop_size)  # the mean colour, once it is normalised
+        """A crop that is all padding."""
+        canvas = torch.zeros(3, self.crop_size, self.crop_size)  # normalised, the mean colour is 0
         return canvas if self.padding == "mean" else canvas + self.normalization(torch.zeros(3, 1, 1))
 
 
 def normalised(image: Pixels, normalization: Normalize) -> Tensor:
-    """Turn an image (H, W, 3) into the (3, H, W) float32 that a network wants."""
+    """Return an image (H, W, 3) uint8 as a network's input, (3, H, W) float32."""
     return normalization(_tensor(image).permute(2, 0, 1).float() / 255)
 
 
 def scaled(image: Pixels, factor: float) -> Pixels:
-    """Resize an image (H, W, 3) by a factor, bicubic; smaller ones are smoothed, not sampled."""
+    """Resize an image (H, W, 3) by a factor, bicubic with antialiasing."""
     return _resized(image, factor, Image.Resampling.BICUBIC)
 
 
@@ -120,7 +119,7 @@ def scaled_labels(labels: Pixels, factor: float) -> Pixels:
 
 
 def random_span(side: int, crop_size: int, rng: np.random.Generator, grid: int = 1) -> Span:
-    """Cut a random ``crop_size`` out of a longer side; lay a shorter one at a random place.
+    """Cut a random span of ``crop_size`` pixels out of a longer side, or place a shorter side at random.
 
     Start and place are multiples of ``grid``.
     """
@@ -132,7 +131,7 @@ def random_span(side: int, crop_size: int, rng: np.random.Generator, grid: int =
 def scaled_crop(
     image: Pixels, size: tuple[int, int], rows: Span, columns: Span, resampling: Image.Resampling
 ) -> Pixels:
-    """Resize to ``size`` (height, width) and crop, at the cost of the crop alone."""
+    """Resize to ``size`` (height, width) and crop, computing only the pixels of the crop."""
     height, width = image.shape[:2]
     down, across = height / size[0], width / size[1]
     left, right = columns.start * across, (columns.start + columns.extent) * across
@@ -142,9 +141,9 @@ def scaled_crop(
 
 
 def colour_jitter(image: Pixels, strengths: Jitter, rng: np.random.Generator) -> Pixels:
-    """Change brightness, contrast, saturation and hue of an image (H, W, 3) at random and in random order.
+    """Change brightness, contrast, saturation and hue of an image (H, W, 3) randomly and in random order.
 
-    As torchvision's ``ColorJitter``: factors are uniform in [max(0, 1 - s), 1 + s], turns of the hue in
+    Like torchvision's ``ColorJitter``: factors are uniform in [max(0, 1 - s), 1 + s], turns of the hue in
     [-s, s].
     """
     picture = Image.fromarray(np.ascontiguousarray(image))
@@ -176,7 +175,7 @@ def _resized(pixels: Pixels, factor: float, resampling: Image.Resampling) -> Pix
 
 
 def _tensor(pixels: Pixels) -> Tensor:
-    # A copy, because Pillow's pixels are read-only, and those of a mirror image run backwards.
+    # Copied, because Pillow's pixels are read-only and a mirror image has negative strides.
     return torch.from_numpy(np.array(pixels, order="C"))
 
 

@@ -1,7 +1,7 @@
 """PASCAL VOC 2012: the official lists, image-level labels from the annotations, masks for scoring.
 
-`train_aug`, on which the field trains, is the union of SBD's two lists and VOC's train, without VOC's val.
-VOC has the images and annotations of all of them; SBD's own masks are not read.
+`train_aug`, the usual training set, is the union of SBD's two lists and VOC's train, without VOC's val. VOC
+itself has the images and annotations of all of them; SBD's own masks are not read.
 """
 
 from __future__ import annotations
@@ -34,26 +34,27 @@ if TYPE_CHECKING:
 
 FOLDERS = (VOC12_IMAGES, VOC12_ANNOTATIONS, VOC12_MASKS, VOC12_LISTS)
 IMAGE_COUNTS = {"train": 1464, "train_aug": 10582, "val": 1449, "test": 1456}
-"""Images in the official lists, and in the field's."""
+"""Number of images in the official lists, and in the usual `train_aug`."""
 
 TEST_ADVICE = (
-    "the test images come in an archive of their own, VOC2012test.tar, which the evaluation server gives to "
-    "those who are registered: unpack it over this VOCdevkit, or set `test: false`"
+    "the test images are in a separate archive, VOC2012test.tar, which registered users download from the "
+    "evaluation server: unpack it over this VOCdevkit, or set `test: false`"
 )
 
 Places = dict[str, str]
-"""Where each image id stands, as file:line."""
+"""Place of each image id, as file:line."""
 
 logger = logging.getLogger(__name__)
 
 
-def read_voc12(config: Voc12) -> Manifest:
+def prepare(config: Voc12, generated: Path) -> Manifest:
     """Read VOC 2012, sorted by id; CAMs and pseudo masks are scored on the official train list.
 
-    Every image and every mask is decoded once. Images of test have no labels and no mask.
+    Every image and every mask is decoded once. Test images have neither labels nor masks. Nothing is written
+    to ``generated``.
 
     Raises:
-        DatasetError: With all problems of all files in one message, or if a download fails.
+        DatasetError: Listing all problems of all files, or if a download fails.
     """
     if config.download:
         from wsss.data.voc12_download import download_missing
@@ -80,7 +81,7 @@ def read_voc12(config: Voc12) -> Manifest:
 
 
 def read_list(path: Path, problems: Problems) -> Places:
-    """Read the ids of a list: of each line the first word, which is an id or the path of its image."""
+    """Read the ids of a list: the first word of each line, which is an id or the path of its image."""
     lines = read_ids(path, {}, problems)
     return {Path(line.split()[0]).stem: place for line, place in lines.items()}
 
@@ -89,19 +90,19 @@ def _check_root(root: Path, problems: Problems) -> None:
     missing = [name for name in FOLDERS if not (root / name).is_dir()]
     if not missing:
         return
-    message = f"{root}: looked for the folders {', '.join(FOLDERS)}; "
-    message += f"there is no {', no '.join(missing)}" if root.is_dir() else "there is no such folder"
+    message = f"{root}: expected the folders {', '.join(FOLDERS)}; "
+    message += f"missing {', '.join(missing)}" if root.is_dir() else "there is no such folder"
     around = (root / "VOC2012", root / "VOCdevkit" / "VOC2012", root.parent, root.parent / "VOC2012")
     for folder in around:
         if all((folder / name).is_dir() for name in FOLDERS):
-            problems.add("not the root of VOC 2012", f"{message}; did you mean {folder}?")
+            problems.add("not the root of VOC 2012", f"{message}, did you mean {folder}?")
             return
-    advice = "" if root.is_dir() else "; `download: true` fetches it"
+    advice = "" if root.is_dir() else "; `download: true` downloads it"
     problems.add("not the root of VOC 2012", message + advice)
 
 
 def _read_splits(config: Voc12, official_train: Places, problems: Problems) -> dict[str, Places]:
-    """Read the ids of each split; none may be in two."""
+    """Read the ids of each split; an id in two splits is a problem."""
     splits = {"train": official_train, "val": read_list(voc12_list(config, "val"), problems)}
     if config.train == "train_aug":
         splits["train"] = _read_train_aug(config, splits, problems)
@@ -120,15 +121,15 @@ def _read_train_aug(config: Voc12, official: dict[str, Places], problems: Proble
     """Read `train_aug` from the list in the tree, or merge it from SBD's lists and VOC's."""
     ready_made = voc12_augmented_list(config)
     if ready_made:
-        logger.info("train_aug: the list %s", ready_made)
+        logger.info("train_aug: read from %s", ready_made)
         return read_list(ready_made, problems)
     of_sbd = sbd_lists(config.sbd) if config.sbd else None
     if of_sbd is None:
         lists = " nor ".join(str(voc12_list(config, name)) for name in VOC12_AUGMENTED)
-        sbd = f"in `sbd`, {config.sbd}, no {' and '.join(SBD_LISTS)}" if config.sbd else "`sbd` is null"
-        problems.add("no list of train_aug", f"{config.root}: there is neither {lists}; {sbd}")
+        sbd = f"`sbd`, {config.sbd}, has no {' and '.join(SBD_LISTS)}" if config.sbd else "`sbd` is null"
+        problems.add("no list of train_aug", f"{config.root}: there is neither {lists}, and {sbd}")
         return {}
-    logger.info("train_aug: %s and VOC's train, without VOC's val", " and ".join(map(str, of_sbd)))
+    logger.info("train_aug: union of %s and VOC's train, without VOC's val", " and ".join(map(str, of_sbd)))
     sbd_train, sbd_val = (read_list(path, problems) for path in of_sbd)
     merged = sbd_train | sbd_val | official["train"]
     return {image_id: place for image_id, place in merged.items() if image_id not in official["val"]}
@@ -143,11 +144,11 @@ def _read_test(path: Path, problems: Problems) -> Places:
 
 def _expect_count(name: str, ids: Collection[str]) -> None:
     if ids and len(ids) != IMAGE_COUNTS[name]:
-        logger.warning("%s has %d images; in full it has %d", name, len(ids), IMAGE_COUNTS[name])
+        logger.warning("%s has %d images, the official list %d", name, len(ids), IMAGE_COUNTS[name])
 
 
 def _find_images(root: Path, splits: dict[str, Places], problems: Problems) -> dict[str, Path]:
-    """The image files that are there, by id. Missing ones of test are one problem: they come on their own."""
+    """Find the image files, by id. Missing test images count as one problem: they are a separate download."""
     images: dict[str, Path] = {}
     for split, places in splits.items():
         found, missing = _find(root / VOC12_IMAGES, places, ".jpg")
@@ -159,19 +160,21 @@ def _find_images(root: Path, splits: dict[str, Places], problems: Problems) -> d
             problems.add("no test images", f"{missing[0].parent}: {example}; {TEST_ADVICE}")
             continue
         for path in missing:
-            problems.add("missing image", f"{path}: stands in {places[path.stem]}")
+            problems.add("missing image", f"{path}: is listed at {places[path.stem]}")
     return dict(sorted(images.items()))
 
 
 def _find_masks(root: Path, ids: Iterable[str], problems: Problems) -> dict[str, Path]:
     found, missing = _find(root / VOC12_MASKS, ids, ".png")
     for path in missing:
-        problems.add("missing mask", f"{path}: images of the official train and val lists are scored on it")
+        problems.add(
+            "missing mask", f"{path}: images of the official train and val lists need it for scoring"
+        )
     return found
 
 
 def _find(folder: Path, ids: Iterable[str], suffix: str) -> tuple[dict[str, Path], list[Path]]:
-    """Return the files that are there, by id, and those that are not."""
+    """Return the files that exist, by id, and the missing ones."""
     paths = {image_id: folder / f"{image_id}{suffix}" for image_id in sorted(ids)}
     found = {image_id: path for image_id, path in paths.items() if path.is_file()}
     return found, [path for image_id, path in paths.items() if image_id not in found]

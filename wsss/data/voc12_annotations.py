@@ -1,4 +1,4 @@
-"""Image-level labels from VOC's annotations: the classes of the objects that an XML file lists."""
+"""Image-level labels from VOC's XML annotations: the classes of an image's objects."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
-from xml.etree import ElementTree
-from xml.parsers import expat
+from xml.etree.ElementTree import Element, ParseError
 
-from wsss.data.lists import did_you_mean
+from defusedxml import DTDForbidden
+from defusedxml.ElementTree import fromstring
+
 from wsss.data.problems import Problems
+from wsss.study.words import did_you_mean
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
     "train", "tvmonitor",
 )  # fmt: skip
-"""In the official order: the mask value of the first is 1."""
+"""Class names in the official order, mask values 1 … 20."""
 
 MAX_BYTES = 1_000_000
-"""Larger annotations are refused unread: those of VOC have a few kilobytes."""
+"""Larger annotation files are not read: VOC's have a few kilobytes."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +30,13 @@ logger = logging.getLogger(__name__)
 def read_annotations(
     paths: Mapping[str, Path], difficult: Literal["kept", "dropped"], problems: Problems
 ) -> dict[str, tuple[int, ...]]:
-    """Read the labels of images, 0-based and ascending, from their annotations.
+    """Read the labels of images, 0-based class indices in ascending order, from their annotations.
 
     Args:
         paths: Annotation files by image id.
-        difficult: With `dropped` a class counts only where one of its objects is not marked difficult; then
-            an image may be left without a label.
-        problems: Takes what is wrong.
+        difficult: `dropped` counts a class only if one of its objects is not marked difficult, so that an
+            image may have no label at all; `kept` counts every object.
+        problems: Collects the problems found.
     """
     index = {name: number for number, name in enumerate(CLASSES)}
     labels: dict[str, tuple[int, ...]] = {}
@@ -50,7 +52,7 @@ def read_annotations(
             labels[image_id] = tuple(sorted(index[name] for name in names))
     bare = [image_id for image_id, found in labels.items() if not found]
     if bare:
-        logger.warning("%d images show difficult objects only and have no label, e.g. %s", len(bare), bare[0])
+        logger.warning("%d images have only difficult objects, so no label, e.g. %s", len(bare), bare[0])
     return labels
 
 
@@ -59,40 +61,32 @@ def _objects(path: Path) -> Iterator[tuple[str, bool]]:
     root = _parse(path)
     if root.tag != "annotation":
         raise ValueError(f"the root is <{root.tag}>, expected <annotation>")
-    objects = root.findall("object")  # of the root alone: a person's parts are no objects of their own
+    objects = root.findall("object")  # direct children only: the parts of a person are not objects
     if not objects:
         raise ValueError("there is no <object>")
     for element in objects:
         name = element.findtext("name", "").strip()
         if name not in CLASSES:
-            raise ValueError(f"there is no class {name!r}{did_you_mean(name, CLASSES)}")
+            hint = did_you_mean(name, CLASSES) or f", expected one of {', '.join(CLASSES)}"
+            raise ValueError(f"there is no class {name!r}{hint}")
         mark = element.findtext("difficult", "0").strip()
         if mark not in ("0", "1"):
             raise ValueError(f"<difficult> is {mark!r}, expected 0 or 1")
         yield name, mark == "1"
 
 
-def _parse(path: Path) -> ElementTree.Element:
-    """Parse XML without document type, which could define entities that expand without end.
+def _parse(path: Path) -> Element:
+    """Parse XML that has no document type: that could define entities which expand without end.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: The file is too large, no XML, or has a document type.
+        ValueError: The file is too large, is not XML, or has a document type.
     """
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are read")
-    builder = ElementTree.TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = _refuse_document_type
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ValueError(f"{size:,} bytes, expected at most {MAX_BYTES:,}")
     try:
-        parser.Parse(path.read_bytes(), True)
-    except (expat.ExpatError, LookupError) as error:  # LookupError: of an encoding that Python does not know
-        raise ValueError(f"no XML: {error}") from error
-    return builder.close()
-
-
-def _refuse_document_type(name: str, *_: object) -> None:
-    raise ValueError(f"has a document type, {name!r}; annotations have none")
+        return fromstring(path.read_bytes(), forbid_dtd=True)
+    except DTDForbidden as error:
+        raise ValueError(f"has a document type, {error.name!r}; annotations have none") from error
+    except (ParseError, LookupError) as error:  # LookupError: an encoding that Python does not know
+        raise ValueError(f"not XML: {error}") from error

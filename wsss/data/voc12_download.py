@@ -1,4 +1,4 @@
-"""VOC 2012 and SBD from their official servers, by torchvision's addresses and checksums."""
+"""Download of VOC 2012 and SBD from their official servers, with torchvision's addresses and checksums."""
 
 from __future__ import annotations
 
@@ -28,34 +28,32 @@ logger = logging.getLogger(__name__)
 
 
 def download_missing(config: Voc12, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Fetch VOC 2012 and SBD, each if it is needed and not there; what is there stays untouched.
+    """Download VOC 2012 and SBD, each only if it is needed and missing; existing files are not touched.
 
     Args:
-        config: Says where they belong.
-        sleep: Waits so many seconds between two tries.
+        config: The data set, with the folders of both.
+        sleep: Waits for a number of seconds between two attempts.
 
     Raises:
-        DatasetError: Something cannot be fetched; the message says what to fetch by hand, and where to.
+        DatasetError: A download failed; the message says what to fetch by hand and where to put it.
     """
     root = Path(config.root)
     if not (root / VOC12_LISTS).is_dir():
-        _fetch(
-            _voc, root, f"{DATASET_YEAR_DICT['2012']['url']}, whose VOCdevkit/VOC2012 belongs there", sleep
-        )
+        _fetch(_voc, root, f"{DATASET_YEAR_DICT['2012']['url']}: its VOCdevkit/VOC2012 belongs there", sleep)
     if config.train == "train_aug" and config.sbd and not voc12_augmented_list(config):
         sbd = Path(config.sbd)
         if sbd_lists(sbd) is None:
-            _fetch(_sbd, sbd, f"{SBDataset.url}, whose benchmark_RELEASE/dataset belongs there", sleep)
+            _fetch(_sbd, sbd, f"{SBDataset.url}: its benchmark_RELEASE/dataset belongs there", sleep)
 
 
 def _voc(folder: Path) -> Path:
-    """Download and unpack below `folder`; return what the root of VOC 2012 is to be."""
+    """Download and unpack below `folder`; return the folder that becomes the root of VOC 2012."""
     VOCSegmentation(str(folder), year="2012", image_set="train", download=True)
     return folder / "VOCdevkit" / "VOC2012"
 
 
 def _sbd(folder: Path) -> Path:
-    """Do as `_voc` for SBD. (`SBDataset` itself would need scipy, for masks that are not read here.)"""
+    """Do the same for SBD. `SBDataset` itself would unpack its masks, which are not read here, by scipy."""
     download_and_extract_archive(SBDataset.url, str(folder), filename=SBDataset.filename, md5=SBDataset.md5)
     return folder / "benchmark_RELEASE" / "dataset"
 
@@ -63,15 +61,15 @@ def _sbd(folder: Path) -> Path:
 def _fetch(
     download: Callable[[Path], Path], place: Path, archive: str, sleep: Callable[[float], None]
 ) -> None:
-    """Download to a folder beside `place`, and move what came there once it is whole.
+    """Download into a folder next to `place`, and move the result to `place` once it is complete.
 
-    After a failure the next call goes on with what has been downloaded.
+    After a failure the next call continues with what has been downloaded.
     """
     if place.is_dir() and any(place.iterdir()):
-        raise DatasetError(f"{place}: is neither empty nor complete; move it away, or add by hand {archive}")
+        raise DatasetError(f"{place}: neither empty nor complete; move it away, or unpack by hand {archive}")
     beside = place.with_name(f".{place.name}.download")
     beside.mkdir(parents=True, exist_ok=True)
-    logger.info("%s: fetching %s", place, archive)
+    logger.info("%s: downloading %s", place, archive)
     os.replace(_persistently(lambda: download(beside), place, archive, sleep), place)
     shutil.rmtree(beside)
 
@@ -79,16 +77,16 @@ def _fetch(
 def _persistently(
     download: Callable[[], Path], place: Path, archive: str, sleep: Callable[[float], None]
 ) -> Path:
-    """Try several times: servers of old data sets are slow, and now and then away."""
+    """Try several times: the servers of old data sets are slow and sometimes unreachable."""
     for attempt in range(1, TRIES + 1):
         try:
             return download()
-        except (OSError, RuntimeError, EOFError) as error:  # torchvision's words for a wrong checksum vary
+        except (OSError, RuntimeError, EOFError) as error:  # any of these for a wrong checksum
             failure = error
-            logger.warning("download of %s: try %d of %d failed: %s", place, attempt, TRIES, error)
+            logger.warning("%s: download %d of %d failed: %s", place, attempt, TRIES, error)
         if attempt < TRIES:
             sleep(FIRST_PAUSE * 3 ** (attempt - 1))
     raise DatasetError(
-        f"{place}: could not be downloaded, {TRIES} tries failed, the last with: {failure}\n"
-        f"  Without a connection, fetch elsewhere {archive}"
+        f"{place}: {TRIES} downloads failed, the last with: {failure}\n"
+        f"  Without a connection, download on another machine {archive}"
     ) from failure

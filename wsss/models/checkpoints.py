@@ -1,101 +1,105 @@
-"""Checkpoints of the three networks: weights, the configuration that built them, and the classes."""
+"""Checkpoints that describe themselves: weights, the section that built the network, and the class names.
+
+Each network's own module reads its checkpoints, so that this one depends on none of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Generic, TypeVar
 
+from pydantic import ValidationError
 from torch import Tensor
 
-from wsss.models.affinitynet import AffinityNet, build_affinitynet
-from wsss.models.classifier import Classifier, build_classifier
 from wsss.models.network import Network
-from wsss.models.segmenter import Segmenter, build_segmenter
 from wsss.results import ArtifactError, load_checkpoint, save_checkpoint
+from wsss.study.config.fields import Section
 
-Weights = Mapping[str, Tensor] | None
-Settings = Mapping[str, Any]
-
-
-def classifier_of(config: Settings, n_classes: int, weights: Weights = None) -> Classifier:
-    """Build the classifier that the section ``classifier`` describes."""
-    return build_classifier(
-        config["backbone"],
-        n_classes,
-        output_stride=config["output_stride"],
-        dropout=config["dropout"],
-        weights=weights,
-    )
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
+AnySection = TypeVar("AnySection", bound=Section)
 
 
-def affinitynet_of(config: Settings, n_classes: int, weights: Weights = None) -> AffinityNet:
-    """Build the AffinityNet that the section ``affinitynet`` describes; it does not depend on the classes."""
-    return build_affinitynet(
-        config["backbone"],
-        output_stride=config["output_stride"],
-        radius=config["radius"],
-        border=config["border"],
-        normalization=config["normalization"],
-        weights=weights,
-    )
+@dataclass(frozen=True)
+class Restored(Generic[AnyNetwork, AnySection]):
+    """A trained network, and all that is needed to use it.
+
+    Attributes:
+        network: on the CPU, in evaluation mode; its backbone knows how images are normalised.
+        section: the section of the configuration that it was trained with.
+        class_names: the classes, without background, in the order of a classifier's outputs.
+    """
+
+    network: AnyNetwork
+    section: AnySection
+    class_names: tuple[str, ...]
 
 
-def segmenter_of(config: Settings, n_classes: int, weights: Weights = None) -> Segmenter:
-    """Build the segmentation network that the section ``segmenter`` describes, for background and classes."""
-    return build_segmenter(
-        config["name"],
-        n_classes + 1,
-        backbone=config["backbone"],
-        output_stride=config["output_stride"],
-        crop_size=config["crop_size"],
-        weights=weights,
-    )
+@dataclass(frozen=True)
+class Stored(Generic[AnySection]):
+    """A checkpoint's content, with its section and class names checked."""
+
+    path: Path
+    section: AnySection
+    class_names: tuple[str, ...]
+    state_dict: Mapping[str, Tensor]
+
+    def restored(self, network: AnyNetwork) -> Restored[AnyNetwork, AnySection]:
+        """Load the weights into a network that was built from the section.
+
+        Raises:
+            ArtifactError: they do not fit.
+        """
+        try:
+            network.load_state_dict(self.state_dict)
+        except RuntimeError as error:
+            raise ArtifactError(f"{self.path}: {error}") from error
+        return Restored(network.eval(), self.section, self.class_names)
 
 
-_BUILDERS: dict[str, Callable[[Settings, int], Network]] = {
-    "Classifier": classifier_of,
-    "AffinityNet": affinitynet_of,
-    "Segmenter": segmenter_of,
-}
+def save_network(path: Path, network: Network, section: Section, class_names: Sequence[str]) -> None:
+    """Write a checkpoint, which `restore_classifier`, `restore_affinitynet` or `restore_segmenter` reads.
 
-
-def save_network(path: Path, network: Network, config: Settings, classes: Sequence[str]) -> None:
-    """Write what `restore_classifier` and its siblings read."""
+    It holds plain values and tensors: the network's kind, the section as JSON, the class names without
+    background, and the state dict.
+    """
     save_checkpoint(
         path,
         {
             "network": type(network).__name__,
+            "section": section.model_dump(mode="json"),
+            "class_names": list(class_names),
             "state_dict": network.state_dict(),
-            "config": dict(config),
-            "classes": list(classes),
         },
     )
 
 
-def restore_classifier(path: Path | str) -> Classifier:
-    """Read a trained classifier, on the CPU and in evaluation mode.
+def read_network(path: Path | str, kind: type[Network], section: type[AnySection]) -> Stored[AnySection]:
+    """Read a checkpoint of one kind of network.
 
     Raises:
-        ArtifactError: The file is damaged or holds another kind of network.
+        ArtifactError: the file is damaged or holds another kind of network, or its section is not valid.
     """
-    return cast(Classifier, _restore(path, "Classifier"))
-
-
-def restore_affinitynet(path: Path | str) -> AffinityNet:
-    """Read a trained AffinityNet, like `restore_classifier`."""
-    return cast(AffinityNet, _restore(path, "AffinityNet"))
-
-
-def restore_segmenter(path: Path | str) -> Segmenter:
-    """Read a trained segmentation network, like `restore_classifier`."""
-    return cast(Segmenter, _restore(path, "Segmenter"))
-
-
-def _restore(path: Path | str, kind: str) -> Network:
     content = load_checkpoint(path)
-    if content.get("network") != kind:
-        raise ArtifactError(f"{path}: holds {content.get('network', 'no network')}, expected {kind}")
-    network = _BUILDERS[kind](content["config"], len(content["classes"]))
-    network.load_state_dict(content["state_dict"])
-    return network.eval()
+    if content.get("network") != kind.__name__:
+        raise ArtifactError(f"{path}: holds {content.get('network', 'no network')}, expected {kind.__name__}")
+    if missing := [key for key in ("section", "class_names", "state_dict") if key not in content]:
+        raise ArtifactError(f"{path}: lacks {', '.join(missing)}, as checkpoints of other versions do")
+    return Stored(
+        Path(path),
+        _section(path, content["section"], section),
+        tuple(content["class_names"]),
+        content["state_dict"],
+    )
+
+
+def _section(path: Path | str, values: Any, section: type[AnySection]) -> AnySection:
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "section"
+        raise ArtifactError(
+            f"{path}: its section is not valid: {where}: got {first['input']!r}: {first['msg']}"
+        ) from error

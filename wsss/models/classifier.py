@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import Tensor, nn
 
 from wsss.models.backbone import Backbone
-from wsss.models.backbones.torchvision import build_backbone
+from wsss.models.backbones import build_backbone
+from wsss.models.checkpoints import Restored, read_network
 from wsss.models.network import Network
 from wsss.models.state import load_backbone
+from wsss.study.config import Classifier as Section
 
 
 class Classifier(Network):
@@ -21,7 +24,7 @@ class Classifier(Network):
     def __init__(self, backbone: Backbone, n_classes: int, dropout: float) -> None:
         super().__init__(backbone, "classifier")
         self.dropout = nn.Dropout2d(dropout)
-        self.fc8 = nn.Conv2d(backbone.channels["head"], n_classes, 1, bias=False)
+        self.fc8 = nn.Conv2d(backbone.head_channels, n_classes, 1, bias=False)
         nn.init.xavier_uniform_(self.fc8.weight)
 
     def features(self, x: Tensor) -> Tensor:
@@ -44,23 +47,27 @@ class Classifier(Network):
 
 
 def build_classifier(
-    backbone: str,
-    n_classes: int,
-    *,
-    output_stride: int,
-    dropout: float,
-    weights: Mapping[str, Tensor] | None = None,
+    section: Section, n_classes: int, weights: Mapping[str, Tensor] | None = None
 ) -> Classifier:
-    """Build a classifier.
+    """Build the classifier that the section ``classifier`` describes.
 
     Args:
-        backbone: name of the backbone, see `build_backbone`.
+        section: its backbone, output stride and dropout.
         n_classes: number of image-level classes, without background.
-        output_stride: stride of the CAM in pixels.
-        dropout: share of channels dropped before the average, [0, 1).
         weights: state dict that holds the backbone's weights (see `backbone_state`); None: fresh ones.
 
     Raises:
-        ValueError: for an unknown backbone or stride, or weights that do not fit.
+        ValueError: for an output stride that the backbone cannot have, or weights that do not fit.
     """
-    return Classifier(load_backbone(build_backbone(backbone, output_stride), weights), n_classes, dropout)
+    backbone = load_backbone(build_backbone(section.backbone, section.output_stride), weights)
+    return Classifier(backbone, n_classes, section.dropout)
+
+
+def restore_classifier(path: Path | str) -> Restored[Classifier, Section]:
+    """Read a trained classifier, on the CPU and in evaluation mode.
+
+    Raises:
+        ArtifactError: the file is damaged or holds another kind of network.
+    """
+    stored = read_network(path, Classifier, Section)
+    return stored.restored(build_classifier(stored.section, len(stored.class_names)))

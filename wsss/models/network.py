@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import Tensor, nn
+from torch import nn
 
 from wsss.models.backbone import Backbone, Task
-from wsss.models.state import PREFIX
+from wsss.models.state import PREFIX, hide_prefix
 
 
 class Network(nn.Module):
@@ -24,18 +22,4 @@ class Network(nn.Module):
         self.backbone = backbone
         backbone.fit_to(task)
         if backbone.flat_keys:
-            self.register_state_dict_post_hook(self._flatten)  # type: ignore[no-untyped-call]
-            self.register_load_state_dict_pre_hook(self._unflatten)  # type: ignore[no-untyped-call]
-
-    @staticmethod
-    def _flatten(module: Network, state: dict[str, Tensor], prefix: str, metadata: Any) -> None:
-        flat = {key.replace(prefix + PREFIX, prefix, 1): value for key, value in state.items()}
-        state.clear()
-        state.update(flat)
-
-    @staticmethod
-    def _unflatten(module: Network, state: dict[str, Tensor], prefix: str, *unused: Any) -> None:
-        layers = dict(module.backbone.named_children())
-        for key in list(state):
-            if key.removeprefix(prefix).split(".")[0] in layers:
-                state[prefix + PREFIX + key.removeprefix(prefix)] = state.pop(key)
+            hide_prefix(self, PREFIX.removesuffix("."))

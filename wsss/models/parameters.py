@@ -1,4 +1,4 @@
-"""What the optimizer may move, and how fast: frozen stages and the method's four parameter groups."""
+"""What the optimiser may move, how fast, and what of it decays."""
 
 from __future__ import annotations
 
@@ -7,40 +7,65 @@ from typing import Any
 from torch import nn
 
 from wsss.models.network import Network
+from wsss.models.state import PREFIX
+from wsss.study.config.training import AdamW, Sgd
+
+#: Layers whose ``weight`` is a matrix.
+MATRICES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def freeze(model: Network, frozen_stages: int, batch_norm: str) -> None:
-    """Freeze the first stages of ``model.backbone``, and its batch norms with ``batch_norm="frozen"``.
+def freeze(network: Network, frozen_stages: int, batch_norm: str) -> None:
+    """Freeze the first stages of ``network.backbone``, and its batch norms with ``batch_norm="frozen"``.
 
     Frozen parameters take no gradient, and frozen modules stay in evaluation mode through every
-    ``model.train()``. What lies above the backbone stays trained. As many frozen stages as
-    ``model.backbone.stages`` has freeze the whole backbone.
+    ``network.train()``. What lies above the backbone stays trained. As many frozen stages as
+    ``network.backbone.stages`` has freeze the whole backbone.
 
     Raises:
         ValueError: if the backbone has fewer stages, or ``batch_norm`` is neither "frozen" nor "trained".
     """
-    model.backbone.freeze(frozen_stages, batch_norm)
+    network.backbone.freeze(frozen_stages, batch_norm)
 
 
-def parameter_groups(
-    model: Network, learning_rate: float, weight_decay: float, new_layer_factor: float
-) -> list[dict[str, Any]]:
-    """Sort the parameters that take gradients into the method's four groups for ``torch.optim``.
+def parameter_groups(network: Network, optimizer: Sgd | AdamW) -> list[dict[str, Any]]:
+    """Sort the parameters that take gradients into groups for ``torch.optim``.
 
-    Backbone weights learn at ``learning_rate``; backbone biases at twice that without decay; weights above
-    the backbone at ``new_layer_factor`` times it; their biases at twice that, without decay. The shift of a
-    norm counts as a bias, its scale as a weight. Always four groups in this order, some perhaps empty.
+    The layers above the backbone are newly initialised and learn ``head_lr_multiplier`` times as fast, biases
+    ``bias_lr_multiplier`` times as fast as weights. Biases, among them the shifts of norms, never decay.
+
+    With ``decayed: weights`` the groups are those of the published code, always four in this order: weights
+    of the backbone, its biases, weights above it, their biases. Every weight decays, scales of norms too.
+    With ``matrices`` there are six: after the weights of convolutions and linear layers, which decay, come
+    those that do not: scales of norms, tokens, position embeddings and what the backbone lists.
     """
-    groups: tuple[list[nn.Parameter], ...] = ([], [], [], [])
-    for name, parameter in model.named_parameters():
+    matrices = _matrices(network) if optimizer.decayed == "matrices" else None
+    kinds = ["decayed", "bias"] if matrices is None else ["decayed", "kept", "bias"]
+    groups: dict[tuple[bool, str], list[nn.Parameter]] = {
+        (new, kind): [] for new in (False, True) for kind in kinds
+    }
+    for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            old, bias = name.startswith("backbone."), name.endswith("bias")
-            groups[2 * (not old) + bias].append(parameter)
-    pretrained_weights, pretrained_biases, new_weights, new_biases = groups
-    new_rate = learning_rate * new_layer_factor
+            decays = matrices is None or name in matrices
+            kind = "bias" if name.endswith("bias") else "decayed" if decays else "kept"
+            groups[not name.startswith(PREFIX), kind].append(parameter)
     return [
-        {"params": pretrained_weights, "lr": learning_rate, "weight_decay": weight_decay},
-        {"params": pretrained_biases, "lr": 2 * learning_rate, "weight_decay": 0.0},
-        {"params": new_weights, "lr": new_rate, "weight_decay": weight_decay},
-        {"params": new_biases, "lr": 2 * new_rate, "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "lr": optimizer.learning_rate
+            * (optimizer.head_lr_multiplier if new else 1)
+            * (optimizer.bias_lr_multiplier if kind == "bias" else 1),
+            "weight_decay": optimizer.weight_decay if kind == "decayed" else 0.0,
+        }
+        for (new, kind), parameters in groups.items()
     ]
+
+
+def _matrices(network: Network) -> set[str]:
+    """Names of the weights of convolutions and linear layers, but for those that the backbone excepts."""
+    excepted = tuple(PREFIX + name for name in network.backbone.no_weight_decay())
+    found = {f"{name}.weight" for name, module in network.named_modules() if isinstance(module, MATRICES)}
+    return {
+        name
+        for name in found
+        if not any(name == exception or name.startswith(f"{exception}.") for exception in excepted)
+    }

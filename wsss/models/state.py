@@ -1,8 +1,9 @@
-"""State dicts: taking a backbone out of a network's, and checking before loading."""
+"""State dicts: taking a backbone's entries out of another's, naming them, and checking before loading."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -12,32 +13,97 @@ PREFIX = "backbone."
 COUNTER = "num_batches_tracked"
 #: First words of parameters that lie above the backbone, here, in torchvision and in the published networks.
 HEADS = ("classifier.", "fc.", "fc8.", "f8_", "gn8_", "f9.", "head.")
+#: So many entries of each kind are named where a file does not fit.
+EXAMPLES = 2
 
 
-def backbone_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take the backbone's entries out of the state dict of a network: ours, torchvision's or a published."""
+def hide_prefix(module: nn.Module, child: str) -> None:
+    """Let the state dicts of ``module`` name the entries of its submodule ``child`` without ``child.``."""
+
+    def shorten(module: nn.Module, state: dict[str, Tensor], prefix: str, metadata: Any) -> None:
+        long = f"{prefix}{child}."
+        entries = {
+            prefix + key.removeprefix(long) if key.startswith(long) else key: value
+            for key, value in state.items()
+        }
+        state.clear()
+        state.update(entries)
+
+    def restore(module: nn.Module, state: dict[str, Tensor], prefix: str, *unused: Any) -> None:
+        inner = module.get_submodule(child)
+        own = {name for name, _ in inner.named_children()}
+        own |= {name for name, _ in inner.named_parameters(recurse=False)}
+        own |= {name for name, _ in inner.named_buffers(recurse=False)}
+        for key in list(state):
+            name = key.removeprefix(prefix)
+            if name.split(".")[0] in own:
+                state[f"{prefix}{child}.{name}"] = state.pop(key)
+
+    module.register_state_dict_post_hook(shorten)  # type: ignore[no-untyped-call]
+    module.register_load_state_dict_pre_hook(restore)  # type: ignore[no-untyped-call]
+
+
+def backbone_state(backbone: Backbone, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Take the backbone's entries out of the state dict of a network: ours, a library's or a published one.
+
+    Entries under ``backbone.`` are the backbone's. Where there are none, all are but those of known heads.
+    """
     if any(key.startswith(PREFIX) for key in state):
         return {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
-    return {key: value for key, value in state.items() if not key.startswith(HEADS)}
+    own, heads = backbone.state_dict().keys(), (*HEADS, *backbone.left_out)
+    return {key: value for key, value in state.items() if key in own or not key.startswith(heads)}
 
 
-def state_problems(module: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
-    """List the keys that ``module`` misses in ``state``, those it does not know, and those of another shape.
+def state_problems(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    """List the entries that ``state`` lacks, those ``module`` does not know, and those of another shape.
 
-    ``num_batches_tracked`` does not count: old files lack it, and nothing here uses it.
+    Batch norms' ``num_batches_tracked`` does not count: old files lack it, and nothing here uses it.
+
+    Returns:
+        One line per entry by kind: "missing", "unknown", "reshaped"; without the kinds that do not occur.
     """
     own = module.state_dict()
     missing = [key for key in own if key not in state and not key.endswith(COUNTER)]
     unknown = [key for key in state if key not in own and not key.endswith(COUNTER)]
-    reshaped = [
-        f"{key}: got {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
+    reshaped = [key for key in own if key in state and state[key].shape != own[key].shape]
+    problems = {
+        "missing": [f"missing {key} {tuple(own[key].shape)}" for key in missing],
+        "unknown": [f"unknown {key} {tuple(state[key].shape)}" for key in unknown],
+        "reshaped": [
+            f"{key}: got {tuple(state[key].shape)}, expected {tuple(own[key].shape)}" for key in reshaped
+        ],
+    }
+    return {kind: lines for kind, lines in problems.items() if lines}
+
+
+def explained(module: nn.Module, state: Mapping[str, Tensor], *, in_full: bool = False) -> str:
+    """Say why ``state`` does not fit ``module``, in ten lines or ``in_full``; nothing where it fits."""
+    lines = []
+    for kind, found in state_problems(module, state).items():
+        shown = found if in_full or len(found) <= EXAMPLES + 1 else found[:EXAMPLES]
+        lines += shown
+        if len(found) > len(shown):
+            lines.append(f"… and {len(found) - len(shown)} more {kind}")
+    if lines and (prefix := _nearest_prefix(list(module.state_dict()), list(state))):
+        lines.append(prefix)
+    return "\n  ".join(lines)
+
+
+def _nearest_prefix(own: Sequence[str], found: Sequence[str]) -> str | None:
+    """The prefix that, taken off the names found, makes the most of them the module's own."""
+    counts: dict[str, int] = {}
+    known = set(own)
+    for name in found:
+        parts = name.split(".")
+        for cut in range(1, len(parts)):
+            if ".".join(parts[cut:]) in known:
+                prefix = ".".join(parts[:cut]) + "."
+                counts[prefix] = counts.get(prefix, 0) + 1
+    best = max(counts, key=counts.__getitem__, default=None)
+    if best is None or counts[best] <= sum(name in known for name in found):
+        return None
     return (
-        [f"missing {key} {tuple(own[key].shape)}" for key in missing]
-        + [f"unknown {key} {tuple(state[key].shape)}" for key in unknown]
-        + reshaped
+        f"without the prefix {best!r}, {counts[best]} of the names found would be among the {len(own)} needed"
     )
 
 
@@ -45,11 +111,11 @@ def load_backbone(backbone: Backbone, state: Mapping[str, Tensor] | None) -> Bac
     """Load the backbone's part of ``state`` (see `backbone_state`), if any, and return ``backbone``.
 
     Raises:
-        ValueError: with every missing, unknown or differently shaped key; nothing is loaded then.
+        ValueError: an entry is missing, unknown or of another shape; nothing is loaded then.
     """
     if state is not None:
-        weights = backbone_state(state)
-        if problems := state_problems(backbone, weights):
-            raise ValueError("weights do not fit the backbone:\n  " + "\n  ".join(problems))
-        backbone.load_state_dict(weights, strict=False)
+        weights = backbone_state(backbone, state)
+        if problems := explained(backbone, weights):
+            raise ValueError(f"weights do not fit the backbone:\n  {problems}")
+        backbone.load_state_dict(weights, strict=False)  # strict would ask for num_batches_tracked
     return backbone

@@ -7,7 +7,6 @@ imports it in every job.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -93,7 +92,3 @@ def _row(name: str, cells: Iterable[str]) -> str:
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
-
-
-if __name__ == "__main__":
-    print(summary(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""The machine a stage runs on: device, precision, threads, seeds, locks, logging and progress."""
+"""The machine that a stage runs on: device, precision, threads, seeds, locks, logging and progress."""
 
 from wsss.runtime.compute import Compute
 from wsss.runtime.console import configure_logging, progress
@@ -6,6 +6,7 @@ from wsss.runtime.devices import (
     autocast,
     device,
     gpu_slot,
+    gpu_slots,
     peak_memory_mb,
     seed_everything,
     set_threads,
@@ -18,6 +19,7 @@ __all__ = [
     "configure_logging",
     "device",
     "gpu_slot",
+    "gpu_slots",
     "peak_memory_mb",
     "progress",
     "seed_everything",

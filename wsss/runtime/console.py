@@ -1,8 +1,8 @@
-"""What a person sees of a stage: a bar in the terminal, plain lines in the log, and short errors.
+"""Progress, log lines and errors of a stage, in the terminal and in its log file.
 
-Jobs that run at once share one terminal. One of them draws its bar on the last line; the others, and every
-job whose stderr is not a terminal, write a plain line now and then. Each line starts with the job it
-belongs to. The log file gets all lines, and the traceback of an error.
+Jobs that run at the same time share one terminal. One of them draws a progress bar on the last line; the
+others, and every job whose stderr is not a terminal, write plain lines from time to time. Each line starts
+with the name of its job. The log file gets all lines, and the traceback of an error.
 """
 
 from __future__ import annotations
@@ -30,18 +30,29 @@ _SECONDS_BETWEEN_LINES = 10.0
 _CLEAR_LINE = "\r\x1b[K"
 
 
-def configure_logging(log_path: str | Path | None, job: str = "") -> None:
-    """Send log records to `log_path` in full and to stderr in brief, and errors that nothing catches too.
+def configure_logging(log_path: str | Path | None, job: str = "", *, mode: str = "w") -> None:
+    """Send log records and uncaught errors to `log_path` in full, and to stderr in short.
 
-    An error of ours (a `ValueError` defined in wsss: bad configuration, data set, artifact, training) shows
-    on stderr as its message alone; the log has the traceback. `job` names the job on stderr.
+    Expected errors (subclasses of `ValueError` defined in wsss, about configuration, data set, artifact or
+    training) appear on stderr as their message only; the log has the traceback.
+
+    Args:
+        log_path: Log file; None: no log file.
+        job: Name of the job at the start of each line on stderr.
+        mode: "w" writes the log file anew, "a" continues it.
     """
     handlers: list[logging.Handler] = [_Terminal(job)]
     if log_path is not None:
-        handlers.append(_log_file(Path(log_path)))
+        handlers.append(_log_file(Path(log_path), mode))
         sys.excepthook = partial(_report_error, log_path)
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     logging.captureWarnings(True)
+
+
+def log_settings() -> tuple[str | None, str]:
+    """Return log path and job with which a child process configures its logging to continue this one's."""
+    files = [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)]
+    return (files[0].baseFilename if files else None), _job()
 
 
 def progress(
@@ -54,8 +65,15 @@ def progress(
 ) -> Iterator[Item]:
     """Yield the items of `iterable` and show how many are done, the rate and the time left.
 
-    In a terminal as a bar, unless another job has its bar there; else, and in the log, as a line about
-    every 10 seconds and one at the end. `total` defaults to the length where there is one.
+    A terminal shows a bar, unless another job has its bar there. Otherwise, and in the log, there is a line
+    about every 10 seconds and one at the end.
+
+    Args:
+        iterable: The items.
+        total: Number of items; None: the length of `iterable` if it has one.
+        unit: Plural noun for the items.
+        label: Description in front of the numbers.
+        clock: Time in seconds.
     """
     if total is None and isinstance(iterable, Sized):
         total = len(iterable)
@@ -81,7 +99,7 @@ class _Meter:
         self.start = self.last_line = clock()
 
     def advance(self) -> None:
-        """Count one item and write a line if the last one is long enough ago."""
+        """Count one item, and write a line if 10 seconds have passed since the last one."""
         self.done += 1
         now = self.clock()
         if now - self.last_line >= _SECONDS_BETWEEN_LINES and self.done != self.total:
@@ -89,7 +107,7 @@ class _Meter:
             self._write(self._state(now - self.start), on_terminal=not self.has_bar)
 
     def finish(self) -> None:
-        """Write the last line; beside a bar only if the bar was there long enough to be looked at."""
+        """Write the last line; next to a bar only if the bar was visible for at least 10 seconds."""
         seconds = self.clock() - self.start
         seen = not self.has_bar or seconds >= _SECONDS_BETWEEN_LINES
         self._write(f"{self.done} {self.unit} in {_duration(seconds)}{self._rate(seconds)}", on_terminal=seen)
@@ -117,7 +135,7 @@ def _duration(seconds: float) -> str:
 
 
 class _Terminal(logging.StreamHandler[Any]):
-    """Brief lines on stderr that start with the job, above the bar if some job draws one."""
+    """Short lines on stderr that start with the job, above the bar if a job draws one."""
 
     def __init__(self, job: str) -> None:
         super().__init__(sys.stderr)
@@ -125,14 +143,14 @@ class _Terminal(logging.StreamHandler[Any]):
         self.addFilter(lambda record: getattr(record, "on_terminal", True))
 
     def format(self, record: logging.LogRecord) -> str:
-        """Leave time, level and traceback to the log file."""
+        """Format without time, level and traceback, which are in the log file."""
         line = f"{self.job}: {record.getMessage()}" if self.job else record.getMessage()
         return _CLEAR_LINE + line if self.stream.isatty() else line
 
 
-def _log_file(path: Path) -> logging.Handler:
+def _log_file(path: Path, mode: str) -> logging.Handler:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler = logging.FileHandler(path, mode=mode, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return handler
 
@@ -140,7 +158,7 @@ def _log_file(path: Path) -> logging.Handler:
 def _report_error(
     log_path: str | Path, kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Stand in for `sys.excepthook`: the traceback for the log, one line for the terminal."""
+    """Replacement of `sys.excepthook`: traceback to the log, one line to the terminal."""
     if issubclass(kind, KeyboardInterrupt):
         logger.error("interrupted")
     elif issubclass(kind, ValueError) and kind.__module__.startswith("wsss"):
@@ -158,7 +176,7 @@ def _job() -> str:
 
 @contextmanager
 def _bar(total: int | None, unit: str, label: str) -> Iterator[tqdm[Any] | None]:
-    """Draw a bar if stderr is a terminal, of known width, on which no other job draws one."""
+    """Draw a bar if stderr is a terminal of known width on which no other job draws one."""
     if not sys.stderr.isatty() or not os.get_terminal_size(sys.stderr.fileno()).columns:
         yield None
         return

@@ -6,8 +6,8 @@ import os
 import random
 import resource
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -16,58 +16,88 @@ import torch
 
 from wsss.runtime.locks import first_free
 
-#: Instruction sets that multiply bfloat16 natively, as Linux names them on x86 and Arm.
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}
+"""Linux's names of the x86 and Arm instruction sets that multiply bfloat16 natively."""
+
 _MEBIBYTE = 2**20
 _MOST_WORKERS = 8
 
 
 def device() -> torch.device:
-    """Return the current GPU, or the CPU where PyTorch sees none."""
+    """Return the current GPU, or the CPU if PyTorch sees no GPU."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", torch.cuda.current_device())
 
 
 @contextmanager
-def gpu_slot() -> Iterator[torch.device]:
-    """Hold one of the visible GPUs for this process, waiting while others hold them all.
+def gpu_slots(count: int = 1) -> Iterator[tuple[torch.device, ...]]:
+    """Hold ``count`` of the visible GPUs for this job, waiting while others hold them; the first is current.
 
-    Yields the CPU where there is none. Snakemake counts GPUs but does not hand them out. Each GPU has a
-    file lock named by its UUID, so jobs agree whatever `CUDA_VISIBLE_DEVICES` each of them sees; under
-    SLURM the one that a job was given is free at once.
+    Yields the CPU where PyTorch sees no GPU. Snakemake counts GPUs but does not hand them out. Each GPU has a
+    file lock named by its UUID, so jobs agree whatever `CUDA_VISIBLE_DEVICES` each of them sees; under SLURM
+    those that a job was given are free at once. Jobs that need several take them one job at a time, or two
+    of them could wait for each other forever.
+
+    Raises:
+        ValueError: fewer are visible.
     """
     if not torch.cuda.is_available():
-        yield device()
+        yield (device(),)
         return
-    with first_free([_gpu_name(index) for index in range(torch.cuda.device_count())]) as index:
-        torch.cuda.set_device(index)
-        yield device()
+    visible = [_gpu_name(index) for index in range(torch.cuda.device_count())]
+    if count > len(visible):
+        raise ValueError(f"resources.gpu: got {count}, but PyTorch sees {len(visible)} GPUs")
+    with ExitStack() as held:
+        with first_free(["several-gpus"]) if count > 1 else nullcontext():
+            indices = _take(held, visible, count)
+        torch.cuda.set_device(indices[0])
+        yield tuple(torch.device("cuda", index) for index in indices)
+
+
+@contextmanager
+def gpu_slot() -> Iterator[torch.device]:
+    """Hold one GPU, see `gpu_slots`."""
+    with gpu_slots(1) as (only,):
+        yield only
+
+
+def _take(held: ExitStack, names: Sequence[str], count: int) -> list[int]:
+    """Lock ``count`` of ``names`` until ``held`` closes; return their indices, ascending."""
+    indices: list[int] = []
+    while len(indices) < count:
+        others = [index for index in range(len(names)) if index not in indices]
+        indices.append(others[held.enter_context(first_free([names[index] for index in others]))])
+    return sorted(indices)
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python's, NumPy's and PyTorch's global generators (those of the GPUs too)."""
+    """Seed the global generators of Python, NumPy and PyTorch, including those of the GPUs."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries may draw from it
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries may use it
     torch.manual_seed(seed)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Make the context in which networks run: bfloat16 where `precision` says so, float32 otherwise.
+    """Return the autocast context in which networks run.
 
-    `precision` is "float32", "bfloat16" or "auto": bfloat16 where the device multiplies it natively, that
-    is on CPUs with AMX or AVX-512 BF16 and on GPUs from NVIDIA's Ampere on. Raises `ValueError` for
-    anything else.
+    Args:
+        device: CPU or GPU.
+        precision: "float32", "bfloat16", or "auto": bfloat16 on devices that multiply it natively, which are
+            CPUs with AMX or AVX-512 BF16 and NVIDIA GPUs since Ampere.
+
+    Raises:
+        ValueError: Another precision was given.
     """
     if precision not in ("auto", "float32", "bfloat16"):
-        raise ValueError(f"precision: got {precision!r}, allowed: 'auto', 'float32', 'bfloat16'")
+        raise ValueError(f"precision: got {precision!r}, allowed 'auto', 'float32' or 'bfloat16'")
     wanted = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
 
 
 @cache
 def multiplies_bfloat16(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Tell whether a device multiplies bfloat16 natively; a CPU without `cpuinfo`, as on macOS, does not."""
+    """Whether a device multiplies bfloat16 natively; False for a CPU without `cpuinfo`, as on macOS."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not cpuinfo.exists():
@@ -78,21 +108,21 @@ def multiplies_bfloat16(device: torch.device, cpuinfo: Path = Path("/proc/cpuinf
 
 
 def set_threads(threads: int) -> None:
-    """Let PyTorch compute on this many CPU threads, at least one."""
+    """Set the number of CPU threads that PyTorch computes on, at least one."""
     torch.set_num_threads(max(1, threads))
 
 
 def worker_count(threads: int) -> int:
-    """Return how many workers keep `threads` threads and this machine's cores busy, at most 8."""
+    """Number of loading threads for a job of `threads` threads: at most one per core, at most 8."""
     return max(1, min(threads, _cores(), _MOST_WORKERS))
 
 
 def peak_memory_mb() -> float:
-    """Return this process's highest memory use in MiB: resident on the host plus allocated on its GPU.
+    """Return the peak memory of this process in MiB: resident on the host plus allocated on its GPU.
 
     Child processes are not counted.
     """
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB elsewhere
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     return round((host + gpu) / _MEBIBYTE, 1)
@@ -104,5 +134,5 @@ def _gpu_name(index: int) -> str:
 
 
 def _cores() -> int:
-    """Count the cores this process may use, fewer than the machine has under SLURM or taskset."""
+    """Number of cores that this process may use, which SLURM and taskset can limit."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,8 +1,7 @@
-"""File locks between the processes of one user; the kernel releases those of a process that dies."""
+"""File locks between the processes of one user. The kernel releases the locks of a process that dies."""
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import stat
@@ -12,29 +11,40 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
 def try_lock(name: str) -> Iterator[bool]:
-    """Hold the lock `name` if it is free; yield whether it was."""
-    descriptor = os.open(_folder() / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the lock `name` if it is free; yield whether it was.
+
+    Each call opens the file anew, so threads and nested calls of one process exclude each other too.
+
+    Raises:
+        PermissionError: The folder of the locks belongs to another user.
+    """
+    lock = FileLock(_folder() / name, mode=0o600, thread_local=False)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
+        lock.acquire(blocking=False)
+    except Timeout:
         yield False
         return
     try:
         yield True
     finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing is not enough: forked workers hold it open too
-        os.close(descriptor)
+        lock.release()
 
 
 @contextmanager
 def first_free(names: Sequence[str], pause: Callable[[float], None] = time.sleep) -> Iterator[int]:
-    """Hold the first free lock of `names` and yield its index; look again every second till there is one."""
+    """Hold the first free lock of `names` and yield its index; while none is free, retry every second.
+
+    Args:
+        names: Names of the locks, in order of preference.
+        pause: Waits for a number of seconds between two attempts.
+    """
     waiting = False
     while True:
         for index, name in enumerate(names):
@@ -49,7 +59,7 @@ def first_free(names: Sequence[str], pause: Callable[[float], None] = time.sleep
 
 
 def _folder() -> Path:
-    """Folder for this user's locks; nobody else may own it, or they could hold the locks."""
+    """Folder of this user's locks. Another owner could hold the locks forever, so that is refused."""
     folder = Path(tempfile.gettempdir()) / f"wsss-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()

@@ -9,34 +9,36 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsss.data import ImageRow, read_image
 from wsss.data.loading import prefetch
 from wsss.data.transforms import Normalize, TrainTransform, scaled_labels
-from wsss.method.affinity import STRIDE, affinity_loss, pair_targets
+from wsss.method.affinity import STRIDE, affinity_loss, pair_counts, pair_targets
 from wsss.method.confident import grid_labels
 from wsss.method.labels import IGNORE
-from wsss.models.affinitynet import AffinityNet
-from wsss.models.checkpoints import affinitynet_of
+from wsss.models.affinitynet import AffinityNet, build_affinitynet
 from wsss.models.parameters import freeze
 from wsss.runtime import Compute, progress
-from wsss.stages.affinities.network import compute_levels
-from wsss.stages.training.feature_store import LevelStore
+from wsss.runtime.processes import joined, process_count, share, total, wait_for_all
+from wsss.stages.affinities.network import compute_features
+from wsss.stages.training.feature_store import FeatureStore
 from wsss.stages.training.loop import Losses
-from wsss.stages.training.run import Run, adopt, first_weights, require_all, train
+from wsss.stages.training.run import Run, adopt, distribute, first_weights, require_all, train
 from wsss.stages.training.sampling import Sample
-from wsss.study.config import AffinityNet as AffinityNetConfig
+from wsss.study.config import AffinityNet as AffinityNetSection
+from wsss.study.config import OnImages
 
 LabelMap = NDArray[np.uint8]
+LabelMaps = Mapping[str, LabelMap]
 
 logger = logging.getLogger(__name__)
 
 
 def train_affinitynet(
     rows: Sequence[ImageRow],
-    labels: Mapping[str, LabelMap],
-    config: AffinityNetConfig,
+    labels: LabelMaps,
+    section: AffinityNetSection,
     run: Run,
     *,
     classifier: Path | None = None,
@@ -44,102 +46,122 @@ def train_affinitynet(
 ) -> None:
     """Train AffinityNet on confident regions and write its checkpoint.
 
-    With ``freeze_backbone`` the backbone's levels are computed once per image, and only the layers above
-    learn, from random crops of them: many cheap steps. Without, all layers learn, from augmented images; the
-    batch norms of loaded weights stay frozen, as published.
+    On images, all layers learn that are not frozen, from augmented views. On features, the backbone is frozen
+    and its features are computed once per image: only the layers above learn, from random crops of them, in
+    many cheap steps.
 
     Args:
         rows: training images.
-        labels: confident labels (H, W) by image id, in the image's pixels; images in which they form no pair
-            of cells are skipped.
-        config: the section ``affinitynet``.
+        labels: confident labels (H, W) uint8 by image id, in the image's pixels; images in which they form no
+            pair of cells are skipped. Picklable if several processes train.
+        section: the section ``affinitynet``.
         run: where to write, the classes, and how to compute.
         classifier: checkpoint that ``weights: classifier`` means.
         pooled: the labels are those of the image's stride-8 cells (`confident_labels` with ``pool``), which
             crops then keep whole; else the pixels of a crop's cells vote.
 
     Raises:
-        ValueError: images without confident labels, no pair in any image, or weights that cannot be had or do
-            not fit.
-        OSError: the disk has no room for the levels.
+        ValueError: images without confident labels, no pair in any image, a batch that the processes cannot
+            share, or weights that cannot be had or do not fit.
+        OSError: the disk has no room for the features.
         TrainingError: the training diverged.
     """
-    if config.epochs == 0:
-        adopt(affinitynet_of(config.model_dump(), len(run.classes)), config, run)
+    if section.epochs == 0:
+        adopt(build_affinitynet(section), section, run)
         return
     require_all(labels, rows, "map of confident regions")
+    distribute(_train, section, run, rows, labels, classifier, pooled)
+
+
+def _train(
+    section: AffinityNetSection,
+    run: Run,
+    rows: Sequence[ImageRow],
+    labels: LabelMaps,
+    classifier: Path | None,
+    pooled: bool,
+) -> None:
     torch.manual_seed(run.seed)
-    weights = first_weights(config, classifier)
-    model = run.compute.place(affinitynet_of(config.model_dump(), len(run.classes), weights))
-    usable, cells = images_with_pairs(rows, labels, config, run.compute, pooled)
-    if config.freeze_backbone:
-        freeze(model, len(model.backbone.stages), "frozen")
-        train_on_levels(model, usable, cells, config, run)
+    weights = first_weights(section, classifier)
+    network = run.compute.place(build_affinitynet(section, weights))
+    usable, cells = images_with_pairs(rows, labels, section, run.compute, pooled)
+    if section.train_on.kind == "images":
+        freeze(network, section.train_on.frozen_stages, section.train_on.batch_norm)
+        transform = augmentation(section, section.train_on, network.backbone.normalization, pooled)
+        train_on_images(network, usable, labels, transform, section, run, pooled)
     else:
-        freeze(model, config.frozen_stages, "trained" if weights is None else "frozen")
-        train_on_images(model, usable, labels, config, run, pooled)
+        freeze(network, len(network.backbone.stages), "frozen")
+        train_on_features(network, usable, cells, section, run)
 
 
 def images_with_pairs(
     rows: Sequence[ImageRow],
-    labels: Mapping[str, LabelMap],
-    config: AffinityNetConfig,
+    labels: LabelMaps,
+    section: AffinityNetSection,
     compute: Compute,
     pooled: bool,
 ) -> tuple[list[ImageRow], list[Tensor]]:
     """Reduce confident labels to cells; return the images in which they form pairs, and their cells."""
 
-    def reduce(row: ImageRow) -> Tensor:
-        return cell_labels(torch.tensor(scaled_labels(labels[row.id], config.input_scale)), pooled)
-
-    usable, cells = [], []
-    for row, reduced in zip(rows, prefetch(reduce, rows, compute.workers), strict=True):
+    def reduce(row: ImageRow) -> Tensor | None:
+        reduced = cell_labels(torch.tensor(scaled_labels(labels[row.id], section.input_scale)), pooled)
         # Of all pairs, because a crop has a border of its own, wherever the image lies in it.
-        if any(kind.any() for kind in pair_targets(reduced[None], config.radius, "full")):
-            usable.append(row)
-            cells.append(reduced)
+        return reduced if any(pair_counts(pair_targets(reduced[None], section.radius, "full"))) else None
+
+    cells = joined(list(prefetch(reduce, share(rows), compute.workers)))
+    usable = [(row, reduced) for row, reduced in zip(rows, cells, strict=True) if reduced is not None]
     logger.info("confident pairs in %d of %d images; the others are skipped", len(usable), len(rows))
     if not usable:
         raise ValueError(
-            f"AffinityNet: the confident regions of all {len(rows)} images hold no pair of cells; "
-            "a higher confident.low_alpha and a lower high_alpha leave fewer pixels undecided"
+            f"AffinityNet: the confident regions of all {len(rows)} images hold no pair of cells; the closer "
+            "the two thresholds of confident.background are, the fewer pixels are left undecided"
         )
-    return usable, cells
+    return [row for row, _ in usable], [reduced for _, reduced in usable]
 
 
-def train_on_levels(
-    model: AffinityNet, rows: Sequence[ImageRow], cells: Sequence[Tensor], config: AffinityNetConfig, run: Run
+def train_on_features(
+    network: AffinityNet,
+    rows: Sequence[ImageRow],
+    cells: Sequence[Tensor],
+    section: AffinityNetSection,
+    run: Run,
 ) -> None:
-    """Train the layers above a frozen backbone on random crops of its levels."""
-    widths = [model.backbone.channels[level] for level in ("early", "middle", "last")]
+    """Train the layers above a frozen backbone on random crops of its features."""
+    widths = list(network.backbone.channels)
     grids = [(labels.shape[0], labels.shape[1]) for labels in cells]
-    side = min(config.crop_size // STRIDE, max(map(max, grids)))
-    with LevelStore(run.checkpoint.parent, grids, sum(widths)) as store:
-        maps = compute_levels(model.eval(), rows, input_scale=config.input_scale, compute=run.compute)
-        index = {row.id: number for number, row in enumerate(rows)}
-        for image_id, values in progress(maps, len(rows), "images", "backbone"):
-            store[index[image_id]][:] = values
+    side = min(section.crop_size // STRIDE, max(map(max, grids)))
+    with FeatureStore(run.checkpoint.parent, grids, sum(widths)) as store:
+        fill(store, network.eval(), rows, section.input_scale, run.compute)
 
         def read(index: int, generator: np.random.Generator) -> Sample:
             return crop_cells(store[index], cells[index].numpy(), side, generator)
 
-        def losses(levels: Tensor, labels: Tensor) -> Losses:
-            maps = levels.view(-1, side, side, sum(widths)).permute(0, 3, 1, 2)
-            return affinity_losses(model, torch.split(maps, widths, dim=1), labels)
+        losses = FeatureAffinityLoss(network, widths)
+        train(network, losses, read, samples=len(rows), section=section, run=run)
 
-        train(model, read, losses, samples=len(rows), config=config, run=run)
+
+def fill(
+    store: FeatureStore, network: AffinityNet, rows: Sequence[ImageRow], input_scale: float, compute: Compute
+) -> None:
+    """Compute and store the features of images; processes that train together share the images."""
+    index = {row.id: number for number, row in enumerate(rows)}
+    own = share(rows)
+    maps = compute_features(network, own, input_scale=input_scale, compute=compute)
+    for image_id, values in progress(maps, len(own), "images", "backbone") if compute.leads else maps:
+        store[index[image_id]][:] = values
+    wait_for_all()
 
 
 def train_on_images(
-    model: AffinityNet,
+    network: AffinityNet,
     rows: Sequence[ImageRow],
-    labels: Mapping[str, LabelMap],
-    config: AffinityNetConfig,
+    labels: LabelMaps,
+    transform: TrainTransform,
+    section: AffinityNetSection,
     run: Run,
     pooled: bool,
 ) -> None:
     """Train the whole network on augmented images."""
-    transform = augmentation(config, model.backbone.normalization, pooled)
 
     def read(index: int, generator: np.random.Generator) -> Sample:
         row = rows[index]
@@ -147,20 +169,19 @@ def train_on_images(
         assert cropped is not None  # labels went in
         return image, cell_labels(cropped, pooled)
 
-    def losses(images: Tensor, cells: Tensor) -> Losses:
-        return affinity_losses(model, model.levels(images), cells)
-
-    train(model, read, losses, samples=len(rows), config=config, run=run)
+    train(network, AffinityLoss(network), read, samples=len(rows), section=section, run=run)
 
 
-def augmentation(config: AffinityNetConfig, normalization: Normalize, pooled: bool) -> TrainTransform:
+def augmentation(
+    section: AffinityNetSection, views: OnImages, normalization: Normalize, pooled: bool
+) -> TrainTransform:
     """Make the views of images and label maps that train the whole network."""
     return TrainTransform(
-        config.crop_size,
-        (config.input_scale, config.input_scale),
-        config.jitter,
+        section.crop_size,
+        (section.input_scale, section.input_scale),
+        views.jitter,
         normalization,
-        padding=config.padding,
+        padding=views.padding,
         grid=STRIDE if pooled else 1,
     )
 
@@ -174,7 +195,7 @@ def cell_labels(labels: Tensor, pooled: bool) -> Tensor:
 
 
 def crop_cells(
-    levels: NDArray[np.float16], labels: LabelMap, side: int, generator: np.random.Generator
+    features: NDArray[np.float16], labels: LabelMap, side: int, generator: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Cut a random square of cells out of an image.
 
@@ -182,13 +203,13 @@ def crop_cells(
     GroupNorm stay the image's own, and labelled 255, so that they form no pairs.
 
     Args:
-        levels: (h, w, C) float16.
+        features: (h, w, C) float16.
         labels: (h, w) uint8.
         side: of the square, in cells.
         generator: decides the place.
 
     Returns:
-        levels (side * side, C) and labels (side, side).
+        features (side * side, C) and labels (side, side).
     """
     height, width = labels.shape
     rows, columns = (
@@ -198,12 +219,37 @@ def crop_cells(
     cut = labels[place]
     cut[rows >= height] = IGNORE
     cut[:, columns >= width] = IGNORE
-    return torch.from_numpy(levels[place].reshape(side * side, -1)), torch.from_numpy(cut)
+    return torch.from_numpy(features[place].reshape(side * side, -1)), torch.from_numpy(cut)
 
 
-def affinity_losses(model: AffinityNet, levels: Sequence[Tensor], cells: Tensor) -> Losses:
-    """Compute the loss and its three terms from levels (B, C, h, w) and confident labels (B, h, w)."""
-    stencil = model.stencil(model.features_from(levels))
-    targets = pair_targets(cells, model.radius, model.border)
-    loss, (background, foreground, different) = affinity_loss(stencil, targets)
-    return {"loss": loss, "background": background, "foreground": foreground, "different": different}
+class AffinityLoss(nn.Module):
+    """Cross entropy of the affinities, each kind of pair averaged over the batches of all processes."""
+
+    def __init__(self, network: AffinityNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, cells: Tensor) -> Losses:
+        """Map normalised images (B, 3, H, W) and labels of their cells (B, h, w) to the loss and its terms."""
+        return self.losses(self.network.features(images), cells)
+
+    def losses(self, features: Sequence[Tensor], cells: Tensor) -> Losses:
+        """Map three features (B, C, h, w) and labels (B, h, w) to the loss and its terms."""
+        stencil = self.network.stencil(self.network.affinity_features(features))
+        targets = pair_targets(cells, self.network.radius, self.network.border)
+        loss, kinds = affinity_loss(stencil, targets, total(pair_counts(targets)))
+        terms = dict(zip(("background", "foreground", "different"), kinds, strict=True))
+        return {name: process_count() * value for name, value in {"loss": loss, **terms}.items()}
+
+
+class FeatureAffinityLoss(AffinityLoss):
+    """The same from features that the frozen backbone has computed."""
+
+    def __init__(self, network: AffinityNet, widths: Sequence[int]) -> None:
+        super().__init__(network)
+        self.widths = list(widths)
+
+    def forward(self, features: Tensor, cells: Tensor) -> Losses:
+        """Map features (B, h * w, C), side by side, and labels (B, h, w) to the loss and its terms."""
+        maps = features.unflatten(1, cells.shape[1:]).permute(0, 3, 1, 2)
+        return self.losses(torch.split(maps, self.widths, dim=1), cells)

@@ -7,56 +7,70 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsss.data import ImageRow, read_image
 from wsss.data.transforms import TrainTransform
-from wsss.models.checkpoints import classifier_of
+from wsss.models.classifier import Classifier, build_classifier
 from wsss.models.parameters import freeze
 from wsss.models.weights.loading import resolve_weights
 from wsss.stages.training.loop import Losses
-from wsss.stages.training.run import Run, adopt, train
+from wsss.stages.training.run import Run, adopt, distribute, train
 from wsss.stages.training.sampling import Sample
-from wsss.study.config import Classifier as ClassifierConfig
+from wsss.study.config import Classifier as ClassifierSection
 
 
-def train_classifier(rows: Sequence[ImageRow], config: ClassifierConfig, run: Run) -> None:
+def train_classifier(rows: Sequence[ImageRow], section: ClassifierSection, run: Run) -> None:
     """Train a multi-label classifier and write its checkpoint.
 
     Args:
         rows: training images with their labels.
-        config: the section ``classifier``.
+        section: the section ``classifier``.
         run: where to write, the classes, and how to compute.
 
     Raises:
-        ValueError: no images, or weights that cannot be had or do not fit.
+        ValueError: no images, a batch that the processes cannot share, or weights that cannot be had or do
+            not fit.
         TrainingError: the training diverged.
     """
-    if config.epochs == 0:
-        adopt(classifier_of(config.model_dump(), len(run.classes)), config, run)
+    if section.epochs == 0:
+        adopt(build_classifier(section, len(run.class_names)), section, run)
         return
+    distribute(_train, section, run, rows)
+
+
+def _train(section: ClassifierSection, run: Run, rows: Sequence[ImageRow]) -> None:
     torch.manual_seed(run.seed)
-    weights = resolve_weights(config.weights, config.backbone)
-    model = classifier_of(config.model_dump(), len(run.classes), weights)
-    freeze(model, config.frozen_stages, config.batch_norm)
-    run.compute.place(model)
+    weights = resolve_weights(section.weights, section.backbone)
+    network = build_classifier(section, len(run.class_names), weights)
+    freeze(network, section.frozen_stages, section.batch_norm)
+    run.compute.place(network)
     transform = TrainTransform(
-        config.crop_size,
-        config.scale,
-        config.jitter,
-        model.backbone.normalization,
-        longest_side=config.longest_side,
+        section.crop_size,
+        section.scale,
+        section.jitter,
+        network.backbone.normalization,
+        longest_side=section.longest_side,
     )
-    targets = multi_hot(rows, len(run.classes))
+    targets = multi_hot(rows, len(run.class_names))
 
     def read(index: int, generator: np.random.Generator) -> Sample:
         image, _ = transform(read_image(rows[index].image), None, generator)
         return image, targets[index]
 
-    def losses(images: Tensor, labels: Tensor) -> Losses:
-        return {"loss": F.multilabel_soft_margin_loss(model(images), labels)}
+    train(network, ClassifierLoss(network), read, samples=len(rows), section=section, run=run)
 
-    train(model, read, losses, samples=len(rows), config=config, run=run)
+
+class ClassifierLoss(nn.Module):
+    """Cross entropy of each class being in the image, averaged over images and classes."""
+
+    def __init__(self, network: Classifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, labels: Tensor) -> Losses:
+        """Map normalised images (B, 3, H, W) and labels (B, n_classes), 0 or 1, to the loss."""
+        return {"loss": F.multilabel_soft_margin_loss(self.network(images), labels)}
 
 
 def multi_hot(rows: Sequence[ImageRow], n_classes: int) -> Tensor:

@@ -1,15 +1,53 @@
-"""The confident regions of an image, as their section of the configuration describes them."""
+"""Confident regions, as their section of the configuration describes them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsss.data import ImageRow
+from wsss.data.loading import in_threads
 from wsss.method.affinity import STRIDE
 from wsss.method.confident import confident_labels, threshold_labels
-from wsss.stages.inference.refinement import Refine
-from wsss.study.config import Confident
+from wsss.results import Cams
+from wsss.stages.inference.refinement import Refine, image_refinement
+from wsss.study.config import Confident, DenseCrf
+
+
+def label_images(
+    rows: Iterable[ImageRow],
+    cams: Mapping[str, Cams],
+    confident: Confident,
+    dense_crf: DenseCrf | None = None,
+    *,
+    device: torch.device,
+    threads: int = 1,
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Label the pixels of images whose class is certain, several images at once.
+
+    Args:
+        rows: the images.
+        cams: by image id.
+        confident: the two backgrounds and the pooling.
+        dense_crf: refines the scores, if given.
+        device: on which to compute.
+        threads: the most images at once.
+
+    Yields:
+        id and labels, see `label_image`.
+    """
+
+    def label(row: ImageRow) -> tuple[str, NDArray[np.uint8]]:
+        scores, class_values = cams[row.id]
+        refine = image_refinement(row, dense_crf, device) if dense_crf else None
+        labels = label_image(torch.from_numpy(scores).to(device), class_values, confident, refine)
+        return row.id, labels.cpu().numpy()
+
+    return in_threads(label, rows, threads)
 
 
 def label_image(

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsss.data.coco import read_coco
-from wsss.data.folder import read_folder
-from wsss.data.manifest import Manifest
-from wsss.data.shapes import draw_shapes
-from wsss.data.voc12 import read_voc12
+from wsss.data import Manifest
+from wsss.study.registry import DATASET_KINDS, module_name
 
 if TYPE_CHECKING:
-    from wsss.study.config import Coco, Folder, Shapes, Voc12
+    from wsss.study.config import Coco, Folder, Shapes, Shards, Voc12
 
 
 def prepare(config: Coco | Folder | Shapes | Voc12, generated: Path) -> Manifest:
     """List the images of a data set, after checking all of them.
 
+    The module of the kind is loaded by name, so that a study depends on the code of its own kind only.
+
     Args:
-        config: The study's section ``dataset``.
-        generated: Folder for images or masks that the data set draws; untouched by kinds that have files.
+        config: The study's section `dataset`.
+        generated: Folder for images or masks that the data set draws; kinds that only read files ignore it.
 
     Raises:
-        DatasetError: With all problems of the data set in one message.
+        DatasetError: Listing all problems of the data set.
     """
-    if config.kind == "voc12":
-        return read_voc12(config)
-    if config.kind == "coco":
-        return read_coco(config, generated)
-    return read_folder(draw_shapes(config, generated) if config.kind == "shapes" else config)
+    manifest: Manifest = import_module(module_name(DATASET_KINDS, config.kind)).prepare(config, generated)
+    return manifest
+
+
+def write_parts(
+    manifest: Manifest, splits: Iterable[Path | str], parts: Iterable[Path | str], shards: Shards
+) -> None:
+    """List the images of each split, and of each of its shards, without their masks.
+
+    Args:
+        manifest: The whole data set.
+        splits: Files to write, `<split>.tsv`.
+        parts: Files to write, `<split>/<number of the shard>.tsv`.
+        shards: The number of shards of each split.
+    """
+    maskless = manifest.without_masks()
+    for path in map(Path, splits):
+        maskless.split(path.stem).write(path)
+    for path in map(Path, parts):
+        split = path.parent.name
+        maskless.shard(split, int(path.stem), shards[split]).write(path)

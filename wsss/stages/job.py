@@ -1,4 +1,4 @@
-"""What every workflow script does around its work: logging, seed, threads, device, timer, manifests."""
+"""What every workflow script does around its work: params, logging, seed, devices, manifests."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
 import torch
 
 from wsss.results import write_manifest
+from wsss.runtime import gpu_slots
 from wsss.runtime.compute import Compute
 from wsss.runtime.console import configure_logging
-from wsss.runtime.devices import gpu_slot, peak_memory_mb, seed_everything, set_threads
+from wsss.runtime.devices import peak_memory_mb, seed_everything, set_threads
+from wsss.study.params import Params, params_class
 from wsss.study.provenance import ArtifactManifest, file_digest
+
+ParamsT = TypeVar("ParamsT", bound=Params)
 
 logger = logging.getLogger(__name__)
 
@@ -30,17 +34,20 @@ _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "h5py")
 
 
 class NamedItems(Protocol):
-    """What a stage needs of Snakemake's lists, in which items can have names."""
+    """Snakemake's lists, in which items can have names; a named item is an attribute too."""
 
     def __iter__(self) -> Iterator[Any]:
         """Go through all items, named or not."""
 
-    def get(self, key: str, default_value: Any = None) -> Any:
+    def __getattr__(self, name: str) -> Any:
         """Return the item of this name."""
 
+    def get(self, key: str, default_value: Any = None) -> Any:
+        """Return the item of this name, or the default."""
 
-class Job(Protocol):
-    """What a stage needs of the `snakemake` object that scripts are given."""
+
+class SnakemakeJob(Protocol):
+    """The parts of the object `snakemake`, which Snakemake gives to scripts, that a job needs."""
 
     rule: str
     input: NamedItems
@@ -52,48 +59,62 @@ class Job(Protocol):
     threads: int
 
 
-class Stage:
-    """One job of the workflow: `with Stage(snakemake) as stage:` around the work of a script.
+class Job(Generic[ParamsT]):
+    """One job of the workflow; `with Job(snakemake) as job:` goes around the work of a script, see `run`.
 
-    On the way in it sets up logging to the rule's log, seeds (`seed` of the config, else 0), sets the
-    threads, and takes a GPU if the rule asks for one (`resources: gpu=`) and there is one. On success it
-    writes an `ArtifactManifest`, `<output>.json`, for each output whose rule declares `<output>.json` as
-    well. Inputs are digested on the way in: a file that changes while the stage runs shows as stale later.
+    On entry it sets up logging to the rule's log, seeds (`seed` of the config, else 0), sets the threads, and
+    takes the GPUs that the rule asks for (`resources: gpu=`) if there are any. On success it writes an
+    `ArtifactManifest`, `<output>.json`, for each output whose rule declares `<output>.json` as well. Inputs
+    are digested on entry: a file that changes while the job runs shows as stale later.
 
     Attributes:
-        config: the dict of the rule's `params: config=`.
-        seed, threads: what was set.
+        params: the sections of the configuration that the rule is given, see `wsss.study.params`.
+        input, output, wildcards: of the rule; items have the names that the rule gives them.
+        threads, seed: what was set.
+        config: `params` as the plain values that Snakemake compares and manifests record.
+        code: digests of the rule's code by module.
         label: the rule and its wildcards.
         inputs: digests of the input files by path, set within the `with` block.
-        device: set within the `with` block; the CPU for rules that ask for no GPU.
+        devices: set within the `with` block; the CPU for rules that ask for no GPU.
     """
 
-    device: torch.device
+    devices: tuple[torch.device, ...]
     inputs: dict[str, str]
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.config: dict[str, Any] = job.params.config
+    def __init__(self, snakemake: SnakemakeJob) -> None:
+        self.rule = snakemake.rule
+        self.input, self.output, self.wildcards = snakemake.input, snakemake.output, snakemake.wildcards
+        self.config: dict[str, Any] = snakemake.params.config
+        self.code: dict[str, str] = snakemake.params.code
+        self.params = cast(ParamsT, params_class(self.rule).model_validate(self.config))
         self.seed = int(self.config.get("seed", 0))
-        self.threads = int(job.threads)
-        self.label = " ".join([job.rule, "/".join(str(value) for value in job.wildcards)]).strip()
+        self.threads = int(snakemake.threads)
+        self.label = " ".join([self.rule, "/".join(str(value) for value in self.wildcards)]).strip()
+        self._log = next(iter(snakemake.log), None)
+        self._gpus = int(snakemake.resources.get("gpu", 0))
+
+    @property
+    def device(self) -> torch.device:
+        """The first of the job's devices."""
+        return self.devices[0]
 
     @property
     def compute(self) -> Compute:
-        """Where and how the networks of this job compute."""
-        return Compute.of(self.device, self.config["precision"], self.threads)
+        """Where and how the networks of this job compute; with several GPUs, a process on each may train."""
+        return Compute.of(self.devices, getattr(self.params, "precision", None) or "auto", self.threads)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            configure_logging(next(iter(self.job.log), None), self.label)
+            configure_logging(self._log, self.label)
             stack.enter_context(_unwinding_when_terminated())
             set_threads(self.threads)
             seed_everything(self.seed)
-            self.inputs = {str(path): file_digest(path) for path in self.job.input}
-            self.device = stack.enter_context(self._device())
+            self.inputs = {str(path): file_digest(path) for path in self.input}
+            self.devices = stack.enter_context(self._held_devices())
             self._stack = stack.pop_all()
         self._start = time.monotonic()
-        logger.info("started on %s with %d threads", self.device, self.threads)
+        names = " and ".join(map(str, self.devices))
+        logger.info("started on %s with %d threads", names, self.threads)
         return self
 
     def __exit__(
@@ -103,23 +124,23 @@ class Stage:
             if error is not None:
                 logger.error("stopped after %.1f s", self._seconds(), extra={"on_terminal": False})
                 return
-            outputs = [str(path) for path in self.job.output]
+            outputs = [str(path) for path in self.output]
             for artifact in outputs:
                 if f"{artifact}.json" in outputs:
                     write_manifest(artifact, self._manifest(artifact))
             logger.info("done in %.1f s, at most %.0f MiB", self._seconds(), peak_memory_mb())
 
     def reads(self, paths: Iterable[Path]) -> None:
-        """Count files as inputs, for the manifests, that Snakemake is not told of one by one."""
+        """Record files as inputs in the manifests that are not inputs of the rule."""
         self.inputs |= {str(path): file_digest(path) for path in paths}
 
     @contextmanager
-    def _device(self) -> Iterator[torch.device]:
-        if not self.job.resources.get("gpu", 0):
-            yield torch.device("cpu")
+    def _held_devices(self) -> Iterator[tuple[torch.device, ...]]:
+        if not self._gpus:
+            yield (torch.device("cpu"),)
             return
-        with gpu_slot() as device:
-            yield device
+        with gpu_slots(self._gpus) as devices:
+            yield devices
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._start, 1)
@@ -127,17 +148,24 @@ class Stage:
     def _manifest(self, artifact: str) -> ArtifactManifest:
         return ArtifactManifest(
             artifact=artifact,
-            rule=self.job.rule,
+            rule=self.rule,
             config=self.config,
-            code=self.job.params.code,
+            code=self.code,
             inputs=self.inputs,
             seed=self.config.get("seed"),
             versions=_versions(),
-            device=_device_name(self.device),
+            device=" and ".join(map(_device_name, self.devices)),
             seconds=self._seconds(),
             peak_memory_mb=peak_memory_mb(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+
+def run(main: Callable[[Job[ParamsT]], None], snakemake: SnakemakeJob) -> None:
+    """Run the `main` of a workflow script as the job that Snakemake, or a stand-in for it, describes."""
+    job: Job[ParamsT] = Job(snakemake)
+    with job:
+        main(job)
 
 
 @contextmanager

@@ -2,16 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsss.data import ImageRow
+from wsss.data.loading import in_threads
 from wsss.method.cam import background_score, constant_background, peaks_to_one, with_background
 from wsss.method.grid import from_grid, to_grid
 from wsss.method.labels import BACKGROUND
 from wsss.method.random_walk import propagate
-from wsss.stages.inference.refinement import Refine
-from wsss.study.config import ConstantBackground, PowerBackground, RandomWalk
+from wsss.results import Affinities, AffinityGrid, Cams
+from wsss.stages.inference.refinement import Refine, image_refinement
+from wsss.study.config import ConstantBackground, DenseCrf, PowerBackground, RandomWalk
+
+
+def propagate_images(
+    rows: Iterable[ImageRow],
+    cams: Mapping[str, Cams],
+    affinities: Affinities,
+    walk: RandomWalk,
+    dense_crf: DenseCrf | None = None,
+    *,
+    device: torch.device,
+    threads: int = 1,
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Make the pseudo masks of images, several images at once.
+
+    Args:
+        rows: the images.
+        cams: by image id.
+        affinities: of the same images, and the grid on which they were computed.
+        walk: background, beta, t, tolerance and normalisation.
+        dense_crf: refines the walked scores, if given.
+        device: on which to compute.
+        threads: the most images at once.
+
+    Yields:
+        id and mask, see `propagate_image`.
+    """
+    input_scale = AffinityGrid.of(affinities).input_scale
+
+    def propagate_row(row: ImageRow) -> tuple[str, NDArray[np.uint8]]:
+        scores, class_values = cams[row.id]
+        boundary = affinities.boundary(row.id)
+        return row.id, propagate_image(
+            torch.from_numpy(affinities[row.id]).to(device),
+            torch.from_numpy(scores).to(device),
+            class_values,
+            input_scale=input_scale,
+            walk=walk,
+            boundary=None if boundary is None else torch.from_numpy(boundary).to(device),
+            refine=image_refinement(row, dense_crf, device) if dense_crf else None,
+        )
+
+    return in_threads(propagate_row, rows, threads)
 
 
 def propagate_image(

@@ -9,23 +9,26 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsss.data import ImageRow, read_image
 from wsss.data.transforms import TrainTransform
 from wsss.method.labels import IGNORE
-from wsss.models.checkpoints import segmenter_of
 from wsss.models.parameters import freeze
+from wsss.models.segmenter import Segmenter, build_segmenter
+from wsss.runtime.processes import process_count, total
 from wsss.stages.training.loop import Losses
-from wsss.stages.training.run import Run, first_weights, require_all, train
+from wsss.stages.training.run import Run, distribute, first_weights, require_all, train
 from wsss.stages.training.sampling import Sample
-from wsss.study.config import Segmenter as SegmenterConfig
+from wsss.study.config import Segmenter as SegmenterSection
+
+PseudoMasks = Mapping[str, NDArray[np.uint8]]
 
 
 def train_segmenter(
     rows: Sequence[ImageRow],
-    pseudo_masks: Mapping[str, NDArray[np.uint8]],
-    config: SegmenterConfig,
+    pseudo_masks: PseudoMasks,
+    section: SegmenterSection,
     run: Run,
     *,
     classifier: Path | None = None,
@@ -34,21 +37,35 @@ def train_segmenter(
 
     Args:
         rows: training images.
-        pseudo_masks: by image id.
-        config: the section ``segmenter``.
+        pseudo_masks: mask values (H, W) uint8 by image id, 255 where unknown; picklable if several processes
+            train.
+        section: the section ``segmenter``.
         run: where to write, the classes, and how to compute.
         classifier: checkpoint that ``weights: classifier`` means.
 
     Raises:
-        ValueError: no images, images without pseudo mask, or weights that cannot be had or do not fit.
+        ValueError: no images, images without pseudo mask, a batch that the processes cannot share, or weights
+            that cannot be had or do not fit.
         TrainingError: the training diverged.
     """
     require_all(pseudo_masks, rows, "pseudo mask")
+    distribute(_train, section, run, rows, pseudo_masks, classifier)
+
+
+def _train(
+    section: SegmenterSection,
+    run: Run,
+    rows: Sequence[ImageRow],
+    pseudo_masks: PseudoMasks,
+    classifier: Path | None,
+) -> None:
     torch.manual_seed(run.seed)
-    model = segmenter_of(config.model_dump(), len(run.classes), first_weights(config, classifier))
-    freeze(model, config.frozen_stages, config.batch_norm)
-    run.compute.place(model)
-    transform = TrainTransform(config.crop_size, config.scale, config.jitter, model.backbone.normalization)
+    weights = first_weights(section, classifier)
+    network = build_segmenter(section, 1 + len(run.class_names), weights)
+    freeze(network, section.frozen_stages, section.batch_norm)
+    run.compute.place(network)
+    normalization = network.backbone.normalization
+    transform = TrainTransform(section.crop_size, section.scale, section.jitter, normalization)
 
     def read(index: int, generator: np.random.Generator) -> Sample:
         row = rows[index]
@@ -56,21 +73,32 @@ def train_segmenter(
         assert mask is not None  # one went in
         return image, mask
 
-    def losses(images: Tensor, masks: Tensor) -> Losses:
-        return {"loss": masked_cross_entropy(model(images), masks)}
-
-    train(model, read, losses, samples=len(rows), config=config, run=run)
+    train(network, SegmenterLoss(network), read, samples=len(rows), section=section, run=run)
 
 
-def masked_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
-    """Cross entropy averaged over the pixels that are not 255; 0 where all are.
+class SegmenterLoss(nn.Module):
+    """Cross entropy averaged over the pixels whose class is known, in the batches of all processes."""
+
+    def __init__(self, network: Segmenter) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, masks: Tensor) -> Losses:
+        """Map normalised images (B, 3, H, W) and mask values (B, H, W) uint8 to the loss."""
+        known = total((masks != IGNORE).sum())
+        return {"loss": process_count() * masked_cross_entropy(self.network(images), masks, known)}
+
+
+def masked_cross_entropy(logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
+    """Sum the cross entropy over the pixels that are not 255, and divide it by a number of pixels.
 
     Args:
         logits: (B, C, H, W).
         masks: (B, H, W) uint8.
+        known: scalar; how many pixels are not 255, in this batch or in several.
 
     Returns:
-        A scalar.
+        A scalar, 0 where all pixels are 255.
     """
-    total = F.cross_entropy(logits, masks.long(), ignore_index=IGNORE, reduction="sum")
-    return total / (masks != IGNORE).sum().clamp(min=1)
+    summed = F.cross_entropy(logits, masks.long(), ignore_index=IGNORE, reduction="sum")
+    return summed / known.clamp(min=1)

@@ -1,25 +1,23 @@
 """The archive that the evaluation server of PASCAL VOC expects, and what it would refuse.
 
-`python -m wsss.stages.voc_submission check <archive> --root VOCdevkit/VOC2012` checks any such archive against the
-test list and the test images. Nothing is unpacked to disk.
+`wsss voc-submission check <archive> --root VOCdevkit/VOC2012` checks any such archive against the test list
+and the test images. Nothing is unpacked to disk.
 """
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import io
-import sys
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsss.data import DatasetError, read_image
+from wsss.data import read_image
 from wsss.data.images import palette_image, voc_palette
 from wsss.data.problems import Problems
 from wsss.data.voc12 import read_list
@@ -174,27 +172,3 @@ def image_sizes(root: Path) -> dict[str, tuple[int, int]]:
     problems.raise_any(f"data set {root}")
     shapes = {image_id: read_image(root / VOC12_IMAGES / f"{image_id}.jpg").shape for image_id in ids}
     return {image_id: (height, width) for image_id, (height, width, _) in shapes.items()}
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line: `check` says what is wrong with an archive; returns 1 if anything is."""
-    parser = argparse.ArgumentParser(
-        prog="python -m wsss.stages.voc_submission", description=__doc__.partition("\n")[0]
-    )
-    checking = parser.add_subparsers(required=True).add_parser(
-        "check", help="say what the server would refuse"
-    )
-    checking.add_argument("archive", type=Path)
-    checking.add_argument("--root", type=Path, required=True, help="VOCdevkit/VOC2012 with the test images")
-    given = parser.parse_args(arguments)
-    try:
-        sizes = image_sizes(given.root)
-    except (DatasetError, ValueError, OSError) as error:
-        parser.exit(2, f"{error}\n")
-    found = problems_of(given.archive, sizes)
-    print("\n".join(found or [f"{given.archive}: {len(sizes)} masks, as the server expects them"]))
-    return int(bool(found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,7 +6,7 @@ readers of weights are loaded by name instead, so that a study depends only on t
 
 from __future__ import annotations
 
-from wsss.study.config import Confident, RandomWalk, Segmentation, Study
+from wsss.study.config import Cams, Confident, RandomWalk, Segmentation, Study
 from wsss.study.config.networks import Network
 from wsss.study.params import refining
 from wsss.study.registry import (
@@ -50,7 +50,7 @@ def _loaded(study: Study, rule: str) -> list[str]:
         case "score_classifier":
             return _backbone(study.classifier)
         case "compute_cams":
-            used = _backbone(study.classifier) if cams.kind == "classifier" else _format(cams.format)
+            used = _backbone(study.classifier) if cams.kind == "classifier" else _format(cams)
             return [module_name(CAM_KINDS, cams.kind), *used]
         case "label_confident":
             return _dense_crf(study, study.confident)
@@ -84,12 +84,13 @@ def _backbone(network: Network) -> list[str]:
 
 def _trained(network: Network) -> list[str]:
     """A network that starts from weights needs their reader."""
-    reader = weights_reader(network.weights, network.backbone)
+    reader = weights_reader(network.weights)
     return [*_backbone(network), *([reader] if reader else [])]
 
 
-def _format(name: str) -> list[str]:
-    return [module_name(CAM_FORMATS, name)]
+def _format(cams: Cams) -> list[str]:
+    """The reader of a format; kinds of CAMs other than files have none."""
+    return [module_name(CAM_FORMATS, cams.format)] if cams.kind == "files" else []
 
 
 def _dense_crf(study: Study, stage: Confident | RandomWalk | Segmentation) -> list[str]:

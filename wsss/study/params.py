@@ -12,16 +12,14 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from wsss.study.config import (
+    Affinities,
     AffinityNet,
-    BoundaryAffinities,
+    Cams,
     Classifier,
-    ClassifierCams,
     Coco,
     Confident,
     DenseCrf,
-    FileCams,
     Folder,
-    NetworkAffinities,
     RandomWalk,
     Report,
     Segmentation,
@@ -87,7 +85,7 @@ class ComputeCams(Params):
     """How CAMs are computed; files of other systems are read without a network."""
 
     precision: Precision | None
-    cams: ClassifierCams | FileCams = Field(discriminator="kind")
+    cams: Cams = Field(discriminator="kind")
 
     @classmethod
     def of(cls, study: Study) -> Self:
@@ -119,7 +117,7 @@ class ComputeAffinities(Params):
     """How affinities are computed; those of boundary maps without a network."""
 
     precision: Precision | None
-    affinities: NetworkAffinities | BoundaryAffinities = Field(discriminator="kind")
+    affinities: Affinities = Field(discriminator="kind")
 
     @classmethod
     def of(cls, study: Study) -> Self:
@@ -217,7 +215,7 @@ class PlotGallery(Params):
 class WriteTables(Params):
     """What the column "protocol" says."""
 
-    cams: ClassifierCams | FileCams = Field(discriminator="kind")
+    cams: Cams = Field(discriminator="kind")
     random_walk: RandomWalk
     segmentation: Segmentation
 

@@ -1,24 +1,22 @@
 """Provenance: what made a result, and whether today's study and code would make the same.
 
-Artifacts have a manifest beside them, `<artifact>.json`. `python -m wsss.study.provenance verify` compares those of
-a study with its configuration, code and inputs as they are now, without Snakemake's hidden metadata.
+Each artifact has a manifest beside it, `<artifact>.json`. `wsss verify` compares the manifests of a study
+with its present configuration, code and inputs, without Snakemake's hidden metadata.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from wsss.study.code_digest import ROOT, code_digest
-from wsss.study.config import ConfigError, Study, read_study
+from wsss.study.config import Study
 from wsss.study.modules import loaded_modules
 from wsss.study.params import PARAMS, rule_params
 
@@ -155,34 +153,3 @@ def _reasons(artifact: Path, manifest: ArtifactManifest | None, study: Study) ->
     inputs = {path: file_digest(path) for path in manifest.inputs if Path(path).is_file()}
     code = code_digest(script, loaded_modules(study, manifest.rule))
     return stale(manifest, rule_params(study, manifest.rule), code, inputs)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line: `verify` prints what is stale, and returns 1 unless there are results and none is."""
-    parser = argparse.ArgumentParser(
-        prog="python -m wsss.study.provenance", description=__doc__.partition("\n")[0]
-    )
-    verifying = parser.add_subparsers(required=True).add_parser(
-        "verify", help="say which results are stale, and why"
-    )
-    verifying.add_argument(
-        "--configfile",
-        nargs="+",
-        type=Path,
-        default=[],
-        help="as given to snakemake: merged in this order over config.yaml",
-    )
-    try:
-        study = read_study("config.yaml", *parser.parse_args(arguments).configfile)
-    except (ConfigError, OSError) as error:
-        parser.exit(2, f"{error}\n")
-    folder = Path(study.results) / study.name
-    count, lines = len(manifests(folder)), verify(folder, study)
-    if not count:
-        lines = [f"{folder}: nothing has been made yet"]
-    print("\n".join(lines or [f"{folder}: {count} artifacts, all as today's study and code make them"]))
-    return int(bool(lines))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

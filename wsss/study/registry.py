@@ -28,17 +28,27 @@ TIMM, SMP = "timm/", "smp/"
 
 @dataclass(frozen=True)
 class Backbone:
-    """Facts of a backbone.
+    """Facts of a backbone; what only the built network can tell, as of timm's, is None.
 
     Attributes:
         module: dotted name of the module that builds it.
         output_strides: pixels per cell of the last features that can be had; None: the network's own.
         imagenet: whether `weights: imagenet` can be downloaded.
+        channels: of each feature map, from fine to coarse; the last three are early, middle and last.
+        strides: pixels per cell of each, at the network's own output stride.
+        size_multiple: images are padded to a multiple of it, in pixels.
+        normalization: name of the mean and standard deviation of its input.
+        no_decay: names of parameters that never decay, besides norms and biases.
     """
 
     module: str
     output_strides: tuple[int | None, ...]
-    imagenet: bool
+    imagenet: bool = False
+    channels: tuple[int, ...] | None = None
+    strides: tuple[int, ...] | None = None
+    size_multiple: int | None = 1
+    normalization: str = "imagenet"
+    no_decay: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True)
@@ -68,21 +78,25 @@ def module_name(folder: str, name: str) -> str:
     return f"{PACKAGE.name}.{folder.replace('/', '.')}.{name}"
 
 
+def backbone_names() -> list[str]:
+    """Names of all backbones but timm's."""
+    return [name for name in choices(BACKBONES) if name != "timm"]
+
+
 def backbone_facts(name: str) -> Backbone:
     """Facts of a backbone by its name in the configuration.
 
     Raises:
         ValueError: there is no such backbone.
     """
+    file = name
     if name.startswith(TIMM):
         _require_timm(name.removeprefix(TIMM))
-        facts = choices(BACKBONES)["timm"]
-        return Backbone(module_name(BACKBONES, "timm"), facts["output_strides"], facts["imagenet"])
-    known = {key: facts for key, facts in choices(BACKBONES).items() if key != "timm"}
-    if name not in known:
+        file = "timm"
+    elif name not in (known := backbone_names()):
         hint = did_you_mean(name, known) or f", allowed {', '.join(known)} or timm/<name>"
         raise ValueError(f"there is no such backbone{hint}")
-    return Backbone(module_name(BACKBONES, name), known[name]["output_strides"], known[name]["imagenet"])
+    return Backbone(module=module_name(BACKBONES, file), **choices(BACKBONES)[file])
 
 
 def head_facts(name: str) -> Head:
@@ -104,6 +118,21 @@ def head_facts(name: str) -> Head:
 def cam_formats() -> list[str]:
     """Names of the formats in which CAMs of other systems are read."""
     return list(choices(CAM_FORMATS))
+
+
+def weights_reader(weights: str) -> str | None:
+    """Dotted name of the module that reads the file of `weights`: a path, or `classifier`.
+
+    None for `none`, and for `imagenet`, which the backbone's own module knows. A suffix that no reader claims
+    is read as PyTorch's.
+    """
+    if weights in ("none", "imagenet"):
+        return None
+    suffix = Path(weights).suffix
+    readers = {
+        ending: name for name, facts in choices(WEIGHTS_READERS).items() for ending in facts["suffixes"]
+    }
+    return module_name(WEIGHTS_READERS, readers.get(suffix, "pytorch"))
 
 
 def _require_timm(name: str) -> None:
@@ -130,8 +159,3 @@ def _timm_models() -> tuple[tuple[str, ...], str]:
     files = sorted((Path(spec.origin).parent / "models").glob("*.py"))
     sources = "\n".join(file.read_text(encoding="utf-8") for file in files)
     return tuple(re.findall(r"@register_model\s+def (\w+)\(", sources)), sources
-
-
-def weights_reader(weights: str, backbone: str) -> str | None:
-    """The module that reads what a network starts from, by the configuration's word or path."""
-    return None

@@ -70,22 +70,18 @@ def source_images(dataset: Coco | Folder | Shapes | Voc12) -> str:
     return _in_short(facts)
 
 
-def shard_files(folder: Path | str, table: Path | str) -> str:
-    """Other systems' files of a shard's images by name, size and time, as a short text, see `source_images`.
+def shard_files(folder: Path | str, table: Path | str) -> list[str]:
+    """Other systems' files of a shard's images, as far as they are there, in the order of the images.
 
     Args:
         folder: Where the files lie, `<id>` with one of `FOREIGN_SUFFIXES`.
-        table: The shard's images, as `prepare_dataset` lists them; before it has, there are no files.
+        table: The shard's images, as `prepare_dataset` lists them.
     """
-    if not Path(table).is_file():
-        return "0 files"
     with open(table, encoding="utf-8", newline="") as file:
         next(file)  # the classes
         ids = [row["id"] for row in csv.DictReader(file, delimiter="\t")]
-    paths = [Path(folder, f"{image_id}{suffix}") for image_id in ids for suffix in FOREIGN_SUFFIXES]
-    states = [(path.name, path.stat()) for path in paths if path.is_file()]
-    facts = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
-    return _in_short(facts)
+    paths = (Path(folder, f"{image_id}{suffix}") for image_id in ids for suffix in FOREIGN_SUFFIXES)
+    return [str(path) for path in paths if path.is_file()]
 
 
 def _tables(dataset: Coco | Folder | Shapes | Voc12) -> list[Path]:

@@ -1,8 +1,9 @@
 """Scenes that look like photographs of plush animals, drawn from a seed.
 
-Every animal has a large plain part (body and paws), drawn alike for all classes, and a small head that alone
-tells the class. So a classifier has reason to look at heads only. Bodies are smooth and mostly colourful,
-ground and clutter dull and grainy: where an animal ends can be learnt without knowing its class.
+Every animal has a large plain part (body and paws), drawn in the same way for all classes, and a small head
+that alone identifies the class, so a classifier has reason to look at heads only. Bodies are smooth and
+mostly colourful, ground and clutter dull and grainy: the outline of an animal can be learned without its
+class.
 """
 
 from wsss.data.scenes.heads import CLASSES

@@ -1,4 +1,4 @@
-"""Plush animals: bodies that are drawn alike for all classes, each with the head of its class."""
+"""Plush animals: bodies drawn in the same way for all classes, each with the head of its class."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from wsss.data.scenes.heads import CLASSES, HEADS
 
 SHADOW = (0.03, 0.03, 0.05)
 KNIT = 2.1
-"""Radians per pixel of the knitting: a stitch is three pixels wide."""
+"""Radians per pixel of the knitting pattern: a stitch is three pixels wide."""
 
 
 @dataclass(frozen=True)
 class Animal:
-    """What an animal is and how it lies.
+    """Class and pose of an animal.
 
     Attributes:
         kind: Position of its class in :data:`CLASSES`.
@@ -33,7 +33,7 @@ class Animal:
 
 
 def draw_animal(rng: np.random.Generator, canvas: Array, grid: Grid, animal: Animal, light: Point) -> Array:
-    """Paint an animal with its shadow on ``canvas`` (H, W, 3); return what it covers, (H, W) in [0, 1]."""
+    """Paint an animal with its shadow on ``canvas`` (H, W, 3); return its coverage, (H, W) in [0, 1]."""
     window, part = grid.window(animal.centre, 0.9 * animal.length)
     view = canvas[window]
     body, plush = _draw_body(rng, part, animal, light)
@@ -62,7 +62,7 @@ def _draw_body(rng: np.random.Generator, grid: Grid, animal: Animal, light: Poin
 
 
 def _lumpy_radius(rng: np.random.Generator, x: Array, y: Array) -> Array:
-    """Distance (H, W) from the centre, 1 on a round but uneven outline."""
+    """Distance (H, W) from the centre, scaled to 1 on a round but uneven outline."""
     turn, radius = np.arctan2(y, x), np.hypot(x, y)
     for lumps in (2, 3, 4):
         radius /= 1 + rng.uniform(0, 0.06) * np.cos(lumps * turn + rng.uniform(0, 2 * np.pi))
@@ -81,7 +81,7 @@ def _paws(rng: np.random.Generator, along: Array, across: Array, half: float, gi
 
 
 def _plush_colour(rng: np.random.Generator) -> Array:
-    """Mostly a colour, now and then nearly grey; from the same range for all classes."""
+    """A saturated colour in most cases, otherwise nearly grey; from the same range for all classes."""
     if rng.random() < 0.15:
         return random_colour(rng, (0.0, 0.2), (0.3, 0.95))
     return random_colour(rng, (0.35, 0.85), (0.5, 0.95))
@@ -103,7 +103,7 @@ def _draw_head(rng: np.random.Generator, grid: Grid, animal: Animal, light: Poin
 
 
 def _stuffed(colours: Array, radius: Array, light: Point, relief: float) -> Array:
-    """Shade colours (H, W, 3) as a cushion, highest at ``radius`` (H, W) 0, lit from ``light`` (dy, dx)."""
+    """Shade colours (H, W, 3) like a cushion: highest at ``radius`` (H, W) 0, lit from ``light`` (dy, dx)."""
     height = np.sqrt(np.clip(1 - radius * radius, 0.02, 1))
     dy, dx = np.gradient(height)
     lit = 0.72 + 0.33 * height - relief * (dy * light[0] + dx * light[1])

@@ -1,4 +1,4 @@
-"""Drawing with level sets: a field in pixels, negative inside a shape, says which pixels it covers."""
+"""Drawing with level sets: a shape is a field in pixels that is negative inside it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Grid(NamedTuple):
         return dx * cos + dy * sin, dy * cos - dx * sin
 
     def window(self, centre: Point, radius: float) -> tuple[Window, Grid]:
-        """Return the part of the grid around a disc: to draw only there saves most of the time."""
+        """Return the part of the grid around a disc; drawing only there saves most of the time."""
         rows, columns = (
             slice(max(0, int(place - radius)), max(0, int(place + radius) + 2)) for place in centre
         )
@@ -55,12 +55,12 @@ def coverage(field: Array, softness: float = 1.0) -> Array:
 
 
 def paint(canvas: Array, alpha: Array, colour: Array | tuple[float, float, float]) -> None:
-    """Lay a colour (3,) or (H, W, 3) over ``canvas`` (H, W, 3), in place, as densely as ``alpha`` (H, W)."""
+    """Blend a colour (3,) or (H, W, 3) into ``canvas`` (H, W, 3) in place, with opacity ``alpha`` (H, W)."""
     canvas += alpha[..., None] * (np.asarray(colour, dtype=np.float32) - canvas)
 
 
 def noise(rng: np.random.Generator, shape: tuple[int, int], cell: float, stretch: float = 1.0) -> Array:
-    """Smooth noise (H, W) in about [-0.5, 0.5], of features ``cell`` wide and ``stretch`` times as high."""
+    """Smooth noise (H, W) in about [-0.5, 0.5], with blobs ``cell`` wide and ``stretch`` times as high."""
     height, width = shape
     rows, columns = height / (cell * stretch), width / cell
     knots = rng.random((int(rows) + 3, int(columns) + 3), dtype=np.float32) - 0.5
@@ -73,7 +73,7 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], cell: float, stretch
 def random_colour(
     rng: np.random.Generator, saturation: tuple[float, float], value: tuple[float, float]
 ) -> Array:
-    """Any hue (3,), with saturation and value out of these ranges in [0, 1]."""
+    """A colour (3,) of any hue, with saturation and value from these ranges in [0, 1]."""
     hue, s, v = rng.uniform(0, 6), rng.uniform(*saturation), rng.uniform(*value)
     ramp = np.abs((hue + np.array([0, 4, 2])) % 6 - 3) - 1
     colour: Array = (v * (1 - s + s * np.clip(ramp, 0, 1))).astype(np.float32)

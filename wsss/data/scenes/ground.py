@@ -1,4 +1,4 @@
-"""What the animals lie on: two textured surfaces, and clutter without a class."""
+"""The ground: two textured surfaces, and clutter that belongs to no class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def draw_ground(rng: np.random.Generator, grid: Grid) -> Array:
 
 
 def scatter(rng: np.random.Generator, canvas: Array, grid: Grid, count: int, thickness: float) -> Array:
-    """Strew leaves, up to ``thickness`` times as wide as long, and return what they cover, (H, W)."""
+    """Scatter leaves, up to ``thickness`` times as wide as long, and return their coverage, (H, W)."""
     grain = noise(rng, grid.shape, 1.8)
     covered = np.zeros(grid.shape, dtype=np.float32)
     for _ in range(count):

@@ -1,7 +1,7 @@
-"""Heads, the small part of an animal that tells its class.
+"""Heads, the small part of an animal that identifies its class.
 
-Each is a function of coordinates ``u`` (to the right) and ``v`` (downwards) in which the head has about
-radius 1.
+Each is a function of the coordinates ``u`` (to the right) and ``v`` (downwards), in which a head has a radius
+of about 1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A whole scene and its mask, as a camera would take it."""
+"""A whole scene as a camera would see it, and its mask."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from wsss.data.scenes.heads import CLASSES
 from wsss.method.labels import BACKGROUND, IGNORE, class_values
 
 SHAPES = ((3, 4), (4, 3), (1, 1))
-"""Height to width: few, because images of one size can be batched."""
+"""Ratios of height to width: only a few, because images of equal size can be batched."""
 
 
 def draw_scene(rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw a photograph (H, W, 3) and its mask (H, W), both uint8; the longest side has ``size`` pixels.
 
-    Mask values: 0 ground and clutter, 1 … 5 the classes in the order of `CLASSES`, 255 borders, a pixel wide.
+    Mask values: 0 ground and clutter, 1 … 5 the classes in the order of `CLASSES`, 255 one-pixel borders.
     """
     tall, wide = SHAPES[rng.integers(len(SHAPES))]
     grid = Grid.of(size * tall // max(tall, wide), size * wide // max(tall, wide))
@@ -37,7 +37,7 @@ def draw_scene(rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], 
 
 
 def _place_animals(rng: np.random.Generator, shape: tuple[int, int]) -> list[Animal]:
-    """Choose one to three animals of different classes that may overlap a little, far ones first."""
+    """Choose one to three animals of different classes that overlap at most a little, the farthest first."""
     kinds = rng.permutation(len(CLASSES))[: rng.choice([1, 2, 3], p=[0.25, 0.45, 0.3])]
     animals: list[Animal] = []
     for kind in kinds:
@@ -61,7 +61,7 @@ def _apart(one: Animal, other: Animal) -> bool:
 
 
 def _borders(owner: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Pixels whose right or lower neighbour belongs to something else."""
+    """Pixels whose right or lower neighbour belongs to another object."""
     edge = np.zeros(owner.shape, dtype=bool)
     edge[:-1] |= owner[:-1] != owner[1:]
     edge[:, :-1] |= owner[:, :-1] != owner[:, 1:]

@@ -7,7 +7,7 @@ All lengths are in cells of the grid.
 """
 
 from wsss.method.affinity.boundary import boundary_stencil
-from wsss.method.affinity.loss import affinity_loss
+from wsss.method.affinity.loss import affinity_loss, pair_counts
 from wsss.method.affinity.pairs import STRIDE, Border, Kinds, half_plane_offsets, pair_targets, valid_pairs
 from wsss.method.affinity.stencil import affinity_stencil
 from wsss.method.affinity.truth import affinity_leak, oracle_stencil
@@ -22,6 +22,7 @@ __all__ = [
     "boundary_stencil",
     "half_plane_offsets",
     "oracle_stencil",
+    "pair_counts",
     "pair_targets",
     "valid_pairs",
 ]

@@ -1,4 +1,8 @@
-"""Backbones, one module each: FACTS for `wsss.study.registry`, and `build(output_stride)`."""
+"""Backbones, one module each: `FACTS` for `wsss.study.registry`, and `build(name, output_stride)`.
+
+A module whose facts say ``imagenet: True`` also has `imagenet(name)`, which gives the state dict of the
+downloaded weights. docs/backbones.md shows how to add one.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,20 @@ from wsss.models.backbone import Backbone
 from wsss.study.registry import backbone_facts
 
 
-def build_backbone(name: str, output_stride: int) -> Backbone:
+def build_backbone(name: str, output_stride: int | None) -> Backbone:
     """Build a backbone with fresh weights.
 
     Args:
         name: see `wsss.study.registry.backbone_facts`.
-        output_stride: stride of the last level in pixels: 8, 16 or 32. What the stages lose in stride they
-            gain in dilation.
+        output_stride: stride of the last features in pixels: 8, 16 or 32; None: the network's own. What the
+            stages lose in stride they gain in dilation.
 
     Raises:
-        ValueError: if the name or the stride is not among these.
+        ValueError: there is no such backbone, or it cannot have this stride.
     """
-    backbone: Backbone = import_module(backbone_facts(name).module).build(output_stride)
+    facts = backbone_facts(name)
+    if output_stride not in facts.output_strides:
+        allowed = ", ".join("null" if stride is None else str(stride) for stride in facts.output_strides)
+        raise ValueError(f"output_stride: got {output_stride}, allowed {allowed} for {name}")
+    backbone: Backbone = import_module(facts.module).build(name, output_stride)
     return backbone

@@ -5,13 +5,18 @@ Modules are named as in the published AffinityNet checkpoints.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn, relu_
 
-from wsss.models.backbone import Backbone, Levels, require_stride_8
+from wsss.models.backbone import Backbone, Part, feature_maps
 
-FACTS = {"output_strides": (8,), "imagenet": False}
+FACTS = {
+    "output_strides": (8,),
+    "channels": (64, 128, 256, 512, 1024, 4096),
+    "strides": (1, 2, 4, 8, 8, 8),
+}
 
 
 class CountlessBatchNorm2d(nn.BatchNorm2d):
@@ -97,14 +102,12 @@ class BottleneckBlock(nn.Module):
 
 
 class ResNet38(Backbone):
-    """The levels are the activated inputs of b5 (512 channels) and b6 (1024), and bn7 with ReLU (4096)."""
+    """The maps are conv1a, b2, b3, the activated inputs of b5 and of b6, and bn7 with ReLU."""
 
     flat_keys = True
 
-    def __init__(self, output_stride: int) -> None:
-        super().__init__()
-        require_stride_8("resnet38", output_stride)
-        self.channels = {"early": 512, "middle": 1024, "last": 4096, "head": 4096}
+    def __init__(self) -> None:
+        super().__init__(feature_maps(FACTS, 8))
         self.conv1a = convolution(3, 64, 3)
         self._add_blocks("b2", 3, 64, (128, 128), stride=2)
         self._add_blocks("b3", 3, 128, (256, 256), stride=2)
@@ -124,22 +127,33 @@ class ResNet38(Backbone):
         return [block for key, block in self.named_children() if key.startswith(name)]
 
     @property
-    def stages(self) -> list[list[nn.Module]]:
+    def stages(self) -> list[list[Part]]:
         """``conv1a``, then the blocks b2, b3, b4, b5, b6 and b7 with bn7."""
-        return [[self.conv1a], *(self._blocks(f"b{n}") for n in range(2, 7)), [self.b7, self.bn7]]
+        blocks: list[list[Part]] = [[*self._blocks(f"b{number}")] for number in range(2, 7)]
+        return [[self.conv1a], *blocks, [self.b7, self.bn7]]
 
-    def forward(self, x: Tensor) -> Levels:
-        """``(B, 3, H, W)`` → levels of 512, 1024 and 4096 channels, all at stride 8."""
+    def pyramid(self, x: Tensor) -> Iterator[Tensor]:
+        """``(B, 3, H, W)`` → six maps, the last three at stride 8."""
         x = self.conv1a(x)
-        for block in (*self._blocks("b2"), *self._blocks("b3"), *self._blocks("b4")):
-            x = block(x)
+        yield x
+        for name in ("b2", "b3"):
+            x = self._run(name, x)
+            yield x
+        x = self._run("b4", x)
         early = self.b5.activate(x)
+        yield early
         x = self.b5_2(self.b5_1(self.b5(x, early)))
         middle = self.b6.activate(x)
+        yield middle
         x = self.b7(self.b7.activate(self.b6(middle)))
-        return Levels(early, middle, relu_(self.bn7(x)))
+        yield relu_(self.bn7(x))
+
+    def _run(self, name: str, x: Tensor) -> Tensor:
+        for block in self._blocks(name):
+            x = block(x)
+        return x
 
 
-def build(output_stride: int) -> Backbone:
+def build(name: str, output_stride: int | None) -> Backbone:
     """Build it with fresh weights."""
-    return ResNet38(output_stride)
+    return ResNet38()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
-from wsss.models.backbone import Backbone, Levels, set_output_stride
+from wsss.models.backbone import Backbone, Part, feature_maps, set_output_stride
 
-FACTS = {"output_strides": (8, 16, 32), "imagenet": False}
+FACTS = {
+    "output_strides": (8, 16, 32),
+    "channels": (32, 48, 64, 64),
+    "strides": (4, 8, 16, 32),
+}
 
 
 def convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -35,40 +41,40 @@ class ResidualBlock(nn.Module):
 
 
 class SmallBackbone(Backbone):
-    """Two strided convolutions to stride 4, then one residual block per level.
+    """Two strided convolutions to stride 4, then three residual blocks.
 
-    Receptive field at output stride 8: 31, 63 and 127 px for the three levels.
+    Receptive field of the blocks at output stride 8: 31, 63 and 127 px.
     """
 
-    def __init__(self, output_stride: int) -> None:
-        super().__init__()
-        self.channels = {"early": 48, "middle": 64, "last": 64, "head": 64}
+    def __init__(self, output_stride: int | None) -> None:
+        super().__init__(feature_maps(FACTS, output_stride))
+        stem, early, middle, last = FACTS["channels"]
         self.stem = nn.Sequential(
             *convolution(3, 16, stride=2),
             nn.ReLU(inplace=True),
-            *convolution(16, 32, stride=2),
+            *convolution(16, stem, stride=2),
             nn.ReLU(inplace=True),
         )
-        self.early = ResidualBlock(32, self.channels["early"], stride=2)
-        self.middle = ResidualBlock(self.channels["early"], self.channels["middle"], stride=2)
-        self.last = ResidualBlock(self.channels["middle"], self.channels["last"], stride=2)
+        self.early = ResidualBlock(stem, early, stride=2)
+        self.middle = ResidualBlock(early, middle, stride=2)
+        self.last = ResidualBlock(middle, last, stride=2)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         set_output_stride([self.middle], [self.last], output_stride)
 
     @property
-    def stages(self) -> list[list[nn.Module]]:
+    def stages(self) -> list[list[Part]]:
         """``stem``, ``early``, ``middle``, ``last``."""
         return [[self.stem], [self.early], [self.middle], [self.last]]
 
-    def forward(self, x: Tensor) -> Levels:
-        """``(B, 3, H, W)`` → levels of 48, 64 and 64 channels."""
-        early = self.early(self.stem(x))
-        middle = self.middle(early)
-        return Levels(early, middle, self.last(middle))
+    def pyramid(self, x: Tensor) -> Iterator[Tensor]:
+        """``(B, 3, H, W)`` → the stem and the three blocks."""
+        for part in (self.stem, self.early, self.middle, self.last):
+            x = part(x)
+            yield x
 
 
-def build(output_stride: int) -> Backbone:
+def build(name: str, output_stride: int | None) -> Backbone:
     """Build it with fresh weights."""
     return SmallBackbone(output_stride)

@@ -5,14 +5,21 @@ Modules are named as in the published AffinityNet checkpoints and in Caffe.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from wsss.models.backbone import Backbone, Levels, Normalization, Task, require_stride_8
+from wsss.models.backbone import Backbone, Part, Task, feature_maps
+from wsss.models.normalization import Normalization
 
-FACTS = {"output_strides": (8,), "imagenet": False}
+FACTS = {
+    "output_strides": (8,),
+    "channels": (64, 128, 256, 512, 512, 1024),
+    "strides": (1, 2, 4, 8, 8, 8),
+    "normalization": "caffe",
+}
 
 #: Channels of the convolutions of each stage, and their dilation.
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -23,7 +30,7 @@ CAFFE_MEAN = (104.008, 116.669, 122.675)
 
 
 class VGG16(Backbone):
-    """The levels are conv4_3 (512 channels), conv5_3 (512) and fc7 (1024), each after its ReLU.
+    """The maps are conv1_2, conv2_2, conv3_3, conv4_3, conv5_3 and fc7, each after its ReLU.
 
     ``fc6`` and ``fc7`` are convolutions. The dilation of ``fc6`` depends on the network it is built into.
     """
@@ -34,10 +41,8 @@ class VGG16(Backbone):
     cam_exponent = 0.5
     flat_keys = True
 
-    def __init__(self, output_stride: int) -> None:
-        super().__init__()
-        require_stride_8("vgg16", output_stride)
-        self.channels = {"early": 512, "middle": 512, "last": 1024, "head": 1024}
+    def __init__(self) -> None:
+        super().__init__(feature_maps(FACTS, 8))
         inputs = 3
         for stage, (widths, dilation) in enumerate(zip(WIDTHS, DILATIONS, strict=True), start=1):
             for number, (before, width) in enumerate(pairwise((inputs, *widths)), start=1):
@@ -52,9 +57,9 @@ class VGG16(Backbone):
         self.dropout = nn.Dropout2d(0.5)
 
     @property
-    def stages(self) -> list[list[nn.Module]]:
+    def stages(self) -> list[list[Part]]:
         """``conv1`` … ``conv5``, then ``fc6`` with ``fc7``."""
-        convolutions = [
+        convolutions: list[list[Part]] = [
             [self.get_submodule(f"conv{stage}_{number}") for number in range(1, len(widths) + 1)]
             for stage, widths in enumerate(WIDTHS, start=1)
         ]
@@ -67,23 +72,20 @@ class VGG16(Backbone):
         if task == "segmentation":
             self.pool5 = nn.Sequential(nn.MaxPool2d(3, 1, padding=1), nn.AvgPool2d(3, 1, padding=1))
 
-    def forward(self, x: Tensor) -> Levels:
-        """``(B, 3, H, W)`` → levels of 512, 512 and 1024 channels, all at stride 8."""
-        conv1, conv2, conv3, conv4, conv5, _ = self.stages
-        for stage in (conv1, conv2, conv3):
-            x = self.halve(self._convolve(stage, x))
-        early = self._convolve(conv4, x)
-        middle = self._convolve(conv5, self.pool4(early))
-        x = self.dropout(relu(self.fc6(self.pool5(middle))))
-        return Levels(early, middle, relu(self.fc7(x)))
+    def pyramid(self, x: Tensor) -> Iterator[Tensor]:
+        """``(B, 3, H, W)`` → six maps, the last three at stride 8."""
+        for stage, pool in enumerate((None, self.halve, self.halve, self.halve, self.pool4), start=1):
+            x = self._convolve(stage, x if pool is None else pool(x))
+            yield x
+        x = self.dropout(relu(self.fc6(self.pool5(x))))
+        yield relu(self.fc7(x))
 
-    @staticmethod
-    def _convolve(stage: list[nn.Module], x: Tensor) -> Tensor:
-        for convolution in stage:
-            x = relu(convolution(x))
+    def _convolve(self, stage: int, x: Tensor) -> Tensor:
+        for number in range(1, 1 + len(WIDTHS[stage - 1])):
+            x = relu(self.get_submodule(f"conv{stage}_{number}")(x))
         return x
 
 
-def build(output_stride: int) -> Backbone:
+def build(name: str, output_stride: int | None) -> Backbone:
     """Build it with fresh weights."""
-    return VGG16(output_stride)
+    return VGG16()

@@ -2,20 +2,25 @@
 
 Only what holds weights is decoded. Of ``NetParameter``: ``layers`` (field 2, before 2015) and ``layer``
 (100); of these the name and the blobs; of a blob its shape, as a list (7) or as four numbers (1 to 4), and
-its data (5, or 8 in double precision).
+its data (5, or 8 in double precision). The published files of this kind hold VGG16.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
+from wsss.models.weights.arrays import State, as_tensors
 from wsss.models.weights.cursor import MAX_DIMENSIONS, Cursor
+
+FACTS = {"suffixes": (".caffemodel",)}
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 MAX_VARINT_BYTES = 10
@@ -25,6 +30,17 @@ OLD_SHAPE_FIELDS = (1, 2, 3, 4)
 SHAPE_FIELD, DIMENSION_FIELD = 7, 1
 #: Fields of the data, with their element types.
 DATA_FIELDS: dict[int, np.dtype[Any]] = {5: np.dtype("<f4"), 8: np.dtype("<f8")}
+
+CAFFE_LAYER = re.compile(r"conv[1-5]_[1-3]|fc[67]")
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """Read the state dict of a VGG16, float32.
+
+    Raises:
+        ValueError: as for `read_caffemodel`.
+    """
+    return as_tensors(path, *vgg16_state(read_caffemodel(path)))
 
 
 def read_caffemodel(path: Path) -> dict[str, list[np.ndarray]]:
@@ -150,3 +166,18 @@ def _text(cursor: Cursor) -> str:
         return str(cursor.rest(), "utf-8")
     except UnicodeDecodeError as error:
         raise cursor.error("a layer's name is not UTF-8") from error
+
+
+def vgg16_state(layers: Mapping[str, Sequence[np.ndarray]]) -> tuple[State, list[str]]:
+    """Name the blobs of a Caffe file as VGG16 does; also list the layers that it has no use for.
+
+    Old files give a bias four dimensions, the first three of size 1.
+    """
+    state: State = {}
+    unused = []
+    for layer, blobs in layers.items():
+        if CAFFE_LAYER.fullmatch(layer) and len(blobs) == 2:
+            state[f"{layer}.weight"], state[f"{layer}.bias"] = blobs[0], blobs[1].reshape(-1)
+        else:
+            unused.append(layer)
+    return state, unused

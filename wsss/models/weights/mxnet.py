@@ -2,16 +2,22 @@
 
 A file is a list header, the arrays, and their names. An array is its shape, a device, an element type and its
 data, all little-endian; V1 and V2 open it with a magic number and write sizes with 64 bits, V2 also tells
-dense from sparse.
+dense from sparse. The published files of this kind hold ResNet38.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
+from wsss.models.weights.arrays import State, as_tensors
 from wsss.models.weights.cursor import MAX_DIMENSIONS, Cursor
+
+FACTS = {"suffixes": (".params",)}
 
 LIST_MAGIC = 0x112
 V1_MAGIC = 0xF993FAC8
@@ -22,6 +28,28 @@ DTYPES = tuple(np.dtype(name) for name in ("<f4", "<f8", "<f2", "u1", "<i4", "i1
 #: The fewest bytes of an array (one dimension, device, type) and of a name (its length).
 SMALLEST_ARRAY = 20
 SMALLEST_NAME = 8
+
+MXNET_SUFFIXES = {
+    "weight": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_var": "running_var",
+}
+#: res2a_branch2a_weight, bn4b3_branch2b1_gamma: kind, stage, "a" or the block's number, branch, what it is.
+MXNET_BLOCK = re.compile(
+    r"(res|bn)([2-7])(?:a|b(\d+))_(branch\w+?)_(weight|gamma|beta|moving_mean|moving_var)"
+)
+MXNET_PLAIN = re.compile(r"(conv1a|bn7)_(weight|gamma|beta|moving_mean|moving_var)")
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """Read the state dict of a ResNet38, float32.
+
+    Raises:
+        ValueError: as for `read_params`.
+    """
+    return as_tensors(path, *resnet38_state(read_params(path)))
 
 
 def read_params(path: Path) -> dict[str, np.ndarray]:
@@ -91,3 +119,28 @@ def _read_name(cursor: Cursor) -> str:
         return str(name, "utf-8")
     except UnicodeDecodeError as error:
         raise cursor.error("a name is not UTF-8") from error
+
+
+def resnet38_state(arrays: Mapping[str, np.ndarray]) -> tuple[State, list[str]]:
+    """Name the arrays of an MXNet file as ResNet38 does; also list the names that it has no use for."""
+    state: State = {}
+    unused = []
+    for name, array in arrays.items():
+        key = resnet38_key(name)
+        if key is None:
+            unused.append(name)
+        else:
+            state[key] = array
+    return state, unused
+
+
+def resnet38_key(name: str) -> str | None:
+    """``arg:res2b1_branch2a_weight`` → ``b2_1.conv_branch2a.weight``; None for what ResNet38 has not."""
+    name = name.removeprefix("arg:").removeprefix("aux:")
+    if match := MXNET_PLAIN.fullmatch(name):
+        return f"{match[1]}.{MXNET_SUFFIXES[match[2]]}"
+    if match := MXNET_BLOCK.fullmatch(name):
+        kind = "conv" if match[1] == "res" else "bn"
+        block = f"b{match[2]}_{match[3]}" if match[3] else f"b{match[2]}"
+        return f"{block}.{kind}_{match[4]}.{MXNET_SUFFIXES[match[5]]}"
+    return None

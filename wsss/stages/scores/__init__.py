@@ -1,7 +1,7 @@
 """Quality of a study's artifacts against what is true, as the files of `scores/` hold it."""
 
 from wsss.stages.scores.affinities import score_affinities
-from wsss.stages.scores.cams import score_cams, score_refined_cams
+from wsss.stages.scores.cams import score_cams, score_refined_cams, score_study_cams
 from wsss.stages.scores.classifier import score_classifier
 from wsss.stages.scores.masks import score_confident, score_masks, score_splits
 from wsss.stages.scores.truth import Metrics, Scored, Truth
@@ -17,4 +17,5 @@ __all__ = [
     "score_masks",
     "score_refined_cams",
     "score_splits",
+    "score_study_cams",
 ]

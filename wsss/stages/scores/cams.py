@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from wsss.data import Manifest
 from wsss.data.loading import in_threads
 from wsss.method.cam import constant_background, with_background
 from wsss.method.labels import BACKGROUND
 from wsss.method.metrics import alpha_threshold, background_sweep, confusion_matrix, mean_iou
 from wsss.results import Cams, ImageConfusion
-from wsss.stages.inference.refinement import Refine
+from wsss.stages.inference.refinement import Refine, image_refinement
 from wsss.stages.scores.truth import Scored, Truth
+from wsss.study.config import DenseCrf
 
 CONSTANTS = tuple(step / 100 for step in range(1, 100))
 ALPHAS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
@@ -23,6 +25,31 @@ PROTOCOL = (
     "background that is best for miou."
 )
 REFINED_PROTOCOL = "CAMs and a constant background after the dense CRF, without the random walk."
+
+
+def score_study_cams(
+    images: Manifest, cams: Mapping[str, Cams], dense_crf: DenseCrf | None = None, threads: int = 1
+) -> Scored:
+    """Score the CAMs of train, and beside them ("dense_crf" of the metrics) the CAMs after the dense CRF.
+
+    The dense CRF takes too long to try every background: it sees the best without it, and one on either side.
+
+    Args:
+        images: with the true masks.
+        cams: by image id.
+        dense_crf: of the study, if one of its stages refines by it.
+        threads: that count and refine.
+    """
+    truth = Truth(images, "train")
+    scored = score_cams(truth, cams, threads)
+    if dense_crf is None or not len(truth):
+        return scored
+    rows = {row.id: row for row in images.rows}
+    around_best = [scored.metrics["constant"] + step for step in (-0.05, 0.0, 0.05)]
+    refined = score_refined_cams(
+        truth, cams, lambda image_id: image_refinement(rows[image_id], dense_crf), around_best, threads
+    )
+    return scored._replace(metrics=scored.metrics | {"dense_crf": refined.metrics})
 
 
 def score_cams(truth: Truth, cams: Mapping[str, Cams], threads: int = 1) -> Scored:

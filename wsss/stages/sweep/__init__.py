@@ -4,6 +4,7 @@ from wsss.stages.sweep.images import sweep_image
 from wsss.stages.sweep.pixels import describe_pixels, read_pixels, swept_rows
 from wsss.stages.sweep.points import Grid, Point
 from wsss.stages.sweep.ranking import gather, overlay, rank, table
+from wsss.stages.sweep.shard import sweep_shard
 from wsss.stages.sweep.tally import Tally, tally_image, total
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "rank",
     "read_pixels",
     "sweep_image",
+    "sweep_shard",
     "swept_rows",
     "table",
     "tally_image",

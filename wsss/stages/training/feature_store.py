@@ -1,4 +1,4 @@
-"""The levels of a frozen backbone for many images, kept in a temporary memory-mapped file."""
+"""The features of a frozen backbone for many images, kept in a temporary memory-mapped file."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wsss.runtime.processes import from_leader, process_count, wait_for_all
 
-class LevelStore:
-    """Feature maps (h, w, C) float16 of many images, of a size of their own each, by index.
 
-    The file has no name, so it is gone when the process is, however that ends.
+class FeatureStore:
+    """Feature maps (h, w, C) float16 of many images, each of its own size, by index.
+
+    The file has no name, so it is gone when the process is, however that ends. Processes that train together
+    share one file, and the memory that caches it.
     """
 
     def __init__(self, folder: Path, grids: Sequence[tuple[int, int]], channels: int) -> None:
@@ -31,7 +34,7 @@ class LevelStore:
         self._starts = [0, *ends[:-1].tolist()]
         needed = int(ends[-1]) * np.dtype(np.float16).itemsize
         _require_free(folder, needed)
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed on exit
+        self._file = _nameless_file(folder)
         os.posix_fallocate(self._file.fileno(), 0, needed)
         self._values = np.memmap(self._file, np.float16, "r+").view(np.ndarray)
 
@@ -51,10 +54,20 @@ class LevelStore:
         self._file.close()
 
 
+def _nameless_file(folder: Path) -> IO[bytes]:
+    """Open an empty file without a name, the same one in all processes that train together."""
+    if process_count() == 1:
+        return tempfile.TemporaryFile(dir=folder)
+    with tempfile.NamedTemporaryFile(dir=folder) as own:
+        file = Path(from_leader(own.name)).open("r+b")  # noqa: SIM115 - closed on exit
+        wait_for_all()  # the name may go when all have opened the file
+    return file
+
+
 def _require_free(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(
             f"{folder}: the backbone's features need {needed / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB "
-            "free. Set affinitynet.freeze_backbone: false, or a smaller affinitynet.input_scale."
+            "free. Set affinitynet.train_on: {kind: images}, or a smaller affinitynet.input_scale."
         )

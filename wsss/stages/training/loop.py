@@ -1,30 +1,35 @@
-"""The loop that trains all three networks: a polynomial schedule, a history, a state to resume from."""
+"""The loop that trains all three networks: learning rates, a history, a state to resume from."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from wsss.results import HistoryWriter
 from wsss.runtime import Compute, progress
+from wsss.runtime.processes import process_count, total
+from wsss.stages.training.batch_norm import share_batch_norms
 from wsss.stages.training.resume import ResumePoint
 from wsss.stages.training.sampling import Plan, ReadSample, Sample, training_batches
+from wsss.stages.training.schedules import rate_factor
+from wsss.study.config import Schedule
 
 STEPS_PER_ROW = 10
 """Steps from one row of the history to the next: reading the loss in every step would make a GPU wait."""
 
 COLUMNS = ("step", "epoch", "learning_rate", "images_per_second", "loss")
-"""Columns of every history; a loss function may add its terms."""
+"""Columns of every history; a module of losses may add its terms."""
 
 Losses = Mapping[str, Tensor]
-LossFunction = Callable[..., Losses]
-"""Computes scalars from the fields of a batch: "loss", which is minimised, and others for the history."""
+"""Scalars: "loss", which is minimised, and others for the history."""
 
 
 class TrainingError(ValueError):
@@ -32,13 +37,12 @@ class TrainingError(ValueError):
 
 
 def fit(
-    model: nn.Module,
+    module: nn.Module,
     read: ReadSample,
-    loss_function: LossFunction,
     *,
     plan: Plan,
     optimizer: torch.optim.Optimizer,
-    power: float,
+    schedule: Schedule,
     compute: Compute,
     history: Path,
     resume: ResumePoint,
@@ -46,19 +50,20 @@ def fit(
 ) -> None:
     """Train a network in place.
 
-    Order, augmentation and dropout are functions of the plan's seed and the step, so a resumed training ends
-    with the weights of one that was never interrupted, on a CPU bit for bit.
+    Order, augmentation and dropout are functions of the plan's seed, the step and the process, so a resumed
+    training ends with the weights of one that was never interrupted, on a CPU bit for bit. Processes that
+    train together share each batch, average their gradients and so keep equal weights; the first one writes.
 
     Args:
-        model: the network that ``loss_function`` calls, on ``compute``'s device.
+        module: maps the fields of a batch to `Losses`, under ``compute``'s autocast, and holds the network.
+            The mean over processes of a loss must be that of their batches together.
         read: makes the sample of an index.
-        loss_function: see `LossFunction`; runs under ``compute``'s autocast.
         plan: how many steps, and which images in each.
-        optimizer: with the learning rates of the first step.
-        power: exponent of the schedule: step s of n takes ``(1 - s / n) ** power`` of those learning rates.
+        optimizer: with the learning rates before the schedule.
+        schedule: see `rate_factor`.
         compute: where and how the network computes.
         history: TSV to write: step (number of steps done), epoch, learning_rate (of the first group),
-            images_per_second, and the scalars of ``loss_function`` (means since the last row).
+            images_per_second, and the losses (means since the last row).
         resume: where an interrupted training left its state; it stays there until `ResumePoint.discard`.
         label: what the progress bar calls the training.
 
@@ -66,25 +71,62 @@ def fit(
         TrainingError: the loss or the network is no longer finite.
     """
     first_rates = [group["lr"] for group in optimizer.param_groups]
-    rows = _restore(model, optimizer, resume)
+    rows = _restore(module, optimizer, resume)
     start = int(rows[-1]["step"]) if rows else 0
-    batches = training_batches(read, plan, start, compute.workers)
+    batches = training_batches(read, plan, start, compute)
     means = _Means()
-    with HistoryWriter(history) as writer:
-        for row in rows:
-            writer.append(row)
-        model.train()
-        for step, batch in enumerate(progress(batches, plan.steps - start, "steps", label), start):
-            _set_rates(optimizer, first_rates, (1 - step / plan.steps) ** power)
-            torch.manual_seed(_noise_seed(plan.seed, step))
-            means.add(_step(batch, loss_function, optimizer, compute))
+    with _History(history, rows, compute) as written:
+        trained = together(module, compute)
+        trained.train()
+        shown = progress(batches, plan.steps - start, "steps", label) if compute.leads else batches
+        for step, batch in enumerate(shown, start):
+            _set_rates(optimizer, first_rates, rate_factor(schedule, step, plan.steps))
+            torch.manual_seed(plan.noise_seed(step, compute.rank))
+            means.add(_step(batch, trained, optimizer, compute))
             if (step + 1) % STEPS_PER_ROW and not plan.epoch_ends(step):
                 continue
             rows.append(_row(step + 1, plan, optimizer, means))
-            _refuse_divergence(model, rows)
-            writer.append(rows[-1])
-            resume.save_if_due(lambda: _state(model, optimizer, rows))
+            _refuse_divergence(module, rows)
+            written.append(rows[-1])
+            if compute.leads:
+                resume.save_if_due(lambda: _state(module, optimizer, rows))
             means = _Means()
+
+
+def together(module: nn.Module, compute: Compute) -> nn.Module:
+    """Let the processes that train together average their gradients; return ``module`` itself if it is one.
+
+    The batch norms that learn take their statistics over the whole batch.
+    """
+    if compute.processes == 1:
+        return module
+    share_batch_norms(module, compute.device)
+    # Static, so that parameters no loss depends on are told apart once, not in each step. No buffer differs
+    # between the processes, so none is sent.
+    return DistributedDataParallel(module, broadcast_buffers=False, static_graph=True)
+
+
+class _History:
+    """The file of the history, which the leading process writes."""
+
+    def __init__(self, path: Path, rows: list[dict[str, float]], compute: Compute) -> None:
+        self._writer = HistoryWriter(path) if compute.leads else None
+        for row in rows:
+            self.append(row)
+
+    def append(self, row: dict[str, float]) -> None:
+        """Write a row."""
+        if self._writer is not None:
+            self._writer.append(row)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
 
 class _Means:
@@ -101,8 +143,9 @@ class _Means:
         self.steps += 1
 
     def losses(self) -> dict[str, float]:
-        """Return the means."""
-        return {name: value.item() / self.steps for name, value in self.sums.items()}
+        """Return the means over steps and processes."""
+        sums = {name: total(value) for name, value in self.sums.items()}
+        return {name: value.item() / (self.steps * process_count()) for name, value in sums.items()}
 
     def steps_per_second(self) -> float:
         """Return the rate."""
@@ -110,24 +153,19 @@ class _Means:
 
 
 def _step(
-    batch: Sample, loss_function: LossFunction, optimizer: torch.optim.Optimizer, compute: Compute
-) -> Losses:
+    batch: Sample, module: nn.Module, optimizer: torch.optim.Optimizer, compute: Compute
+) -> dict[str, Tensor]:
     with compute.autocast():
-        losses = loss_function(*map(compute.put, batch))
+        losses: Losses = module(*map(compute.put, batch))
     optimizer.zero_grad()
     losses["loss"].backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return {name: value.detach() for name, value in losses.items()}
 
 
-def _set_rates(optimizer: torch.optim.Optimizer, first_rates: list[float], share: float) -> None:
+def _set_rates(optimizer: torch.optim.Optimizer, first_rates: list[float], factor: float) -> None:
     for group, rate in zip(optimizer.param_groups, first_rates, strict=True):
-        group["lr"] = rate * share
-
-
-def _noise_seed(seed: int, step: int) -> int:
-    """Seed dropout anew in each step, so that no generator's state has to be saved."""
-    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
+        group["lr"] = rate * factor
 
 
 def _row(done: int, plan: Plan, optimizer: torch.optim.Optimizer, means: _Means) -> dict[str, float]:
@@ -141,9 +179,9 @@ def _row(done: int, plan: Plan, optimizer: torch.optim.Optimizer, means: _Means)
     }
 
 
-def _refuse_divergence(model: nn.Module, rows: list[dict[str, float]]) -> None:
+def _refuse_divergence(module: nn.Module, rows: list[dict[str, float]]) -> None:
     row = rows[-1]
-    values = [value for value in model.state_dict().values() if value.is_floating_point()]
+    values = [value for value in module.state_dict().values() if value.is_floating_point()]
     finite = torch.stack([value.isfinite().all() for value in values]).all()
     if np.isfinite(row["loss"]) and finite:
         return
@@ -154,25 +192,26 @@ def _refuse_divergence(model: nn.Module, rows: list[dict[str, float]]) -> None:
         else f"the loss is {row['loss']}"
     )
     raise TrainingError(
-        f"{what} after steps {first}–{row['step']:.0f}, at a learning rate of {row['learning_rate']:g}: "
-        "the training diverged and writes no checkpoint. Lower learning_rate, new_layer_factor or momentum."
+        f"{what} after steps {first}–{row['step']:.0f}, at a learning rate of {row['learning_rate']:g}: the "
+        "training diverged and writes no checkpoint. Lower optimizer.learning_rate or "
+        "optimizer.head_lr_multiplier, or raise schedule.warmup."
     )
 
 
 def _state(
-    model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[dict[str, float]]
+    module: nn.Module, optimizer: torch.optim.Optimizer, rows: list[dict[str, float]]
 ) -> dict[str, Any]:
-    return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "rows": rows}
+    return {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "rows": rows}
 
 
 def _restore(
-    model: nn.Module, optimizer: torch.optim.Optimizer, resume: ResumePoint
+    module: nn.Module, optimizer: torch.optim.Optimizer, resume: ResumePoint
 ) -> list[dict[str, float]]:
-    """Put model and optimizer where an interrupted training left them; return the history up to there."""
+    """Put network and optimizer where an interrupted training left them; return the history up to there."""
     state = resume.load()
     if state is None:
         return []
-    model.load_state_dict(state["model"])
+    module.load_state_dict(state["module"])
     optimizer.load_state_dict(state["optimizer"])
     rows: list[dict[str, float]] = state["rows"]
     return rows

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
-from torch import Tensor
-from torch.optim import SGD
+from torch import Tensor, nn
 
 from wsss.data import ImageRow
 from wsss.models.checkpoints import save_network
 from wsss.models.network import Network
-from wsss.models.parameters import parameter_groups
 from wsss.models.weights.loading import load_finished, resolve_weights
 from wsss.results import HistoryWriter
 from wsss.runtime import Compute
-from wsss.stages.job import Stage
-from wsss.stages.training.loop import COLUMNS, LossFunction, fit
+from wsss.runtime.processes import in_processes
+from wsss.stages.training.loop import COLUMNS, fit
+from wsss.stages.training.optimizers import build_optimizer
 from wsss.stages.training.resume import ResumePoint, resume_path
-from wsss.stages.training.sampling import Plan, ReadSample
+from wsss.stages.training.sampling import Plan, ReadSample, require_equal_shares
 from wsss.study.config import AffinityNet, Classifier, Segmenter
+
+if TYPE_CHECKING:
+    from wsss.stages.job import Job
+
+Section = Classifier | AffinityNet | Segmenter
 
 logger = logging.getLogger(__name__)
 
@@ -34,55 +38,71 @@ class Run:
     Attributes:
         checkpoint: file for the trained network.
         history: file for the history, TSV.
-        classes: names of the classes, without background.
+        class_names: without background.
         seed: decides first weights, order, augmentation and dropout.
         compute: where and how the network computes.
-        resume: file for the state of an interrupted training, see `resume_path`; None keeps none.
+        resume: keeps the state of an interrupted training; by default none.
     """
 
     checkpoint: Path
     history: Path
-    classes: Sequence[str]
+    class_names: Sequence[str]
     seed: int
     compute: Compute
-    resume: Path | None = None
+    resume: ResumePoint = field(default_factory=lambda: ResumePoint(None))
 
     @classmethod
-    def of(cls, stage: Stage, classes: Sequence[str]) -> Self:
-        """Take from a training rule's job what it says: outputs `checkpoint` and `history`, seed, device."""
-        checkpoint = Path(stage.job.output.get("checkpoint"))
+    def of(cls, job: Job[Any], class_names: Sequence[str]) -> Self:
+        """Take what the job of a training rule says: outputs `checkpoint` and `history`, seed, devices."""
+        checkpoint = Path(job.output.checkpoint)
         return cls(
             checkpoint=checkpoint,
-            history=Path(stage.job.output.get("history")),
-            classes=classes,
-            seed=stage.seed,
-            compute=stage.compute,
-            resume=resume_path(checkpoint, stage.config, stage.job.params.code, list(stage.inputs.values())),
+            history=Path(job.output.history),
+            class_names=class_names,
+            seed=job.seed,
+            compute=job.compute,
+            resume=ResumePoint(resume_path(checkpoint, job.config, job.code, list(job.inputs.values()))),
         )
 
 
-def first_weights(config: AffinityNet | Segmenter, classifier: Path | None) -> dict[str, Tensor] | None:
-    """Resolve ``config.weights``, in which "classifier" means the checkpoint ``classifier``.
+def distribute(work: Callable[..., None], section: Section, run: Run, *arguments: Any) -> None:
+    """Call ``work(section, run, *arguments)`` in each of the processes that train together.
+
+    Raises:
+        ValueError: they cannot share a batch equally.
+    """
+    require_equal_shares(section.batch_size, run.compute.processes)
+    in_processes(_with_its_compute, run.compute, work, section, run, *arguments)
+
+
+def _with_its_compute(
+    compute: Compute, work: Callable[..., None], section: Section, run: Run, *arguments: Any
+) -> None:
+    work(section, replace(run, compute=compute), *arguments)
+
+
+def first_weights(section: AffinityNet | Segmenter, classifier: Path | None) -> dict[str, Tensor] | None:
+    """Resolve ``section.weights``, in which "classifier" means the checkpoint ``classifier``.
 
     Raises:
         ValueError: "classifier" without a checkpoint, or weights that cannot be had or do not fit.
     """
-    if config.weights != "classifier":
-        return resolve_weights(config.weights, config.backbone)
+    if section.weights != "classifier":
+        return resolve_weights(section.weights, section.backbone)
     if classifier is None:
         raise ValueError("weights: classifier: no checkpoint of the classifier was given")
-    return resolve_weights(str(classifier), config.backbone)
+    return resolve_weights(str(classifier), section.backbone)
 
 
-def adopt(network: Network, config: Classifier | AffinityNet, run: Run) -> None:
-    """Write the checkpoint of a network that `config.weights` holds finished; its history has no rows.
+def adopt(network: Network, section: Classifier | AffinityNet, run: Run) -> None:
+    """Save a network loaded complete from ``section.weights``, with an empty history.
 
     Raises:
         ValueError: the file cannot be read, or its entries are not exactly those of the network.
     """
-    load_finished(network, Path(config.weights))
+    load_finished(network, Path(section.weights))
     HistoryWriter(run.history, COLUMNS).close()
-    save_network(run.checkpoint, network, config.model_dump(mode="json"), run.classes)
+    save_network(run.checkpoint, network, section, run.class_names)
 
 
 def require_all(results: Mapping[str, object], rows: Sequence[ImageRow], what: str) -> None:
@@ -92,35 +112,29 @@ def require_all(results: Mapping[str, object], rows: Sequence[ImageRow], what: s
 
 
 def train(
-    network: Network,
-    read: ReadSample,
-    loss_function: LossFunction,
-    *,
-    samples: int,
-    config: Classifier | AffinityNet | Segmenter,
-    run: Run,
+    network: Network, losses: nn.Module, read: ReadSample, *, samples: int, section: Section, run: Run
 ) -> None:
-    """Train ``network`` as ``config`` says and write its checkpoint; see `fit` for the other arguments.
+    """Train ``network``, which ``losses`` holds, as ``section`` says, and write its checkpoint.
+
+    See `fit` for ``losses`` and ``read``; ``samples`` is the number of images.
 
     Raises:
         TrainingError: the training diverged.
     """
-    plan = Plan(samples, config.batch_size, config.epochs, run.seed)
-    groups = parameter_groups(network, config.learning_rate, config.weight_decay, config.new_layer_factor)
-    resume = ResumePoint(run.resume)
+    plan = Plan(samples, section.batch_size, section.epochs, run.seed)
     label = type(network).__name__
     logger.info("%s: %d steps of %d from %d images", label, plan.steps, plan.batch_size, samples)
     fit(
-        network,
+        losses,
         read,
-        loss_function,
         plan=plan,
-        optimizer=SGD(groups, momentum=config.momentum),
-        power=config.power,
+        optimizer=build_optimizer(network, section.optimizer),
+        schedule=section.schedule,
         compute=run.compute,
         history=run.history,
-        resume=resume,
+        resume=run.resume,
         label=label,
     )
-    save_network(run.checkpoint, network, config.model_dump(mode="json"), run.classes)
-    resume.discard()
+    if run.compute.leads:
+        save_network(run.checkpoint, network, section, run.class_names)
+        run.resume.discard()

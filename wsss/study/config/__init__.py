@@ -3,7 +3,9 @@
 from wsss.study.config.datasets import Coco, Folder, Shapes, Voc12
 from wsss.study.config.networks import AffinityNet, Classifier, OnFeatures, OnImages, Segmenter
 from wsss.study.config.sections import (
+    Affinities,
     BoundaryAffinities,
+    Cams,
     ClassifierCams,
     Confident,
     ConfigError,
@@ -28,8 +30,10 @@ from wsss.study.config.training import AdamW, Cosine, Optimizer, Polynomial, Sch
 
 __all__ = [
     "AdamW",
+    "Affinities",
     "AffinityNet",
     "BoundaryAffinities",
+    "Cams",
     "Classifier",
     "ClassifierCams",
     "Coco",

@@ -1,6 +1,6 @@
 """The study: one model per stage, and the one source of `config.yaml` and `schemas/config.schema.yaml`.
 
-`python -m wsss.study.config` writes both files; a field's description is its comment in `config.yaml`.
+`wsss config write` writes both files; a field's description is its comment in `config.yaml`.
 Lengths are in pixels of the image, or in cells of the stride-8 grid where a description says so.
 """
 
@@ -78,6 +78,9 @@ class FileCams(Section):
         if name not in (known := cam_formats()):
             raise ValueError(f"allowed {' or '.join(known)}")
         return name
+
+
+Cams = ClassifierCams | FileCams
 
 
 class PowerThresholds(Section):
@@ -160,6 +163,9 @@ class BoundaryAffinities(Section):
     )
     input_scale: InputScale = 2.0
     radius: Radius = 5
+
+
+Affinities = NetworkAffinities | BoundaryAffinities
 
 
 class PowerBackground(Section):
@@ -247,11 +253,11 @@ class Study(Section):
     shards: Shards = Shards()
     dataset: Shapes | Folder | Voc12 | Coco = Field(Shapes(), discriminator="kind")
     classifier: Classifier = Classifier()
-    cams: ClassifierCams | FileCams = Field(ClassifierCams(), discriminator="kind")
+    cams: Cams = Field(ClassifierCams(), discriminator="kind")
     confident: Confident = Confident()
     dense_crf: DenseCrf = DenseCrf()
     affinitynet: AffinityNet = AffinityNet()
-    affinities: NetworkAffinities | BoundaryAffinities = Field(NetworkAffinities(), discriminator="kind")
+    affinities: Affinities = Field(NetworkAffinities(), discriminator="kind")
     random_walk: RandomWalk = RandomWalk()
     sweep: Sweep = Sweep()
     segmenter: Segmenter = Segmenter()

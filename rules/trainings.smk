@@ -1,0 +1,48 @@
+"""The three networks: the classifier, whose evidence becomes the CAMs (section 3.1), AffinityNet, which learns from
+pairs of confident cells (section 3.2), and the segmentation network, which learns from the pseudo masks (section 3.4).
+
+Input: the training images and what is known of them. Output: `classifier/`, `affinitynet/`, `segmenter/`.
+"""
+
+LEARNS_FROM = {
+    "classifier": {},
+    "affinitynet": {
+        "labels": all_shards("<results>/confident/{shard}.h5", "train") if study.affinitynet.epochs else [],
+    },
+    "segmenter": {"masks": all_shards("<results>/random_walk/{split}/{shard}.h5", "train")},
+}
+TITLES = {"classifier": "classifier", "affinitynet": "AffinityNet", "segmenter": "segmentation network"}
+
+
+for network, labels in LEARNS_FROM.items():
+
+    rule:
+        """Train a network on all images of train; an interrupted training resumes."""
+        name:
+            f"train_{network}"
+        input:
+            **labels,
+            images=result("<results>/dataset/train.tsv"),
+            classifier=classifier_file(network),
+            weights=weights_file(network),
+        output:
+            checkpoint=f"<results>/{network}/checkpoint.pt",
+            history=f"<results>/{network}/history.tsv",
+            provenance=f"<results>/{network}/checkpoint.pt.json",
+        log:
+            f"<results>/logs/train_{network}.log",
+        benchmark:
+            f"<results>/benchmarks/train_{network}.tsv"
+        conda:
+            "../envs/wsss.yaml"
+        threads: 8
+        resources:
+            gpu=1,
+            mem_mb=16000,
+            runtime=1440,
+        params:
+            **params_of(f"train_{network}"),
+        message:
+            f"Train: {TITLES[network]}"
+        script:
+            "../workflow_scripts/{params.script}.py"

@@ -1,0 +1,70 @@
+"""The documentation names files, commands, rules and keys that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from wsss.__main__ import app
+from wsss.study.config import load_study, merged
+from wsss.study.params import PARAMS
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOP = ("wsss", "rules", "workflow_scripts", "docs", "studies", "profiles", "tests", "envs", "schemas")
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def texts(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+@pages
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", texts(page))
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+@pages
+def test_named_files_exist(page: Path) -> None:
+    """In code spans, paths from the root of the repository without placeholders."""
+    spans = [span for span in re.findall(r"`([^`\n]+)`", texts(page)) if re.fullmatch(r"[\w./-]+", span)]
+    paths = [span for span in spans if span.startswith(tuple(f"{folder}/" for folder in TOP))]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pages
+def test_examples_of_configurations_are_valid(page: Path) -> None:
+    base = {"dataset": {"kind": "folder", "root": "photos"}, "classifier": {"backbone": "resnet38"}}
+    for block in re.findall(r"```yaml\n(.*?)```", texts(page), flags=re.DOTALL):
+        networks = {name: {"backbone": "resnet38"} for name in ("affinitynet", "segmenter")}
+        study = load_study(merged({**base, **networks}, yaml.safe_load(block)))
+        assert study.name
+
+
+@pages
+def test_named_commands_exist(page: Path) -> None:
+    commands = re.findall(r"(?:^|`|/bin/)wsss ((?:[a-z-]+ ?)+)", texts(page), flags=re.MULTILINE)
+    for command in commands:
+        words = command.split()
+        known = [words[: length + 1] for length in range(len(words))]
+        assert any(CliRunner().invoke(app, [*start, "--help"]).exit_code == 0 for start in known), command
+
+
+def test_the_table_of_stages_names_every_rule() -> None:
+    table = texts(ROOT / "docs" / "structure.md").partition("## One word per stage")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z_]+)`", table))
+    assert set(PARAMS) - named == set()
+
+
+def test_the_glossary_lists_terms_once() -> None:
+    rows = re.findall(r"^\| ([^*|]+?) \|", texts(ROOT / "docs" / "glossary.md"), flags=re.MULTILINE)
+    terms = [term.strip() for row in rows for term in row.split(",")]
+    assert len(terms) > 40
+    assert len(terms) == len(set(terms))

@@ -1,0 +1,51 @@
+"""The study of a run of Snakemake: `config.yaml`, the files of `--configfile`, the values of `--config`.
+
+Snakemake's own merging, the directive `configfile:`, does not know kinds: `{kind: constant, score: 0.3}` laid
+over `{kind: power, alpha: 16}` would give both. So the Snakefile hands its `workflow` to this module instead.
+Jobs that Snakemake starts, on this machine or on a cluster, are told of the same files and values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from wsss.study.config import Study, read_study
+
+BASE = "config.yaml"
+
+
+class ConfigSettings(Protocol):
+    """What the command line said: `--configfile`, `--config` and `--replace-workflow-config`."""
+
+    configfiles: Sequence[Path]
+    config: Mapping[str, Any]
+    replace_workflow_config: bool
+
+
+class Workflow(Protocol):
+    """The part of Snakemake's `workflow` that says what the configuration is."""
+
+    basedir: str
+    configfiles: list[Path]
+    config_settings: ConfigSettings
+
+
+def workflow_study(workflow: Workflow) -> Study:
+    """The study that Snakemake was started with; `config.yaml` joins the workflow's list of files.
+
+    Raises:
+        ConfigError: As for `read_study`.
+        OSError: If a file cannot be read.
+    """
+    settings = workflow.config_settings
+    base = [] if settings.replace_workflow_config else [base_file(workflow.basedir)]
+    workflow.configfiles.extend(base)
+    return read_study(*base, *settings.configfiles, overrides=settings.config)
+
+
+def base_file(workflow_folder: Path | str) -> Path:
+    """`config.yaml` of the working directory if it has one, else that of the folder of the Snakefile."""
+    here = Path(BASE)
+    return here if here.is_file() else Path(workflow_folder, BASE)
