@@ -1,4 +1,4 @@
-"""The dense CRF where a stage refines by it: against a brute-force CRF, and against refinements that are known."""
+"""The dense CRF where a stage refines by it, against a brute-force CRF and against known refinements."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def softmax(energy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def brute_force(image: NDArray[np.uint8], scores: Tensor, crf: DenseCrf) -> NDArray[np.float64]:
-    """Mean field with the sum over all pairs of pixels (Krähenbühl & Koltun 2011, algorithm 1), in float64."""
+    """Mean field with sums over all pairs of pixels (Krähenbühl & Koltun 2011, algorithm 1), in float64."""
     xy = np.array([(x, y) for y, x in product(range(image.shape[0]), range(image.shape[1]))], float)
     colours = image.reshape(-1, 3).astype(float)
     deviation, weight = crf.gaussian
