@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ from wsss.runtime import Compute
 from wsss.stages.confident import label_image
 from wsss.stages.inference.refinement import Refine, image_refinement
 from wsss.stages.random_walk import propagate_image, walk_scores
-from wsss.stages.scores import Truth, score_cams, score_refined_cams
+from wsss.stages.scores import Truth, score_cams, score_refined_cams, score_study_cams
 from wsss.stages.segmentation import segment
 from wsss.study.config import (
     Confident,
@@ -218,6 +219,23 @@ def test_the_dense_crf_cleans_cams(truth: Truth, row: ImageRow) -> None:
     confusion = confusion_matrix(mask, true_mask, 3)
     assert np.abs(np.array(after["confusion"]) - confusion.numpy()).sum() <= 0.02 * true_mask.numel()
     assert after["miou"] > before  # type: ignore[operator]
+
+
+def test_a_study_scores_its_cams_before_and_after(truth: Truth, row: ImageRow) -> None:
+    mask = row.image.with_name("mask.png")
+    images = Manifest(("cat", "dog"), (replace(row, mask=mask, scored=True),))
+    cams = Cams(uncertain(2).flip(0).half().numpy(), np.array([1, 2]))
+    metrics, before, after = score_study_cams(images, {"a": cams}, CRF)
+    best = metrics["constant"]
+    around = [best - 0.05, best, best + 0.05]
+    expected = score_refined_cams(truth, {"a": cams}, lambda _: image_refinement(row, CRF), around)
+    for key in ("confusion", "constant", "miou"):
+        assert metrics["dense_crf"][key] == expected.metrics[key]
+    assert metrics["dense_crf"]["miou"] > metrics["miou"]
+    for images_of, confusion in ((before, metrics["confusion"]), (after, metrics["dense_crf"]["confusion"])):
+        assert images_of[0].matrix(3)[:, :3].tolist() == confusion
+    assert score_study_cams(images, {"a": cams}).refined == []
+    assert score_study_cams(images.without_masks(), {}, CRF).refined == []
 
 
 # The segmentation network
