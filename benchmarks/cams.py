@@ -20,12 +20,11 @@ import torch
 from PIL import Image
 
 from wsss.data import ImageRow
-from wsss.models.backbones.torchvision import BACKBONES
 from wsss.models.classifier import build_classifier
 from wsss.runtime import Compute
 from wsss.runtime.devices import device, peak_memory_mb
 from wsss.stages.cams.classifier import compute_cams
-from wsss.study.config import Study
+from wsss.study.config import Classifier, ClassifierCams
 
 
 def photograph(folder: Path, height: int, width: int) -> ImageRow:
@@ -47,18 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--backbone", choices=list(BACKBONES), default="resnet38")
+    parser.add_argument("--backbone", default="resnet38", help="as in the configuration")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--height", type=int, default=375)
     parser.add_argument("--width", type=int, default=500)
     options = parser.parse_args(arguments)
     compute = Compute(device(), options.precision)
-    model = compute.place(build_classifier(options.backbone, 20, output_stride=8, dropout=0.5).eval())
-    cam = Study().cam
+    section = Classifier(backbone=options.backbone, output_stride=8, weights="none")
+    model = compute.place(build_classifier(section, 20).eval())
     with tempfile.TemporaryDirectory() as folder:
         row = photograph(Path(folder), options.height, options.width)
         start, busy = time.monotonic(), processor_seconds()
-        ((_, cams, _),) = compute_cams(model, [row], scales=cam.scales, flip=cam.flip, compute=compute)
+        ((_, cams, _),) = compute_cams(model, [row], ClassifierCams(), compute)
         seconds, busy = time.monotonic() - start, processor_seconds() - busy
     print(
         f"{options.backbone}, {options.precision}, {compute.device}, {torch.get_num_threads()} threads: "

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.data import read_image
-from wsss.method.dense_crf import DenseCRF, _gaussian_kernel, dense_crf
+from wsss.method.dense_crf import DenseCRF, gaussian_kernel, dense_crf
 
 
 def blobs(height: int, width: int, grain: float = 6) -> NDArray[np.uint8]:
@@ -55,7 +55,7 @@ def cpp(image: NDArray[np.uint8], scores: Tensor) -> Tensor:
 
 def cold(image: NDArray[np.uint8], scores: Tensor) -> Tensor:
     """Build both kernels."""
-    _gaussian_kernel.cache_clear()
+    gaussian_kernel.cache_clear()
     return dense_crf(image, scores)
 
 

@@ -29,6 +29,7 @@ from wsss.method.cam import background_score
 from wsss.method.random_walk import numba_engine, propagate, torch_engine
 from wsss.method.random_walk.chebyshev import change_weights
 from wsss.models.affinitynet import build_affinitynet
+from wsss.study.config import AffinityNet, OnImages
 
 BETA, T = 8, 256
 STRIDE_8, STRIDE_4, IMAGE_2048 = (47, 63), (94, 125), (256, 128)
@@ -183,7 +184,15 @@ def status_mb(key: str) -> float:
 
 def share_of(network: str, device: str) -> None:
     """Print the walk's share of an AffinityNet forward pass over the same photograph."""
-    model = build_affinitynet(network).eval().to(device)
+    model = (
+        build_affinitynet(
+            AffinityNet(
+                backbone=network, weights="none", train_on=OnImages(frozen_stages=0, batch_norm="trained")
+            )
+        )
+        .eval()
+        .to(device)
+    )
     image = torch.randn(1, 3, 8 * STRIDE_8[0], 8 * STRIDE_8[1], device=device)
     with torch.inference_mode():
         forward = seconds(lambda: model(image), 5, device)

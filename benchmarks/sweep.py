@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from wsss.data import Manifest
-from wsss.results import open_shards, read_affinities, read_cams, read_masks
+from wsss.results import AffinityGrid, open_shards, read_affinities, read_cams, read_masks
 from wsss.stages.random_walk import propagate_image
 from wsss.stages.sweep import Grid, read_pixels, sweep_image, swept_rows
 from wsss.study.config import Sweep
@@ -39,20 +39,20 @@ def main() -> None:
     cams = open_shards(sorted(folder.glob("cams/train/*.npz")), read_cams)
     affinities = open_shards(sorted(folder.glob("affinities/train/*.h5")), read_affinities)
     labels = open_shards(sorted(folder.glob("confident/*.h5")), read_masks)
+    scale = AffinityGrid.of(affinities).input_scale
     together, alone, differing = [], [], 0
     for number, row in enumerate(rows):
-        scores, given = cams[row.id]
+        scores, class_values = cams[row.id]
         image = torch.from_numpy(affinities[row.id]), torch.from_numpy(scores)
-        scale = affinities.shards[0].input_scale
         start = time.process_time()
         counts = sweep_image(*image, read_pixels(row, labels[row.id]), input_scale=scale, grid=grid)
         together.append(time.process_time() - start)
         for place, point in points[number :: len(points) // 4]:
             start = time.process_time()
             walk = point.walk(grid.tolerance)
-            mask = propagate_image(*image, given.tolist(), input_scale=scale, walk=walk).mask
+            mask = propagate_image(*image, class_values, input_scale=scale, walk=walk)
             alone.append(time.process_time() - start)
-            won = [(mask == value).sum() for value in (0, *(given + 1))]
+            won = [(mask == value).sum() for value in (0, *class_values)]
             differing += not np.array_equal(counts.pixels[place].sum(-1), won)
     sweep, single = 1e3 * float(np.median(together[1:])), 1e3 * float(np.median(alone[5:]))
     print(f"{len(points)} points of one beta, one thread, median of {len(together) - 1} images")

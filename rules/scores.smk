@@ -1,7 +1,8 @@
 """Scores against the true masks: the only rules, besides the sweep's and the report's, that may read one.
 
 Without true masks they record that there is nothing to score; the classifier needs none. Output:
-`scores/<artifact>.json` with the scores, `scores/<artifact>.tsv` with what each image contributes to them.
+`scores/<artifact>.json` with the scores, `scores/<artifact>.tsv` with what each image contributes to them, and
+`scores/cams_dense_crf.tsv` likewise for the CAMs after the dense CRF.
 """
 
 SCORES = {
@@ -16,6 +17,11 @@ SCORES = {
             "cams": all_shards("<results>/cams/{split}/{shard}.npz", "train"),
             "truth": true_masks("train"),
         },
+        "output": (
+            {"refined_table": "<results>/scores/cams_dense_crf.tsv"}
+            if "dense_crf" in (study.confident.refine, study.random_walk.refine)
+            else {}
+        ),
     },
     "confident": {
         "message": "Score the confident regions",
@@ -54,11 +60,13 @@ for artifact, facts in SCORES.items():
             **facts["input"],
             images=result(f"<results>/dataset/{'val' if artifact == 'classifier' else 'manifest'}.tsv"),
         output:
+            **facts.get("output", {}),
             metrics=f"<results>/scores/{artifact}.json",
             table=f"<results>/scores/{artifact}.tsv",
-            provenance=expand(
-                "<results>/scores/{artifact}.{kind}.json", artifact=artifact, kind=["json", "tsv"]
-            ),
+            provenance=[
+                *expand("<results>/scores/{artifact}.{kind}.json", artifact=artifact, kind=["json", "tsv"]),
+                *(f"{table}.json" for table in facts.get("output", {}).values()),
+            ],
         log:
             f"<results>/logs/score_{artifact}.log",
         benchmark:

@@ -19,6 +19,8 @@ def main(job: Job[ScoreCams]) -> None:
         scored = score_study_cams(images, cams, job.params.dense_crf, job.threads)
     write_json(job.output.metrics, scored.metrics)
     write_confusions(job.output.table, scored.images)
+    if refined_table := job.output.get("refined_table"):
+        write_confusions(refined_table, scored.refined)
 
 
 if "snakemake" in globals():

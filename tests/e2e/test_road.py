@@ -1,4 +1,4 @@
-"""The whole road, from labels to scores, on a dozen images."""
+"""All stages, from labels to scores, on a dozen images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from wsss.results import read_confusions
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +31,9 @@ def test_every_stage_leaves_its_artifacts(finished) -> None:
         "affinities/train/00.h5",
         "random_walk/train/00.h5",
         "segmenter/checkpoint.pt",
+        "segmentation/train/00.h5",
         "segmentation/val/00.h5",
+        "scores/cams.tsv",
         "masks/random_walk/train/train_00000.png",
         "masks/segmentation/val/val_00000.png",
     } <= artifacts
@@ -51,14 +56,45 @@ def test_scores_are_scores(finished) -> None:
         assert scores["scored_images"] == (6 if name == "segmentation" else 12)
 
 
-def test_pseudo_masks_are_scored_on_both_splits(finished) -> None:
-    scores = json.loads((finished.results / "scores" / "random_walk.json").read_text())
-    assert (scores["split"], scores["val"]["split"], scores["val"]["scored_images"]) == ("train", "val", 6)
+@pytest.mark.parametrize(
+    ("artifact", "split", "other", "images"),
+    [("random_walk", "train", "val", 6), ("segmentation", "val", "train", 12)],
+)
+def test_masks_are_scored_on_both_splits(
+    finished, artifact: str, split: str, other: str, images: int
+) -> None:
+    scores = json.loads((finished.results / "scores" / f"{artifact}.json").read_text())
+    assert scores["split"] == split
+    assert (scores[other]["split"], scores[other]["scored_images"]) == (other, images)
+
+
+@pytest.mark.parametrize("artifact", ["cams", "confident", "random_walk", "segmentation"])
+def test_the_images_of_a_score_add_up_to_it(finished, artifact: str) -> None:
+    scores = json.loads((finished.results / "scores" / f"{artifact}.json").read_text())
+    n_values = len(scores["value_names"])
+    images = read_confusions(finished.results / "scores" / f"{artifact}.tsv", n_values)
+    confusion = sum(image.matrix(n_values) for image in images if image.split == scores["split"])
+    expected = np.array(scores["confusion"])
+    assert (confusion[:, : expected.shape[1]] == expected).all()
+
+
+def test_no_plot_reads_a_network(finished) -> None:
+    manifests = [json.loads(path.read_text()) for path in finished.results.glob("report/*.json")]
+    assert len(manifests) > 6
+    read = {path for manifest in manifests for path in manifest["inputs"]}
+    assert [path for path in read if path.endswith(".pt")] == []
+    assert {manifest["device"] for manifest in manifests} == {"cpu"}
 
 
 def test_tables_hold_each_stage(finished) -> None:
     table = (finished.results / "tables" / "results.md").read_text()
-    for stage in ("CAM train", "random walk train", "random walk val", "segmentation val"):
+    for stage in (
+        "CAM train",
+        "random walk train",
+        "random walk val",
+        "segmentation train",
+        "segmentation val",
+    ):
         assert re.search(rf"^\| {stage} +\|", table, re.M)
 
 
@@ -69,7 +105,7 @@ def test_the_end_of_the_run_says_scores_and_places(finished) -> None:
 
 
 def test_provenance_agrees_with_snakemake(finished) -> None:
-    verify = [sys.executable, "-m", "wsss.study.provenance", "verify", "--configfile", "study.yaml"]
+    verify = [sys.executable, "-m", "wsss", "verify", "study.yaml"]
     done = subprocess.run(verify, cwd=finished.folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -1,4 +1,4 @@
-"""Sizes and resizing: each map by itself, nothing where nothing is to be done, and the way to the grid and back."""
+"""Resizing, map by map, and the way from the image to AffinityNet's grid and back."""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, Resourc
 
 from wsss.results import replacing
 from wsss.runtime.locks import try_lock
-from wsss.stages.job import Stage
+from wsss.stages.job import Job, run
+from wsss.study.config import Study
+from wsss.study.params import ComputeCams, Nothing, TrainClassifier, rule_params
 from wsss.study.provenance import ArtifactManifest, file_digest
 
 
@@ -48,11 +50,14 @@ def pretend_gpus(monkeypatch: pytest.MonkeyPatch, *uuids: str) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=uuids[index]))
 
 
-def job(folder: Path, **changes: Any) -> Any:
-    """The object that Snakemake gives to the script of `compute_cams`, with `changes`."""
+STUDY = Study(seed=3, precision="bfloat16")
+
+
+def described(folder: Path, rule: str = "compute_cams", **changes: Any) -> Any:
+    """The object that Snakemake gives to a script, with `changes`."""
     (folder / "in.tsv").write_text("id\n")
     fields: dict[str, Any] = {
-        "rule": "compute_cams",
+        "rule": rule,
         "input": InputFiles(fromdict={"images": str(folder / "in.tsv")}),
         "output": OutputFiles(
             fromdict={
@@ -61,7 +66,7 @@ def job(folder: Path, **changes: Any) -> Any:
                 "history": f"{folder}/history.tsv",
             }
         ),
-        "params": Params(fromdict={"config": {"alpha": 4, "seed": 3}, "code": {"wsss.method.cam": "ab"}}),
+        "params": Params(fromdict={"config": rule_params(STUDY, rule), "code": {"wsss.method.cam": "ab"}}),
         "log": Log(fromdict={"log": f"{folder}/log.txt"}),
         "wildcards": Wildcards(fromdict={"split": "train", "shard": "03"}),
         "resources": ResourceList(fromdict={"mem_mb": 100}),
@@ -70,19 +75,23 @@ def job(folder: Path, **changes: Any) -> Any:
     return SimpleNamespace(**(fields | changes))
 
 
-def test_a_stage_leaves_a_manifest_for_each_output_that_has_one(tmp_path: Path) -> None:
-    with Stage(job(tmp_path)) as stage:
-        assert stage.label == "compute_cams train/03"
-        assert stage.config == {"alpha": 4, "seed": 3}
-        assert (stage.seed, stage.threads, stage.device) == (3, 1, torch.device("cpu"))
+def manifest_in(folder: Path) -> ArtifactManifest:
+    return ArtifactManifest.from_json(json.loads((folder / "out.npz.json").read_text()))
+
+
+def test_a_job_leaves_a_manifest_for_each_output_that_has_one(tmp_path: Path) -> None:
+    job: Job[TrainClassifier] = Job(described(tmp_path, "train_classifier"))
+    with job:
+        assert job.label == "train_classifier train/03"
+        assert (job.seed, job.threads, job.device) == (3, 1, torch.device("cpu"))
         assert torch.initial_seed() == 3
         assert torch.get_num_threads() == 1
         assert not (tmp_path / "out.npz.json").exists()
     assert not (tmp_path / "history.tsv.json").exists()
     assert not (tmp_path / "out.npz.json.json").exists()
-    manifest = ArtifactManifest.from_json(json.loads((tmp_path / "out.npz.json").read_text()))
+    manifest = manifest_in(tmp_path)
     assert manifest.artifact == f"{tmp_path}/out.npz"
-    assert (manifest.rule, manifest.config) == ("compute_cams", {"alpha": 4, "seed": 3})
+    assert (manifest.rule, manifest.config) == ("train_classifier", rule_params(STUDY, "train_classifier"))
     assert manifest.code == {"wsss.method.cam": "ab"}
     assert manifest.inputs == {f"{tmp_path}/in.tsv": file_digest(tmp_path / "in.tsv")}
     assert (manifest.seed, manifest.device) == (3, "cpu")
@@ -92,27 +101,37 @@ def test_a_stage_leaves_a_manifest_for_each_output_that_has_one(tmp_path: Path) 
     assert "done in" in (tmp_path / "log.txt").read_text()
 
 
-def test_a_stage_counts_files_that_it_says_it_reads(tmp_path: Path) -> None:
+def test_the_work_gets_the_sections_of_its_study(tmp_path: Path) -> None:
+    seen = []
+
+    def main(job: Job[ComputeCams]) -> None:
+        seen.append((job.params, job.compute.precision, job.input.images, job.wildcards.shard))
+
+    run(main, described(tmp_path))
+    assert seen == [(ComputeCams.of(STUDY), "bfloat16", str(tmp_path / "in.tsv"), "03")]
+
+
+def test_files_that_a_job_says_it_reads_are_inputs_of_its_artifacts(tmp_path: Path) -> None:
     (tmp_path / "foreign.npy").write_bytes(b"1")
-    with Stage(job(tmp_path)) as stage:
-        stage.reads([tmp_path / "foreign.npy"])
-    manifest = json.loads((tmp_path / "out.npz.json").read_text())
+    with Job[ComputeCams](described(tmp_path)) as job:
+        job.reads([tmp_path / "foreign.npy"])
     paths = [tmp_path / "in.tsv", tmp_path / "foreign.npy"]
-    assert manifest["inputs"] == {str(path): file_digest(path) for path in paths}
+    assert manifest_in(tmp_path).inputs == {str(path): file_digest(path) for path in paths}
 
 
-def test_a_stage_without_seed_wildcards_log_and_inputs(tmp_path: Path) -> None:
+def test_a_job_without_seed_wildcards_log_and_inputs(tmp_path: Path) -> None:
     changes = {"input": InputFiles(), "log": Log(), "wildcards": Wildcards()}
-    params = Params(fromdict={"config": {}, "code": {}})
-    with Stage(job(tmp_path, params=params, **changes)) as stage:
-        assert (stage.seed, stage.label) == (0, "compute_cams")
-    manifest = json.loads((tmp_path / "out.npz.json").read_text())
-    assert (manifest["seed"], manifest["inputs"]) == (None, {})
+    with Job[Nothing](described(tmp_path, "plot_scores", **changes)) as job:
+        assert (job.seed, job.label) == (0, "plot_scores")
+    assert (manifest_in(tmp_path).seed, manifest_in(tmp_path).inputs) == (None, {})
 
 
-def test_a_stage_that_fails_leaves_no_manifest(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="no"), Stage(job(tmp_path)):
+def test_a_job_that_fails_leaves_no_manifest(tmp_path: Path) -> None:
+    def main(job: Job[ComputeCams]) -> None:
         raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        run(main, described(tmp_path))
     assert not (tmp_path / "out.npz.json").exists()
     assert "stopped after" in (tmp_path / "log.txt").read_text()
 
@@ -121,35 +140,48 @@ def test_only_rules_that_ask_for_a_gpu_hold_one(tmp_path: Path, monkeypatch: pyt
     pretend_gpus(monkeypatch, "aa")
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "H9000")
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 2**40)
-    with Stage(job(tmp_path)) as stage, try_lock("gpu-aa") as free:
+    with Job[ComputeCams](described(tmp_path)) as job, try_lock("gpu-aa") as free:
         assert free
-        assert stage.device == torch.device("cpu")
+        assert job.device == torch.device("cpu")
     resources = ResourceList(fromdict={"gpu": 1})
-    with Stage(job(tmp_path, resources=resources)) as stage, try_lock("gpu-aa") as free:
+    with Job[ComputeCams](described(tmp_path, resources=resources)) as job, try_lock("gpu-aa") as free:
         assert not free
-        assert stage.device == torch.device("cuda", 0)
+        assert job.device == torch.device("cuda", 0)
     with try_lock("gpu-aa") as free:
         assert free
-    manifest = json.loads((tmp_path / "out.npz.json").read_text())
-    assert manifest["device"] == "H9000"
-    assert manifest["peak_memory_mb"] > 2**20
+    assert manifest_in(tmp_path).device == "H9000"
+    assert manifest_in(tmp_path).peak_memory_mb > 2**20
 
 
-def test_a_missing_input_ends_a_stage_before_its_work(tmp_path: Path) -> None:
+def test_a_training_with_two_gpus_trains_in_two_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend_gpus(monkeypatch, "aa", "bb", "cc")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"H900{device.index}")
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 0)
+    asked = described(tmp_path, "train_classifier", resources=ResourceList(fromdict={"gpu": 2}), threads=8)
+    with Job[TrainClassifier](asked) as job:
+        assert job.devices == (torch.device("cuda", 0), torch.device("cuda", 1))
+        assert job.compute.processes == 2
+        with try_lock("gpu-cc") as free:
+            assert free
+    assert manifest_in(tmp_path).device == "H9000 and H9001"
+
+
+def test_a_missing_input_ends_a_job_before_its_work(tmp_path: Path) -> None:
     inputs = InputFiles(fromdict={"images": str(tmp_path / "nowhere.tsv")})
-    with pytest.raises(FileNotFoundError, match="nowhere"), Stage(job(tmp_path, input=inputs)):
-        pytest.fail("the work began")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        run(lambda job: pytest.fail("the work began"), described(tmp_path, input=inputs))
 
 
-def test_a_stage_that_is_terminated_removes_its_temporary_files(tmp_path: Path) -> None:
-
-    def work() -> None:
-        with Stage(job(tmp_path)), replacing(tmp_path / "out.npz") as temporary:
+def test_a_job_that_is_terminated_removes_its_temporary_files(tmp_path: Path) -> None:
+    def main(job: Job[ComputeCams]) -> None:
+        with replacing(tmp_path / "out.npz") as temporary:
             temporary.write_text("half")
             signal.raise_signal(signal.SIGTERM)
 
     with pytest.raises(SystemExit) as ended:
-        work()
+        run(main, described(tmp_path))
     assert ended.value.code == 128 + signal.SIGTERM
     assert not list(tmp_path.glob("**/.*.part"))
     assert not (tmp_path / "out.npz").exists()

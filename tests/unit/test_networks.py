@@ -1,4 +1,4 @@
-"""Networks: strides, shapes, the à-trous identity, what freezing keeps, and the method's parameter groups."""
+"""Networks: strides, shapes, the à-trous identity, and what freezing keeps."""
 
 from __future__ import annotations
 
@@ -9,18 +9,38 @@ import torch
 from torch import nn
 
 from wsss.method.affinity import affinity_stencil
-from wsss.models.affinitynet import build_affinitynet
-from wsss.models.backbone import Levels, Normalization
-from wsss.models.backbones.torchvision import build_backbone
+from wsss.models.affinitynet import AffinityNet, build_affinitynet
+from wsss.models.backbones import build_backbone
 from wsss.models.classifier import Classifier, build_classifier
+from wsss.models.head import atrous_rates
+from wsss.models.normalization import Normalization
 from wsss.models.parameters import freeze, parameter_groups
-from wsss.models.segmenter import atrous_rates, build_segmenter
+from wsss.models.segmenter import Segmenter, build_segmenter
 from wsss.models.state import backbone_state
+from wsss.study import config
+from wsss.study.config import Sgd
 
 PUBLISHED = ("resnet38", "vgg16")
 
 TORCHVISION = ("mobilenet_v2", "resnet18", "resnet50")
 NAMES = ("small", *TORCHVISION)
+MOVING = Sgd(learning_rate=0.1, weight_decay=1e-2, head_lr_multiplier=10)
+"""Everything that may move does."""
+
+
+def classifier(backbone: str = "small", **options: object) -> Classifier:
+    torch.manual_seed(0)
+    section = config.Classifier.model_validate({"backbone": backbone, "dropout": 0.5, **options})
+    return build_classifier(section, 4)
+
+
+def affinitynet(backbone: str = "small", **options: object) -> AffinityNet:
+    return build_affinitynet(config.AffinityNet.model_validate({"backbone": backbone, **options}))
+
+
+def segmenter(backbone: str = "small", head: str = "deeplabv3", **options: object) -> Segmenter:
+    section = config.Segmenter.model_validate({"backbone": backbone, "head": head, **options})
+    return build_segmenter(section, 3)
 
 
 def image(height: int = 48, width: int = 64, batch: int = 1) -> torch.Tensor:
@@ -43,17 +63,20 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("size", [(48, 64), (33, 47)])
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
-def test_levels_have_the_documented_strides_and_channels(
+def test_maps_have_the_documented_strides_and_channels(
     name: str, output_stride: int, size: tuple[int, int]
 ) -> None:
     backbone = build_backbone(name, output_stride).eval()
     with torch.no_grad():
-        levels = backbone(image(*size))
-        top = backbone.top(levels.last)
-    for level, stride in zip(Levels._fields, (8, min(16, output_stride), output_stride), strict=True):
-        expected = (1, backbone.channels[level], *(-(-side // stride) for side in size))
-        assert getattr(levels, level).shape == expected
-    assert top.shape == (1, backbone.channels["head"], *levels.last.shape[-2:])
+        maps = list(backbone.pyramid(image(*size)))
+        features = backbone(image(*size))
+        top = backbone.top(features.last)
+    for found, known in zip(maps, backbone.maps, strict=True):
+        assert found.shape == (1, known.channels, *(-(-side // known.stride) for side in size))
+    assert [known.stride for known in backbone.maps[-3:]] == [8, min(16, output_stride), output_stride]
+    assert all(torch.equal(*pair) for pair in zip(maps[-3:], features, strict=True))
+    assert tuple(feature.shape[1] for feature in features) == backbone.channels
+    assert top.shape == (1, backbone.head_channels, *features.last.shape[-2:])
 
 
 @pytest.mark.parametrize("output_stride", [8, 16])
@@ -85,9 +108,11 @@ def test_small_backbone_is_small() -> None:
 
 
 def test_unknown_backbone_and_stride_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"'resnet19'.*allowed small, mobilenet_v2"):
+    with pytest.raises(ValueError, match=r"no such backbone, did you mean 'resnet18'"):
         build_backbone("resnet19", 8)
-    with pytest.raises(ValueError, match="output_stride: got 4, allowed 8, 16, 32"):
+    with pytest.raises(ValueError, match=r"no such backbone, allowed mobilenet_v2, .* or timm/<name>"):
+        build_backbone("alexnet", 8)
+    with pytest.raises(ValueError, match="output_stride: got 4, allowed 8, 16, 32 for small"):
         build_backbone("small", 4)
 
 
@@ -95,10 +120,14 @@ def test_unknown_backbone_and_stride_are_refused() -> None:
 def test_published_backbones_keep_stride_8(published: str) -> None:
     with torch.device("meta"):
         backbone = build_backbone(published, 8).eval()
-        levels = backbone(torch.empty(1, 3, 33, 47))
+        features = backbone(torch.empty(1, 3, 33, 47))
+        maps = list(backbone.pyramid(torch.empty(1, 3, 33, 47)))
         staged = [id(p) for stage in backbone.stages for module in stage for p in module.parameters()]
-    assert {tuple(level.shape[-2:]) for level in levels} == {(5, 6)}
-    assert [level.shape[1] for level in levels] == [backbone.channels[level] for level in Levels._fields]
+    assert {tuple(feature.shape[-2:]) for feature in features} == {(5, 6)}
+    assert tuple(feature.shape[1] for feature in features) == backbone.channels
+    assert [(found.shape[1], found.shape[2]) for found in maps] == [
+        (known.channels, -(-33 // known.stride)) for known in backbone.maps
+    ]
     assert staged == [id(p) for p in backbone.parameters()]
     with pytest.raises(ValueError, match=f"output_stride: got 16, allowed 8 for {published}"):
         build_backbone(published, 16)
@@ -106,7 +135,7 @@ def test_published_backbones_keep_stride_8(published: str) -> None:
 
 def test_published_classifiers_freeze_what_the_paper_freezes() -> None:
     with torch.device("meta"):
-        models = {name: build_classifier(name, 20, output_stride=8, dropout=0.5) for name in PUBLISHED}
+        models = {name: classifier(name) for name in PUBLISHED}
     for model in models.values():
         freeze(model, 2, "frozen")
     trained = {
@@ -122,20 +151,20 @@ def test_published_classifiers_freeze_what_the_paper_freezes() -> None:
 def test_fc6_dilates_with_the_network_it_is_built_into() -> None:
     with torch.device("meta"):
         networks = (
-            build_classifier("vgg16", 20, output_stride=8, dropout=0.5),
-            build_affinitynet("vgg16", normalization="group"),
-            build_segmenter("largefov", 21, backbone="vgg16", output_stride=8),
+            classifier("vgg16"),
+            affinitynet("vgg16"),
+            segmenter("vgg16", "largefov"),
         )
         lasts = [network.backbone(torch.empty(1, 3, 24, 40)).last for network in networks]
         logits = networks[2](torch.empty(1, 3, 24, 40))
     assert [network.backbone.fc6.dilation for network in networks] == [(1, 1), (4, 4), (12, 12)]
     assert {tuple(last.shape) for last in lasts} == {(1, 1024, 3, 5)}
-    assert logits.shape == (1, 21, 24, 40)
+    assert logits.shape == (1, 3, 24, 40)
 
 
 def test_published_checkpoints_load_with_and_without_counters() -> None:
     with torch.device("meta"):
-        net = build_affinitynet("resnet38")
+        net = affinitynet("resnet38")
         state = net.state_dict()
         counted = {**state, "bn7.num_batches_tracked": torch.tensor(3)}
         net.load_state_dict(counted, assign=True)
@@ -146,28 +175,23 @@ def test_published_checkpoints_load_with_and_without_counters() -> None:
 
 def test_networks_on_published_backbones_start_from_each_other() -> None:
     torch.manual_seed(0)
-    state = build_classifier("vgg16", 2, output_stride=8, dropout=0.5).state_dict()
-    segmenter = build_segmenter("largefov", 3, backbone="vgg16", output_stride=8, weights=state)
-    for key, value in segmenter.state_dict().items():
+    state = classifier("vgg16").state_dict()
+    network = build_segmenter(config.Segmenter(backbone="vgg16", head="largefov"), 3, state)
+    for key, value in network.state_dict().items():
         assert key.startswith("head.") or torch.equal(value, state[key])
 
 
-@pytest.mark.parametrize(
-    ("name", "backbone", "message"),
-    [
-        ("largefov", "resnet18", "largefov needs the backbone vgg16"),
-        ("resnet38", "small", "needs the backbone resnet38"),
-    ],
-)
-def test_heads_of_one_backbone_are_refused_on_others(name: str, backbone: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        build_segmenter(name, 3, backbone=backbone, output_stride=8)
+@pytest.mark.parametrize(("head", "backbone"), [("largefov", "resnet18"), ("resnet38", "small")])
+def test_heads_of_one_backbone_are_refused_on_others(head: str, backbone: str) -> None:
+    section = config.Segmenter(backbone=backbone).model_copy(update={"head": head})
+    with pytest.raises(ValueError, match=f"{head} needs the backbone .*, got {backbone}"):
+        build_segmenter(section, 3)
 
 
 def test_resnet38_segments_with_its_own_head() -> None:
     with torch.device("meta"):
-        model = build_segmenter("resnet38", 21, backbone="resnet38", output_stride=8).eval()
-        assert model(torch.empty(1, 3, 30, 41)).shape == (1, 21, 30, 41)
+        model = segmenter("resnet38", "resnet38").eval()
+        assert model(torch.empty(1, 3, 30, 41)).shape == (1, 3, 30, 41)
     assert {key for key in model.state_dict() if key.startswith("head.")} == {
         "head.0.weight",
         "head.0.bias",
@@ -181,11 +205,6 @@ def test_normalization_flips_to_bgr_before_it_subtracts() -> None:
     rgb = torch.tensor([1.0, 0.5, 0.0])[:, None, None].expand(3, 2, 2)
     normalized = Normalization((0.1, 0.2, 0.3), (1.0, 2.0, 0.5), bgr=True)(rgb)
     torch.testing.assert_close(normalized[:, 0, 0], torch.tensor([-0.1, 0.15, 1.4]))
-
-
-def classifier(backbone: str = "small", **options: object) -> Classifier:
-    torch.manual_seed(0)
-    return build_classifier(backbone, 4, **{"output_stride": 8, "dropout": 0.5, **options})
 
 
 def test_logits_are_the_mean_of_the_cam(name: str) -> None:
@@ -208,63 +227,61 @@ def test_outputs_stay_float32_under_autocast() -> None:
         channels_last = image().to(memory_format=torch.channels_last)
         assert classifier().eval()(channels_last).dtype == torch.float32
         assert classifier().eval().cam(channels_last).dtype == torch.float32
-        segmenter = build_segmenter("deeplabv3", 3, backbone="small", output_stride=8).eval()
-        assert segmenter(channels_last).dtype == torch.float32
-        net = build_affinitynet("small").eval()
-        assert net.features_from(net.levels(channels_last)).dtype == torch.float32
+        assert segmenter().eval()(channels_last).dtype == torch.float32
+        net = affinitynet().eval()
+        assert net.affinity_features(net.features(channels_last)).dtype == torch.float32
 
 
 @pytest.mark.parametrize("output_stride", [8, 16])
 @pytest.mark.parametrize("normalization", ["none", "group"])
 def test_affinitynet_on_any_backbone(name: str, output_stride: int, normalization: str) -> None:
-    net = build_affinitynet(name, output_stride=output_stride, normalization=normalization).eval()
+    net = affinitynet(name, output_stride=output_stride, normalization=normalization).eval()
     with torch.no_grad():
-        levels = net.levels(image(45, 61))
+        features = net.features(image(45, 61))
         stencil = net(image(45, 61))
-        from_levels = net.stencil(net.features_from(levels))
-    assert {tuple(level.shape[-2:]) for level in levels} == {(6, 8)}
+        from_features = net.stencil(net.affinity_features(features))
+    assert {tuple(feature.shape[-2:]) for feature in features} == {(6, 8)}
     assert stencil.shape == (1, 34, 6, 8)
-    assert torch.equal(from_levels, stencil)
+    assert torch.equal(from_features, stencil)
 
 
 def test_affinitynet_follows_the_formula() -> None:
     torch.manual_seed(0)
-    net = build_affinitynet("small", radius=3, normalization="group").eval()
+    net = affinitynet(radius=3).eval()
     elu = nn.functional.elu
     with torch.no_grad():
-        levels = net.levels(image())
         reduced = [
-            elu(nn.functional.group_norm(nn.functional.conv2d(level, convolution.weight), groups))
-            for level, convolution, groups in zip(
-                levels, (net.f8_3, net.f8_4, net.f8_5), (8, 16, 32), strict=True
+            elu(nn.functional.group_norm(nn.functional.conv2d(feature, convolution.weight), groups))
+            for feature, convolution, groups in zip(
+                net.features(image()), (net.f8_3, net.f8_4, net.f8_5), (8, 16, 32), strict=True
             )
         ]
-        features = elu(nn.functional.conv2d(torch.cat(reduced, 1), net.f9.weight))
-        torch.testing.assert_close(net(image()), affinity_stencil(features, radius=3, border="full"))
+        expected = elu(nn.functional.conv2d(torch.cat(reduced, 1), net.f9.weight))
+        torch.testing.assert_close(net(image()), affinity_stencil(expected, radius=3, border="full"))
 
 
-def test_affinitynet_reads_stored_half_precision_levels() -> None:
-    net = build_affinitynet("small").eval()
+def test_affinitynet_reads_stored_half_precision_features() -> None:
+    net = affinitynet().eval()
     with torch.no_grad():
-        levels = net.levels(image())
-        stored = net.features_from([level.half() for level in levels])
-    torch.testing.assert_close(stored, net.features_from(levels).detach(), rtol=0.05, atol=0.05)
+        features = net.features(image())
+        stored = net.affinity_features([feature.half() for feature in features])
+        torch.testing.assert_close(stored, net.affinity_features(features), rtol=0.05, atol=0.05)
 
 
 def test_unknown_normalization_is_refused() -> None:
     with pytest.raises(ValueError, match="'batch', allowed none, group"):
-        build_affinitynet("small", normalization="batch")
+        AffinityNet(build_backbone("small", 8), radius=5, border="full", normalization="batch")
 
 
 @pytest.mark.parametrize("size", [(48, 64), (33, 47)])
 def test_segmenter_gives_logits_at_the_size_of_the_input(name: str, size: tuple[int, int]) -> None:
-    model = build_segmenter("deeplabv3", 3, backbone=name, output_stride=16, crop_size=112).eval()
+    model = segmenter(name, output_stride=16, crop_size=112).eval()
     with torch.no_grad():
         assert model(image(*size)).shape == (1, 3, *size)
 
 
 def test_segmenter_trains_on_a_batch_of_one() -> None:
-    model = build_segmenter("deeplabv3", 3, backbone="small", output_stride=8, crop_size=64).train()
+    model = segmenter(crop_size=64).train()
     pooled = model.head[0].convs[-1][2]
     model(image(batch=1)).mean().backward()
     assert torch.equal(pooled.running_mean, torch.zeros_like(pooled.running_mean))
@@ -280,14 +297,9 @@ def test_atrous_rates_scale_with_the_crop(crop_size: int, output_stride: int, ra
     assert atrous_rates(crop_size, output_stride) == rates
 
 
-def test_unknown_segmenter_is_refused() -> None:
-    with pytest.raises(ValueError, match="'unet', allowed deeplabv3, largefov, resnet38"):
-        build_segmenter("unet", 3, backbone="small", output_stride=8)
-
-
 def step(model: nn.Module, batch: torch.Tensor) -> None:
-    """One optimizer step with a rate at which everything that may move does."""
-    optimizer = torch.optim.SGD(parameter_groups(model.train(), 0.1, 1e-2, 10), momentum=0.9)
+    """One optimizer step."""
+    optimizer = torch.optim.SGD(parameter_groups(model.train(), MOVING), momentum=0.9)
     output = model(batch)
     (output * torch.linspace(-1, 1, output.numel()).view_as(output)).sum().backward()
     optimizer.step()
@@ -317,7 +329,7 @@ def test_nothing_frozen_moves_and_all_else_does(backbone: str, frozen_stages: in
 
 
 def test_a_whole_backbone_can_be_frozen() -> None:
-    net = build_affinitynet("mobilenet_v2")
+    net = affinitynet("mobilenet_v2", normalization="none")
     freeze(net, len(net.backbone.stages), "trained")
     before = copy.deepcopy(net.state_dict())
     step(net, image(batch=2))
@@ -325,7 +337,7 @@ def test_a_whole_backbone_can_be_frozen() -> None:
 
 
 def test_freezing_the_backbone_leaves_the_head_s_batch_norm_trained() -> None:
-    model = build_segmenter("deeplabv3", 3, backbone="small", output_stride=8, crop_size=64)
+    model = segmenter(crop_size=64)
     freeze(model, 0, "frozen")
     before = copy.deepcopy(model.state_dict())
     step(model, image(batch=2))
@@ -356,29 +368,13 @@ def test_impossible_freezing_is_refused(stages: int, batch_norm: str, message: s
         freeze(classifier(), stages, batch_norm)
 
 
-def test_parameter_groups_hold_each_trained_parameter_once_at_the_methods_rates() -> None:
-    model = build_segmenter("deeplabv3", 3, backbone="small", output_stride=8)
-    freeze(model, 1, "trained")
-    groups = parameter_groups(model, 0.1, 5e-4, 10)
-    assert [group["lr"] for group in groups] == pytest.approx([0.1, 0.2, 1.0, 2.0])
-    assert [group["weight_decay"] for group in groups] == [5e-4, 0, 5e-4, 0]
-    names = {id(p): key for key, p in model.named_parameters()}
-    grouped = [{names[id(p)] for p in group["params"]} for group in groups]
-    assert set.union(*grouped) == {key for key, p in model.named_parameters() if p.requires_grad}
-    assert sum(map(len, grouped)) == len(set.union(*grouped))
-    assert all(key.startswith("backbone.") for key in grouped[0] | grouped[1])
-    assert not any(key.startswith("backbone.") for key in grouped[2] | grouped[3])
-    assert {key.endswith("bias") for key in grouped[1] | grouped[3]} == {True}
-    assert {key.endswith("bias") for key in grouped[0] | grouped[2]} == {False}
-
-
 @pytest.mark.parametrize("name", ["small", "mobilenet_v2"])
 def test_networks_start_from_a_classifiers_state_dict(name: str) -> None:
     state = classifier(name).state_dict()
     for network in (
-        build_affinitynet(name, weights=state),
-        build_segmenter("deeplabv3", 3, backbone=name, output_stride=16, weights=state),
-        build_classifier(name, 7, output_stride=16, dropout=0, weights=state),
+        build_affinitynet(config.AffinityNet(backbone=name), state),
+        build_segmenter(config.Segmenter(backbone=name, output_stride=16), 3, state),
+        build_classifier(config.Classifier(backbone=name, output_stride=16), 7, state),
     ):
         for key, value in network.backbone.state_dict().items():
             assert torch.equal(value, state[f"backbone.{key}"])
@@ -386,16 +382,17 @@ def test_networks_start_from_a_classifiers_state_dict(name: str) -> None:
 
 def test_backbone_state_drops_torchvision_heads() -> None:
     state = {"layer1.0.conv1.weight": torch.ones(1), "fc.weight": torch.ones(1), "fc6.weight": torch.ones(1)}
-    assert set(backbone_state(state)) == {"layer1.0.conv1.weight", "fc6.weight"}
+    found = backbone_state(build_backbone("resnet18", 8), state)
+    assert set(found) == {"layer1.0.conv1.weight", "fc6.weight"}
 
 
-def test_weights_that_do_not_fit_are_refused_with_every_key() -> None:
+def test_weights_that_do_not_fit_are_refused_with_their_keys() -> None:
     state = build_backbone("small", 8).state_dict()
     state["stem.0.weight"] = torch.ones(16, 1, 3, 3)
     del state["stem.1.bias"]
     state["extra.weight"] = torch.ones(2)
     with pytest.raises(ValueError, match="do not fit") as caught:
-        build_classifier("small", 2, output_stride=8, dropout=0, weights=state)
+        build_classifier(config.Classifier(), 2, state)
     for line in (
         "missing stem.1.bias (16,)",
         "unknown extra.weight (2,)",

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from wsss.models.backbones.torchvision import build_backbone
+from wsss.models.backbones import build_backbone
 from wsss.models.classifier import build_classifier
-from wsss.models.weights.caffe import read_caffemodel
+from wsss.models.weights.caffe import read_caffemodel, vgg16_state
 from wsss.models.weights.loading import resolve_weights
-from wsss.models.weights.names import vgg16_state
+from wsss.study import config
 
 
 def varint(value: int) -> bytes:
@@ -167,7 +167,8 @@ def test_missing_and_misshapen_layers_are_listed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not fit vgg16") as caught:
         resolve_weights(str(path), "vgg16")
     assert "conv1_1.weight: got (64, 3, 5, 5), expected (64, 3, 3, 3)" in str(caught.value)
-    assert "missing fc7.bias (1024,)" in str(caught.value)
+    assert "missing conv1_2.weight (64, 64, 3, 3)" in str(caught.value)
+    assert "… and 26 more missing" in str(caught.value)
     assert "conv1_1.bias" not in str(caught.value)
 
 
@@ -252,5 +253,5 @@ def test_files_of_protobufs_own_encoder_are_read(tmp_path: Path) -> None:
 
 def test_classifier_starts_from_a_caffemodels_weights() -> None:
     weights = vgg16_weights()
-    network = build_classifier("vgg16", 2, output_stride=8, dropout=0.5, weights=weights)
+    network = build_classifier(config.Classifier(backbone="vgg16"), 2, weights)
     assert torch.equal(network.state_dict()["fc6.bias"], weights["fc6.bias"])

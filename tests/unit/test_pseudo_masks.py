@@ -101,7 +101,7 @@ def test_walked_scores_are_those_of_the_method(input_scale: float) -> None:
 
 
 def test_a_constant_background_is_exactly_that_on_every_pixel() -> None:
-    """A class that equals the background loses, wherever resizing would have rounded the constant up or down."""
+    """A class that equals the background loses, though resizing would round the constant up or down."""
     score = 0.3
     cams = torch.full((1, 37, 53), score)
     mask = propagate_image(torch.zeros(34, 5, 7), cams, np.array([1]), input_scale=1.0, walk=constant(score))

@@ -1,8 +1,9 @@
-"""The dense CRF where a stage refines by it: against a brute-force CRF, and against refinements that are known."""
+"""The dense CRF where a stage refines by it, against a brute-force CRF and against known refinements."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ from wsss.runtime import Compute
 from wsss.stages.confident import label_image
 from wsss.stages.inference.refinement import Refine, image_refinement
 from wsss.stages.random_walk import propagate_image, walk_scores
-from wsss.stages.scores import Truth, score_cams, score_refined_cams
+from wsss.stages.scores import Truth, score_cams, score_refined_cams, score_study_cams
 from wsss.stages.segmentation import segment
 from wsss.study.config import (
     Confident,
@@ -55,11 +56,11 @@ def random_maps(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def uncertain(maps: int, right: float = 0.58) -> Tensor:
+def uncertain(maps: int) -> Tensor:
     """Scores (maps, H, W) that hardly tell label 0 left of the edge from label 1 right of it."""
-    scores = 0.3 * random_maps(maps, *SIZE)
-    scores[0, :, :EDGE] += right
-    scores[1, :, EDGE:] += right
+    scores = 0.6 * random_maps(maps, *SIZE)
+    scores[0, :, :EDGE] += 0.3
+    scores[1, :, EDGE:] += 0.3
     return scores
 
 
@@ -69,7 +70,7 @@ def softmax(energy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def brute_force(image: NDArray[np.uint8], scores: Tensor, crf: DenseCrf) -> NDArray[np.float64]:
-    """Mean field with the sum over all pairs of pixels (Krähenbühl & Koltun 2011, algorithm 1), in float64."""
+    """Mean field with sums over all pairs of pixels (Krähenbühl & Koltun 2011, algorithm 1), in float64."""
     xy = np.array([(x, y) for y, x in product(range(image.shape[0]), range(image.shape[1]))], float)
     colours = image.reshape(-1, 3).astype(float)
     deviation, weight = crf.gaussian
@@ -158,7 +159,7 @@ def test_the_dense_crf_moves_pseudo_masks_to_the_edge(row: ImageRow) -> None:
     """Cells of 8 pixels cannot hold an edge at column 13; the dense CRF finds it in the image."""
     cams = torch.zeros(1, *SIZE)
     cams[0, :, EDGE:] = 0.9
-    walk = RandomWalk(background=ConstantBackground(kind="constant", score=0.4), t=1)
+    walk = RandomWalk(background=ConstantBackground(kind="constant", score=0.3), t=1)
     arguments = {"input_scale": 1.0, "walk": walk}
     plain = propagate_image(torch.zeros(34, 2, 3), cams, np.array([1]), **arguments)
     refine = image_refinement(row, CRF)
@@ -218,6 +219,23 @@ def test_the_dense_crf_cleans_cams(truth: Truth, row: ImageRow) -> None:
     confusion = confusion_matrix(mask, true_mask, 3)
     assert np.abs(np.array(after["confusion"]) - confusion.numpy()).sum() <= 0.02 * true_mask.numel()
     assert after["miou"] > before  # type: ignore[operator]
+
+
+def test_a_study_scores_its_cams_before_and_after(truth: Truth, row: ImageRow) -> None:
+    mask = row.image.with_name("mask.png")
+    images = Manifest(("cat", "dog"), (replace(row, mask=mask, scored=True),))
+    cams = Cams(uncertain(2).flip(0).half().numpy(), np.array([1, 2]))
+    metrics, before, after = score_study_cams(images, {"a": cams}, CRF)
+    best = metrics["constant"]
+    around = [best - 0.05, best, best + 0.05]
+    expected = score_refined_cams(truth, {"a": cams}, lambda _: image_refinement(row, CRF), around)
+    for key in ("confusion", "constant", "miou"):
+        assert metrics["dense_crf"][key] == expected.metrics[key]
+    assert metrics["dense_crf"]["miou"] > metrics["miou"]
+    for images_of, confusion in ((before, metrics["confusion"]), (after, metrics["dense_crf"]["confusion"])):
+        assert images_of[0].matrix(3)[:, :3].tolist() == confusion
+    assert score_study_cams(images, {"a": cams}).refined == []
+    assert score_study_cams(images.without_masks(), {}, CRF).refined == []
 
 
 # The segmentation network

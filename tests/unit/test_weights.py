@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from wsss.models.backbones.torchvision import build_backbone
 
+from wsss.models.backbones import build_backbone
 from wsss.models.classifier import build_classifier
 from wsss.models.weights.loading import resolve_weights
+from wsss.study import config
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
@@ -43,7 +44,7 @@ def test_bare_backbone(tmp_path: Path, backbone_weights: dict[str, torch.Tensor]
 
 @pytest.mark.parametrize("key", ["model", "state_dict"])
 def test_checkpoint_of_a_network(tmp_path: Path, backbone_weights: dict[str, torch.Tensor], key: str) -> None:
-    network = build_classifier("small", 3, output_stride=16, dropout=0, weights=backbone_weights)
+    network = build_classifier(config.Classifier(), 3, backbone_weights)
     path = saved(tmp_path / "checkpoint.pt", {key: network.state_dict(), "epoch": 3})
     assert_same(resolve_weights(path, "small"), backbone_weights)
 
@@ -54,7 +55,7 @@ def test_checkpoint_of_a_parallel_network(tmp_path: Path, backbone_weights: dict
 
 
 def test_published_classifier_without_its_head(tmp_path: Path) -> None:
-    state = build_classifier("vgg16", 2, output_stride=8, dropout=0.5).state_dict()
+    state = build_classifier(config.Classifier(backbone="vgg16"), 2).state_dict()
     found = resolve_weights(saved(tmp_path / "vgg16_cls.pth", state), "vgg16")
     assert_same(found, {key: value for key, value in state.items() if key != "fc8.weight"})
 
@@ -79,7 +80,7 @@ def test_missing_counters_are_forgiven(tmp_path: Path, backbone_weights: dict[st
     old = {key: value for key, value in backbone_weights.items() if "num_batches" not in key}
     path = saved(tmp_path / "w.pth", old)
     assert_same(resolve_weights(path, "small"), old)
-    build_classifier("small", 3, output_stride=8, dropout=0, weights=resolve_weights(path, "small"))
+    build_classifier(config.Classifier(), 3, resolve_weights(path, "small"))
 
 
 def test_weights_of_another_network_are_refused_with_the_path(
@@ -175,4 +176,4 @@ def test_shared_mobilenet_weights_fit() -> None:
     weights = resolve_weights(str(path), "mobilenet_v2")
     assert weights is not None
     assert weights["features.0.0.weight"].dtype == torch.float32
-    build_classifier("mobilenet_v2", 6, output_stride=16, dropout=0, weights=weights)
+    build_classifier(config.Classifier(backbone="mobilenet_v2"), 6, weights)

@@ -1,4 +1,4 @@
-"""CAMs and boundary maps of other systems: the road without a classifier and without AffinityNet."""
+"""CAMs and boundary maps of other systems: the workflow without a classifier and without AffinityNet."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from wsss.study.shards import shard_of
 pytestmark = pytest.mark.slow
 
 IMPORTED: dict[str, Any] = {
-    "cam": {"source": "psa", "folder": "foreign/cams"},
-    "affinity": {"kind": "boundary", "boundaries": "foreign/boundaries"},
+    "cams": {"kind": "files", "format": "psa", "folder": "foreign/cams"},
+    "affinities": {"kind": "boundary", "folder": "foreign/boundaries"},
     "segmenter": {"weights": "none"},
 }
 
@@ -32,8 +32,9 @@ def write_foreign_files(folder: Path, results: Path, photos: Path) -> None:
     (folder / "cams").mkdir(parents=True)
     (folder / "boundaries").mkdir()
     with open_shards(results.glob("cams/*/*.npz"), read_cams) as cams:
-        for image_id, (scores, classes) in cams.items():
-            maps = dict(zip(classes.tolist(), scores.astype(np.float32), strict=True))
+        for image_id, (scores, class_values) in cams.items():
+            indices = (class_values - 1).tolist()  # PSA counts classes from 0, without background
+            maps = dict(zip(indices, scores.astype(np.float32), strict=True))
             np.save(folder / "cams" / f"{image_id}.npy", maps, allow_pickle=True)
             mask = read_mask(photos / "masks" / f"{image_id}.png")
             edge = np.zeros(mask.shape, np.uint8)
@@ -50,7 +51,7 @@ def imported(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     workflow = type(finished)(shutil.copytree(finished.folder, folder, ignore=leave))
     write_foreign_files(folder / "foreign", finished.results, folder / "photos")
     workflow.configure(**IMPORTED)
-    assert not {"train_classifier", "train_affinitynet", "compute_cams"} & workflow.planned()
+    assert not {"train_classifier", "train_affinitynet", "label_confident"} & workflow.planned()
     (folder / "said.txt").write_text(workflow.snakemake())
     return workflow
 
@@ -66,9 +67,9 @@ def test_nothing_is_trained_but_the_segmenter(imported: Any, finished: Any) -> N
     for name in ("cams/train/00.npz", "cams/val/01.npz"):
         with read_cams(imported.results / name) as found, read_cams(finished.results / name) as expected:
             assert list(found) == list(expected)
-            for image_id, (scores, classes) in expected.items():
+            for image_id, (scores, class_values) in expected.items():
                 np.testing.assert_array_equal(found[image_id].scores, scores)
-                np.testing.assert_array_equal(found[image_id].classes, classes)
+                np.testing.assert_array_equal(found[image_id].class_values, class_values)
 
 
 def test_boundaries_stop_the_walk(imported: Any) -> None:
@@ -93,7 +94,7 @@ def test_running_again_does_nothing(imported: Any) -> None:
 
 
 def test_provenance_sees_a_changed_file(changeable: Any) -> None:
-    verify = [sys.executable, "-m", "wsss.study.provenance", "verify", "--configfile", "study.yaml"]
+    verify = [sys.executable, "-m", "wsss", "verify", "study.yaml"]
     done = subprocess.run(verify, cwd=changeable.folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     path = changeable.folder / "foreign" / "cams" / "train_00000.npy"
@@ -105,21 +106,24 @@ def test_provenance_sees_a_changed_file(changeable: Any) -> None:
 @pytest.mark.parametrize(
     ("file", "rule", "message"),
     [
-        ("cams/val_00000.npy", "import_cams", "Import CAMs"),
-        (
-            "boundaries/val_00000.png",
-            "compute_boundary_affinities",
-            "Compute affinities from boundaries",
-        ),
+        ("cams/val_00000.npy", "compute_cams", "Compute CAMs"),
+        ("boundaries/val_00000.png", "compute_affinities", "Compute affinities"),
     ],
 )
 def test_a_changed_file_reruns_its_shard(changeable: Any, file: str, rule: str, message: str) -> None:
-    (changeable.folder / "foreign" / file).touch()
+    path = changeable.folder / "foreign" / file
+    path.write_bytes(path.read_bytes() + b"\n")
     said = changeable.snakemake("--dry-run")
     shards = set(re.findall(rf"{message}, (\w+ \d+)", said))
     assert shards == {f"val {shard_of('val_00000', 2):02d}"}
-    planned = {name for name in changeable.planned() if not name.startswith(("plot_", "tabulate_"))}
+    planned = {name for name in changeable.planned() if not name.startswith(("plot_", "write_tables"))}
     assert planned == {rule, "random_walk", "export_masks", "score_random_walk"}
+
+
+def test_touched_files_rerun_nothing(changeable: Any) -> None:
+    for path in (changeable.folder / "foreign").rglob("*.*"):
+        path.touch()
+    assert changeable.planned() == set()
 
 
 def test_a_missing_file_is_named(changeable: Any) -> None:
@@ -130,9 +134,9 @@ def test_a_missing_file_is_named(changeable: Any) -> None:
 
 
 def test_a_missing_folder_is_named_before_anything_runs(changeable: Any) -> None:
-    changeable.configure(affinity={"boundaries": "nowhere"})
+    changeable.configure(affinities={"folder": "nowhere"})
     done = subprocess.run(
         changeable.command("--dry-run"), cwd=changeable.folder, capture_output=True, text=True
     )
     assert done.returncode != 0
-    assert "affinity.boundaries: nowhere: no such folder, seen from" in done.stdout + done.stderr
+    assert "affinities.folder: nowhere: no such folder" in done.stdout + done.stderr

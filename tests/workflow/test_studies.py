@@ -1,4 +1,4 @@
-"""The studies of the paper on a miniature of VOC 2012: what they plan, and the road with small numbers."""
+"""The studies of the paper on a miniature of VOC 2012: what they plan, and all stages with small numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from wsss.models.backbones.torchvision import build_backbone
+from wsss.models.backbones import build_backbone
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def test_the_road_of_the_paper_runs_in_small(voc_study) -> None:
 def test_the_road_with_resnet38_leads_to_the_server(voc_study) -> None:
     workflow = voc_study("voc12-resnet38")
     workflow.configure(**SMALL, dataset={"train": "train", "test": True}, refined_splits=["train"])
-    workflow.configure(cam={"scales": [1.0]}, segmentation={"scales": [1.0]})  # a pass takes a second
+    workflow.configure(cams={"scales": [1.0]}, segmentation={"scales": [1.0]})  # a pass takes a second
     start_from_even_weights(workflow, "resnet38")
     workflow.snakemake("voc_submission")
     results = workflow.folder / "results" / "voc12-resnet38"

@@ -76,8 +76,8 @@ def test_another_beta_runs_its_own_jobs_alone(workflow) -> None:
     [
         ({"sweep": {"ts": [4, 16, 32]}}, 2),
         ({"sweep": {"betas": [8, 2]}}, 0),
-        ({"random_walk": {"alpha": 3.0, "beta": 5.0, "t": 4}}, 0),
-        ({"affinity": {"flip": True}}, 2),
+        ({"random_walk": {"background": {"alpha": 3.0}, "beta": 5.0, "t": 4}}, 0),
+        ({"affinities": {"flip": True}}, 2),
     ],
 )
 def test_a_changed_key_sweeps_again_what_depends_on_it(workflow, change, swept_again: int) -> None:

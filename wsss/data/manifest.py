@@ -95,8 +95,9 @@ class Manifest:
             header = next(table, [])
             if tuple(header) != COLUMNS:
                 raise DatasetError(f"{path}:2: found the columns {header}, expected {list(COLUMNS)}")
-            rows = tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table)
-            return cls(tuple(class_names), rows)
+            return cls(
+                tuple(class_names), tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table)
+            )
 
 
 def _cells(row: ImageRow) -> tuple[object, ...]:

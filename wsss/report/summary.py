@@ -1,7 +1,7 @@
 """The summary of a finished run: its scores as a table, and where the masks and the report are.
 
-`wsss summary results/<study>` prints it again. It only reads JSON and imports nothing heavy, because the Snakefile
-imports it in every job.
+`wsss summary results/<study>` prints it again. It only reads JSON and imports nothing heavy, because the
+Snakefile imports it in every job.
 """
 
 from __future__ import annotations

@@ -1,34 +1,35 @@
-"""Run one job of the workflow in this process, without Snakemake around it, so that a debugger can follow.
+"""Run one job of the workflow in this process, without Snakemake around it, for a debugger:
 
-    python -m pdb -m wsss.stages.stand_in compute_cams split=train shard=00 --configfile studies/own-images.yaml
+    python -m pdb -m wsss.stages.stand_in compute_cams split=train shard=00 --configfile studies/mine.yaml
 
-makes the object `snakemake` of that job from the rule and its wildcards, as Snakemake would, and runs the script's
-`main` with it. The job's inputs must be there; outputs are overwritten. Snakemake itself is told nothing: to it the
-outputs stay what they were, so let it repeat the job afterwards (`--forcerun`) if the results are to be kept.
+This makes the object `snakemake` of the job from its rule and wildcards, as Snakemake would, and calls the
+script's `main` with it. The inputs must be there; outputs are overwritten. Snakemake does not learn of it:
+let it repeat the job (`--forcerun`) before building on the results.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from wsss.stages.job import SnakemakeJob, run
+from wsss.stages.job import Job, SnakemakeJob, run
 from wsss.study.code_digest import ROOT
 from wsss.study.words import did_you_mean
 
+SCRIPTS = ROOT / "workflow_scripts"
+
 
 class StandInError(ValueError):
-    """There is no such job, or its inputs are missing."""
+    """There is no such job, its inputs are missing, or the configuration is invalid."""
 
 
 def stand_in(
     rule: str, wildcards: Mapping[str, str], configfiles: Sequence[Path | str] = (), threads: int = 1
 ) -> SnakemakeJob:
-    """Make the object `snakemake` of a job: input, output, params, log, resources, threads, wildcards.
+    """Make the object `snakemake` of a job: input, output, params, log, resources, threads and wildcards.
 
     Args:
         rule: name of the rule.
@@ -37,62 +38,54 @@ def stand_in(
         threads: the most that the job may use.
 
     Raises:
-        StandInError: no such rule, other wildcards, or inputs that are not there.
-        WorkflowError: the configuration is invalid.
+        StandInError: no such rule, other wildcards, inputs that are not there, or an invalid configuration.
     """
-    from snakemake.script import Snakemake
-
-    workflow = _workflow(configfiles, threads)
+    workflow = read_workflow(configfiles, threads)
     found = _rule(workflow, rule)
     _check_wildcards(rule, wildcards, found.wildcard_names)
-    _prepare_dataset(workflow, rule)
-    given = dict(wildcards)
-    inputs, *_ = found.expand_input(given)
-    if missing := [str(path) for path in inputs if not Path(path).exists()]:
-        raise StandInError(f"{rule}: no such input: {', '.join(missing[:3])}{' …' * (len(missing) > 3)}")
-    outputs, _ = found.expand_output(given)
-    params, _ = found.expand_params(given, inputs, outputs, None)
-    resources = found.expand_resources(given, inputs, attempt=1)
-    job: SnakemakeJob = Snakemake(
-        inputs,
-        outputs,
-        params,
-        _named(given),
-        resources["_cores"],
-        resources,
-        found.expand_log(given),
-        workflow.globals["config"],
-        rule,
-        None,
-        str(ROOT / "workflow_scripts"),
-    )
-    return job
+    if rule != "prepare_dataset":
+        _count_dataset_as_prepared(workflow)
+    return _job(found, dict(wildcards))
 
 
-def script_main(rule: str) -> Any:
-    """Load a workflow script, which does nothing by itself, and return its `main`."""
-    path = ROOT / "workflow_scripts" / f"{rule}.py"
-    spec = spec_from_file_location(f"workflow_scripts.{rule}", path)
-    if spec is None or spec.loader is None:
-        raise StandInError(f"{path}: cannot be loaded")
+def read_workflow(configfiles: Sequence[Path | str] = (), threads: int = 1) -> Any:
+    """Read the Snakefile, without planning anything: Snakemake's `Workflow`, with its rules.
+
+    Raises:
+        StandInError: the configuration is invalid, or a file of it is missing.
+    """
+    import snakemake.api  # before snakemake.workflow, which imports it too
+    from snakemake.exceptions import WorkflowError
+    from snakemake.logging import LoggerManager, logger
+    from snakemake.settings import types
+
+    try:
+        workflow = snakemake.api.Workflow(
+            config_settings=types.ConfigSettings(configfiles=[Path(file) for file in configfiles]),
+            resource_settings=types.ResourceSettings(cores=threads),
+            workflow_settings=types.WorkflowSettings(),
+            logger_manager=LoggerManager(logger, types.OutputSettings()),
+            storage_settings=types.StorageSettings(),
+        )
+        workflow.include(ROOT / "Snakefile", overwrite_default_target=True)
+    except (WorkflowError, OSError) as error:
+        raise StandInError(str(error)) from error
+    return workflow
+
+
+def script_main(rule: str) -> Callable[[Job[Any]], None]:
+    """Load a workflow script, which does nothing by itself, and return its `main`.
+
+    Raises:
+        FileNotFoundError: no rule of this name has a script.
+    """
+    spec = spec_from_file_location(f"workflow_scripts.{rule}", SCRIPTS / f"{rule}.py")
+    assert spec is not None  # of a path that ends in .py
+    assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.main
-
-
-def _workflow(configfiles: Sequence[Path | str], threads: int) -> Any:
-    """Read the Snakefile, without planning anything."""
-    from snakemake.settings import types
-    from snakemake.workflow import Workflow
-
-    workflow = Workflow(
-        config_settings=types.ConfigSettings(configfiles=[Path(file) for file in configfiles]),
-        resource_settings=types.ResourceSettings(cores=threads),
-        workflow_settings=types.WorkflowSettings(),
-        storage_settings=types.StorageSettings(),
-    )
-    workflow.include(ROOT / "Snakefile", overwrite_default_target=True)
-    return workflow
+    main: Callable[[Job[Any]], None] = module.main
+    return main
 
 
 def _rule(workflow: Any, name: str) -> Any:
@@ -108,18 +101,32 @@ def _check_wildcards(rule: str, given: Mapping[str, str], expected: set[str]) ->
         raise StandInError(f"{rule}: got {' '.join(given) or 'no wildcards'}, expected {needed}")
 
 
-def _prepare_dataset(workflow: Any, rule: str) -> None:
-    """Tell the workflow that its checkpoint has run, if it has: input functions ask for it."""
+def _count_dataset_as_prepared(workflow: Any) -> None:
+    """Tell the workflow that its checkpoint has run, which all input functions ask for."""
     outputs, _ = _rule(workflow, "prepare_dataset").expand_output({})
-    if rule != "prepare_dataset" and not all(Path(path).exists() for path in outputs):
-        raise StandInError(f"the data set is not prepared: run `snakemake {outputs.manifest}` first")
+    if missing := [path for path in outputs if not Path(path).exists()]:
+        raise StandInError(f"{missing[0]}: no such file: run `snakemake {outputs.manifest}` first")
     workflow.checkpoints.created_output.update(outputs)
 
 
-def _named(values: Mapping[str, str]) -> Any:
+def _job(rule: Any, wildcards: dict[str, str]) -> SnakemakeJob:
     from snakemake.iocontainers import Wildcards
+    from snakemake.script import Snakemake
 
-    return Wildcards(fromdict=dict(values))
+    inputs, *_ = rule.expand_input(wildcards)
+    if missing := [str(path) for path in inputs if not Path(path).exists()]:
+        raise StandInError(
+            f"{rule.name}: missing inputs: {', '.join(missing[:3])}{', …' * (len(missing) > 3)}"
+        )
+    outputs, _ = rule.expand_output(wildcards)
+    params, _ = rule.expand_params(wildcards, inputs, outputs, None)
+    resources = rule.expand_resources(wildcards, inputs, attempt=1)
+    log, named, threads = rule.expand_log(wildcards), Wildcards(fromdict=wildcards), resources["_cores"]
+    config, iteration, folder = rule.workflow.config, None, str(SCRIPTS)
+    job: SnakemakeJob = Snakemake(
+        inputs, outputs, params, named, threads, resources, log, config, rule.name, iteration, folder
+    )
+    return job
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -129,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("rule", help="name of a rule, and of its script")
     parser.add_argument("wildcards", nargs="*", metavar="name=value", help="value of each of its wildcards")
-    parser.add_argument("--configfile", nargs="+", default=[], help="as given to snakemake")
+    parser.add_argument("--configfile", nargs="+", default=[], help="as for snakemake")
     parser.add_argument("--threads", type=int, default=1, help="the most that the job may use")
     given = parser.parse_args(arguments)
     if unnamed := [item for item in given.wildcards if "=" not in item]:
@@ -143,4 +150,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -123,16 +123,14 @@ def cam_formats() -> list[str]:
 def weights_reader(weights: str) -> str | None:
     """Dotted name of the module that reads the file of `weights`: a path, or `classifier`.
 
-    None for `none`, and for `imagenet`, which the backbone's own module knows. A suffix that no reader claims
-    is read as PyTorch's.
+    None for `none`, and for `imagenet`, which the backbone's own module downloads. A file whose suffix no
+    reader claims is read as PyTorch's.
     """
     if weights in ("none", "imagenet"):
         return None
-    suffix = Path(weights).suffix
-    readers = {
-        ending: name for name, facts in choices(WEIGHTS_READERS).items() for ending in facts["suffixes"]
-    }
-    return module_name(WEIGHTS_READERS, readers.get(suffix, "pytorch"))
+    known = choices(WEIGHTS_READERS)
+    readers = {suffix: name for name, facts in known.items() for suffix in facts["suffixes"]}
+    return module_name(WEIGHTS_READERS, readers.get(Path(weights).suffix, "pytorch"))
 
 
 def _require_timm(name: str) -> None:

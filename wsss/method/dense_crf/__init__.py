@@ -94,7 +94,7 @@ class DenseCRF:
         self.device = image.device
         self._kernels: list[Kernel] = []
         if gaussian[1]:
-            self._kernels.append(_gaussian_kernel(height, width, self.device, *gaussian))
+            self._kernels.append(gaussian_kernel(height, width, self.device, *gaussian))
         if bilateral[2]:
             self._kernels.append(_bilateral_kernel(image, *bilateral))
 
@@ -153,9 +153,10 @@ def _check_kernel(name: str, kernel: tuple[float, ...], length: int) -> None:
 
 
 @lru_cache(SIZES_KEPT)
-def _gaussian_kernel(
+def gaussian_kernel(
     height: int, width: int, device: torch.device, deviation: float, weight: float
 ) -> Kernel:
+    """Make the kernel that smoothes images of a size; those of the last sizes are kept."""
     return _kernel(_positions(height, width, device) / deviation, weight)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from wsss.method.labels import BACKGROUND
 from wsss.method.metrics import alpha_threshold, background_sweep, confusion_matrix, mean_iou
 from wsss.results import Cams, ImageConfusion
 from wsss.stages.inference.refinement import Refine, image_refinement
-from wsss.stages.scores.truth import Scored, Truth
+from wsss.stages.scores.truth import Metrics, Scored, Truth
 from wsss.study.config import DenseCrf
 
 CONSTANTS = tuple(step / 100 for step in range(1, 100))
@@ -27,9 +28,17 @@ PROTOCOL = (
 REFINED_PROTOCOL = "CAMs and a constant background after the dense CRF, without the random walk."
 
 
+class ScoredCams(NamedTuple):
+    """Quality of CAMs, as `Scored`, and of each image after the dense CRF, if it was scored (`refined`)."""
+
+    metrics: Metrics
+    images: list[ImageConfusion]
+    refined: list[ImageConfusion]
+
+
 def score_study_cams(
     images: Manifest, cams: Mapping[str, Cams], dense_crf: DenseCrf | None = None, threads: int = 1
-) -> Scored:
+) -> ScoredCams:
     """Score the CAMs of train, and beside them ("dense_crf" of the metrics) the CAMs after the dense CRF.
 
     The dense CRF takes too long to try every background: it sees the best without it, and one on either side.
@@ -43,13 +52,13 @@ def score_study_cams(
     truth = Truth(images, "train")
     scored = score_cams(truth, cams, threads)
     if dense_crf is None or not len(truth):
-        return scored
+        return ScoredCams(*scored, refined=[])
     rows = {row.id: row for row in images.rows}
     around_best = [scored.metrics["constant"] + step for step in (-0.05, 0.0, 0.05)]
     refined = score_refined_cams(
         truth, cams, lambda image_id: image_refinement(rows[image_id], dense_crf), around_best, threads
     )
-    return scored._replace(metrics=scored.metrics | {"dense_crf": refined.metrics})
+    return ScoredCams(scored.metrics | {"dense_crf": refined.metrics}, scored.images, refined.images)
 
 
 def score_cams(truth: Truth, cams: Mapping[str, Cams], threads: int = 1) -> Scored:
