@@ -61,6 +61,15 @@ class Workflow:
         (folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
         return cls(folder)
 
+    def unfinished(self, folder: Path) -> Self:
+        """Copy it, with its photographs, as it was before its first run."""
+        made_by_runs = {"results", ".snakemake"}
+
+        def left_out(directory: str, names: list[str]) -> set[str]:
+            return made_by_runs if Path(directory) == self.folder else set()
+
+        return type(self)(shutil.copytree(self.folder, folder, ignore=left_out))
+
     @property
     def results(self) -> Path:
         """Folder of the study's results."""

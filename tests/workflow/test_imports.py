@@ -47,8 +47,7 @@ def write_foreign_files(folder: Path, results: Path, photos: Path) -> None:
 def imported(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A finished run from labels, images, CAMs and boundary maps of others."""
     folder = tmp_path_factory.mktemp("imported") / "workflow"
-    leave = shutil.ignore_patterns("results", ".snakemake")
-    workflow = type(finished)(shutil.copytree(finished.folder, folder, ignore=leave))
+    workflow = finished.unfinished(folder)
     write_foreign_files(folder / "foreign", finished.results, folder / "photos")
     workflow.configure(**IMPORTED)
     assert not {"train_classifier", "train_affinitynet", "label_confident"} & workflow.planned()
