@@ -67,7 +67,7 @@ def test_the_code_of_a_classifier_is_that_of_no_other_network(tmp_path: Path) ->
         "from wsss.models.checkpoints import save_network\n"
         "from wsss.models.classifier import build_classifier, restore_classifier\n"
         "from wsss.models.parameters import freeze, parameter_groups\n"
-        "from wsss.models.weights.loading import load_finished, resolve_weights\n"
+        "from wsss.models.initial_weights import load_finished, resolve_weights\n"
     )
     models = {
         name for name in code_digest(script, root=ROOT) if name.startswith(("wsss.models", "wsss.method"))
@@ -81,7 +81,8 @@ def test_the_code_of_a_classifier_is_that_of_no_other_network(tmp_path: Path) ->
         "wsss.models.normalization",
         "wsss.models.parameters",
         "wsss.models.state",
-        "wsss.models.weights.loading",
+        "wsss.models.initial_weights",
+        "wsss.models.weights.reading",
     }
 
 

@@ -17,8 +17,8 @@ from wsss.models.affinitynet import AffinityNet
 from wsss.models.backbone import Backbone
 from wsss.models.backbones import build_backbone
 from wsss.models.classifier import Classifier, build_classifier
+from wsss.models.initial_weights import resolve_weights
 from wsss.models.parameters import freeze, parameter_groups
-from wsss.models.weights.loading import resolve_weights
 from wsss.study import config
 from wsss.study.config import AdamW, Sgd
 from wsss.study.config.networks import Network as NetworkSection

@@ -22,7 +22,7 @@ from torch.nn.functional import layer_norm, pad
 from wsss.models.backbone import Backbone, FeatureMap, Part
 from wsss.models.normalization import Normalization
 from wsss.models.state import hide_prefix
-from wsss.models.weights.loading import read_state
+from wsss.models.weights.reading import read_state
 
 FACTS = {
     "output_strides": (None, 8, 16, 32),

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from wsss.data import ImageRow
 from wsss.models.checkpoints import save_network
+from wsss.models.initial_weights import load_finished, resolve_weights
 from wsss.models.network import Network
-from wsss.models.weights.loading import load_finished, resolve_weights
 from wsss.results import HistoryWriter
 from wsss.runtime import Compute
 from wsss.runtime.processes import in_processes
