@@ -35,9 +35,10 @@ def code_digest(script: Path | str, loaded: Iterable[str] = (), root: Path = ROO
     """Digests of a script and of each module of the package that it imports, directly or not, by name.
 
     They are digests of the syntax trees without docstrings: comments, formatting and the version of Python do
-    not matter. A module that names files beside it, `READS = "templates/*"`, has their content in its digest. Imports count wherever they stand, but for those under `if TYPE_CHECKING:`. A package whose
-    `__init__` only re-exports is looked through: `from wsss.models import build_classifier` leads to the
-    module that defines it, and not to the other networks.
+    not matter. A module that names files beside it, `READS = "templates/*"`, has their content in its digest.
+    Imports count wherever they stand, but for those under `if TYPE_CHECKING:`. A package whose `__init__`
+    only re-exports is looked through: `from wsss.models import build_classifier` leads to the module that
+    defines it, and not to the other networks.
 
     Args:
         script: Path of the script, relative to `root`.
