@@ -238,12 +238,13 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
         ),
         (
             {"dataset": {"kind": "folder", "root": "x", "mask_values": 3}},
-            "dataset.mask_values: got 3, allowed a mapping of whole numbers to text that is not empty or null",
+            "dataset.mask_values: got 3, allowed a mapping of whole numbers to text that is not empty "
+            "or null",
         ),
         (
             {"dataset": {"kind": "folder", "root": "x", "mask_values": {3: 4}}},
-            "dataset.mask_values.3: got 4, which YAML reads as a number, allowed text: put it in quotes, as in "
-            "'2024'",
+            "dataset.mask_values.3: got 4, which YAML reads as a number, allowed text: put it in quotes, "
+            "as in '2024'",
         ),
         (
             {"name": 2024},
@@ -365,7 +366,9 @@ def test_order_of_splits_does_not_matter():
 def test_the_home_folder_may_be_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", "/home/anna")
     sections = {"dataset": {"kind": "folder", "root": "~/photos"}, "results": "~/results"}
-    study = load_study(sections | {"classifier": {"weights": "~/w.pth"}, "cams": FILES | {"folder": "~/cams"}})
+    study = load_study(
+        sections | {"classifier": {"weights": "~/w.pth"}, "cams": FILES | {"folder": "~/cams"}}
+    )
     found = (study.dataset.root, study.results, study.classifier.weights, study.cams.folder)
     assert found == tuple(f"/home/anna/{name}" for name in ("photos", "results", "w.pth", "cams"))
     assert load_study({"dataset": {"kind": "folder", "root": "a~b"}}).dataset.root == "a~b"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from wsss.data import images as images_module
 from wsss.data import read_image, read_mask, write_mask
@@ -285,3 +287,165 @@ def test_an_interrupted_write_leaves_the_old_mask(tmp_path: Path, monkeypatch: p
         write_mask(path, old + 1)
     np.testing.assert_array_equal(read_mask(path), old)
     assert list(tmp_path.iterdir()) == [path]
+
+
+# Deep, light and other pixels
+
+
+def png(pixels: np.ndarray, bits: int, colour_type: int = 0) -> bytes:
+    """A PNG with any number of bits: Pillow writes no colours of 16, and no grey of 2 or 4."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width = pixels.shape[:2]
+    if bits == 16:
+        rows = [row.astype(">u2").tobytes() for row in pixels]
+    else:
+        planes = (pixels[..., None] >> np.arange(bits)[::-1]) & 1
+        rows = [np.packbits(row.reshape(-1)).tobytes() for row in planes]
+    header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sixteen_bit_files_have_the_range_that_they_use(tmp_path: Path, bits: int, channels: int) -> None:
+    white = 2**bits - 1
+    deep = np.random.default_rng(0).integers(0, white + 1, (8, 9, channels)).astype(np.uint16)
+    deep[0, 0] = white
+    deep[..., 3:] = 65535
+    expected = np.broadcast_to(np.round(deep[..., : min(channels, 3)].astype(float) * 255 / white), (8, 9, 3))
+    (tmp_path / "a.png").write_bytes(png(deep, 16, {1: 0, 3: 2, 4: 6}[channels]))
+    # Pillow itself cuts the last bits of colours that use all sixteen
+    np.testing.assert_allclose(
+        read_image(tmp_path / "a.png"), expected, atol=0 if bits < 16 or channels == 1 else 1
+    )
+
+
+def test_dark_colours_in_a_tiff_of_sixteen_bits_are_refused(tmp_path: Path) -> None:
+    deep = np.full((8, 9, 3), 4095, np.uint16)
+    tags = [
+        (256, 3, 9),
+        (257, 3, 8),
+        (258, 3, 0),
+        (259, 3, 1),
+        (262, 3, 2),
+        (273, 4, 0),
+        (277, 3, 3),
+        (278, 3, 8),
+    ]
+    start = 8 + 2 + 12 * (len(tags) + 1) + 4
+    entries = b"".join(
+        struct.pack("<HHII", tag, kind, 3 if tag == 258 else 1, {258: start, 273: start + 6}.get(tag, value))
+        for tag, kind, value in [*tags, (279, 4, deep.nbytes)]
+    )
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags) + 1) + entries + bytes(4)
+    path = tmp_path / "a.tif"
+    path.write_bytes(head + struct.pack("<HHH", 16, 16, 16) + deep.tobytes())
+    with pytest.raises(ValueError, match=r"a\.tif: 16-bit colours of which 14 bits or fewer are used"):
+        read_image(path)
+    path.write_bytes(head + struct.pack("<HHH", 16, 16, 16) + (deep * 16).tobytes())
+    assert np.unique(read_image(path)).tolist() == [255]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 0.5, 1], [0, 128, 255]),
+        ([-0.02, 0.5, 1.04], [0, 128, 255]),
+        ([0, 0.25, 0.5], [0, 64, 128]),
+        ([0, 100.4, 255], [0, 100, 255]),
+        ([0, 1000, 4095], [0, 62, 255]),
+        ([0, 30000, 65535], [0, 117, 255]),
+    ],
+)
+def test_floats_are_shares_of_white_or_grey_levels(
+    tmp_path: Path, values: list[float], expected: list[int]
+) -> None:
+    Image.fromarray(np.tile(np.array(values, np.float32), (8, 3))).save(tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif")[0, :3, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("values", [[-1, 0, 1], [0, 1, np.nan], [0, 1, np.inf], [0, 1, 1e6], [-100, 0, 255]])
+def test_floats_of_another_range_are_refused(tmp_path: Path, values: list[float]) -> None:
+    Image.fromarray(np.tile(np.array(values, np.float32), (8, 3))).save(tmp_path / "a.tif")
+    with pytest.raises(
+        ValueError, match=r"a\.tif: grey values from .*, expected 0 … 1, 0 … 255 or 0 … 65535"
+    ):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_few_bits_are_grey_in_photographs_and_values_in_masks(tmp_path: Path, bits: int) -> None:
+    values = np.arange(128, dtype=np.uint8).reshape(8, 16) % 2**bits
+    (tmp_path / "a.png").write_bytes(png(values, bits))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png")[..., 0], values * (255 // (2**bits - 1)))
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), values)
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\nshowpage\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (EPS, "an EPS or PostScript file, expected an image"),
+        (b"%PDF-1.7\n", "a PDF file, expected an image: save it as JPEG or PNG"),
+        (
+            b"\0\0\0\x18ftypheic" + bytes(40),
+            "a HEIC photograph or a video, expected an image: save it as JPEG",
+        ),
+        (b"\n<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+        (b"PK\3\4" + bytes(20), "a zip archive"),
+        (b"II*\0" + bytes(20), "a TIFF with unusual pixels"),
+    ],
+)
+def test_what_a_file_is_counts_not_its_name(
+    tmp_path: Path, content: bytes, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("a program was started"))
+    (tmp_path / "a.png").write_bytes(content)
+    for read in (read_image, read_mask):
+        with pytest.raises(ValueError, match=rf"a\.png: {what}"):
+            read(tmp_path / "a.png")
+
+
+def test_a_jpeg_may_be_called_png(tmp_path: Path, picture: np.ndarray) -> None:
+    Image.fromarray(picture).save(tmp_path / "a.png", format="JPEG", quality=95)
+    assert read_image(tmp_path / "a.png").shape == picture.shape
+    with pytest.raises(ValueError, match=r"a\.png: "):
+        read_mask(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "I;16", "F", "P"])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_masks_of_values_in_any_kind_of_pixels(tmp_path: Path, mode: str, suffix: str) -> None:
+    mask = np.tile(np.array([0, 1, 2, 255], np.uint8), (8, 2))
+    image = Image.fromarray(mask.astype({"I;16": np.uint16, "F": np.float32}.get(mode, np.uint8)))
+    if image.mode != mode:
+        image = image.convert(mode)
+    if (mode, suffix) == ("F", "png"):
+        pytest.skip("PNG has no floats")
+    image.save(tmp_path / f"a.{suffix}")
+    np.testing.assert_array_equal(read_mask(tmp_path / f"a.{suffix}"), mask)
+
+
+def test_masks_that_are_partly_transparent_or_fractional_are_refused(tmp_path: Path) -> None:
+    rgba = np.full((8, 8, 4), 255, np.uint8)
+    rgba[0, 0, 3] = 0
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"a\.png: has transparent pixels"):
+        read_mask(tmp_path / "a.png")
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a\.tif: has values such as .*, expected whole numbers"):
+        read_mask(tmp_path / "a.tif")
+
+
+def test_large_deep_images_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png")
+    loads, load = [], PngImageFile.load
+    monkeypatch.setattr(PngImageFile, "load", lambda self: (loads.append(self.fp is not None), load(self))[1])
+    read_image(tmp_path / "a.png")
+    assert loads.count(True) == 1

@@ -78,7 +78,9 @@ def test_tables(folder: Path, form: str) -> None:
     assert labels.unlabelled == []
 
 
-@pytest.mark.parametrize("text", ["image,labels\na,stop sign\na,dog\nb,dog\n", "image,labels\na,stop sign|dog\nb,dog\n"])
+@pytest.mark.parametrize(
+    "text", ["image,labels\na,stop sign\na,dog\nb,dog\n", "image,labels\na,stop sign|dog\nb,dog\n"]
+)
 def test_names_of_classes_with_spaces_between_other_marks(folder: Path, text: str) -> None:
     (folder / "labels.csv").write_text(text)
     labels = read_from(folder, "table")
@@ -104,8 +106,8 @@ def test_a_column_of_splits(folder: Path) -> None:
     [
         (
             "image,labels\ncat,a.jpeg\ndog,b.jpg\n",
-            ["swapped columns: labels.csv:1: the column 'image' holds classes and 'labels' the images: swap the two "
-             "names"],
+            ["swapped columns: labels.csv:1: the column 'image' holds classes and 'labels' the images: swap "
+             "the two names"],
         ),
         (
             "image,labels\na,cat\nx,dog\nx,cat\n,dog\n",
@@ -115,8 +117,8 @@ def test_a_column_of_splits(folder: Path) -> None:
         ("image,size\na,1\nb,2\nc,3\n", []),
         (
             "image,width,height\na,10,9\nb,12,9\nc,10,8\n",
-            ["bad header: labels.csv:1: found 'image,width,height', expected a column of image names and one of "
-             "labels, as in `image,labels`, or a column for each class"],
+            ["bad header: labels.csv:1: found 'image,width,height', expected a column of image names and one "
+             "of labels, as in `image,labels`, or a column for each class"],
         ),
         ('image,labels\na,"cat\n', ["bad line: labels.csv:2: unexpected end of data"]),
         ("image,labels\na,cat\n\x00,\n", []),
@@ -136,7 +138,8 @@ def test_names_that_are_all_unknown_are_one_line(folder: Path) -> None:
     (folder / "labels.csv").write_text("image,labels\n" + "".join(f"IMG_{n},cat\n" for n in range(40)))
     (line,) = lines(read(layout), folder)
     assert line.endswith(
-        "labels.csv: none of the 40 names is an image's, e.g. 'IMG_0' at labels.csv:2; the images are called e.g. 'a'"
+        "labels.csv: none of the 40 names is an image's, e.g. 'IMG_0' at labels.csv:2; the images are "
+        "called e.g. 'a'"
     )
 
 
@@ -144,17 +147,26 @@ def test_names_that_are_all_unknown_are_one_line(folder: Path) -> None:
 
 
 def test_a_folder_per_class(tmp_path: Path) -> None:
-    for number, name in enumerate(("cat/1.jpg", "cat/2.jpg", "stop sign/1.jpg", "none/9.jpg", "dog/old/5.jpg")):
+    for number, name in enumerate(
+        ("cat/1.jpg", "cat/2.jpg", "stop sign/1.jpg", "none/9.jpg", "dog/old/5.jpg")
+    ):
         picture(tmp_path / name, number)
     labels = read_from(tmp_path, "folders")
     assert labels.class_names == ("cat", "dog", "stop sign")
     assert labels.labels == {
-        "cat__1": ("cat",), "cat__2": ("cat",), "dog__old__5": ("dog",), "none__9": (), "stop sign__1": ("stop sign",),
+        "cat__1": ("cat",), "cat__2": ("cat",), "dog__old__5": ("dog",), "none__9": (),
+        "stop sign__1": ("stop sign",),
     }  # fmt: skip
 
 
 def test_a_file_in_the_folders_of_two_classes_is_one_image_of_both(tmp_path: Path) -> None:
-    for name, grey in (("cat/1.png", 5), ("dog/1.png", 5), ("dog/2.png", 5), ("cat/3.png", 6), ("dog/3.png", 7)):
+    for name, grey in (
+        ("cat/1.png", 5),
+        ("dog/1.png", 5),
+        ("dog/2.png", 5),
+        ("cat/3.png", 6),
+        ("dog/3.png", 7),
+    ):
         picture(tmp_path / name, grey)
     labels = read_from(tmp_path, "folders")
     assert labels.labels["cat__1"] == ("cat", "dog")
@@ -232,15 +244,16 @@ LABEL_STUDIO: dict[str, list[dict[str, Any]]] = {
             "data": {"text": "a\nb", "image": "http://host/0a1b2c3d-a.jpeg"},
             "annotations": [
                 {"result": [], "was_cancelled": True},
-                {"result": [{"value": {"x": 1, "rectanglelabels": ["cat"]}}, {"value": {"polygonlabels": ["dog"]}}]},
+                {"result": [{"value": {"x": 1, "rectanglelabels": ["cat"]}},
+                            {"value": {"polygonlabels": ["dog"]}}]},
             ],
         },
         label_studio("b.jpg", {"format": "rle", "brushlabels": ["cat"]}),
         {"id": 3, "data": {"img": "c.png"}, "annotations": [{"result": []}]},
     ],
     "JSON-MIN": [
-        {"id": 1, "image": "0a1b2c3d-a.jpeg", "choice": {"choices": ["cat", "dog"]}, "annotator": 1, "annotation_id": 1},
-        {"id": 2, "image": "b.jpg", "label": [{"rectanglelabels": ["cat"], "x": 1}], "annotator": 1, "annotation_id": 2},
+        {"id": 1, "image": "0a1b2c3d-a.jpeg", "choice": {"choices": ["cat", "dog"]}, "annotator": 1},
+        {"id": 2, "image": "b.jpg", "label": [{"rectanglelabels": ["cat"], "x": 1}], "annotator": 1},
         {"id": 3, "image": "c.png", "choice": "none", "annotator": 1, "annotation_id": 3},
     ],
 }  # fmt: skip
@@ -255,18 +268,22 @@ def test_label_studio(folder: Path, form: str) -> None:
 
 
 def test_tasks_that_nobody_has_annotated_are_unlabelled(folder: Path) -> None:
-    tasks = LABEL_STUDIO["choices"][:2] + [{"id": 3, "data": {"image": "c.png"}, "annotations": []}]
+    tasks = [*LABEL_STUDIO["choices"][:2], {"id": 3, "data": {"image": "c.png"}, "annotations": []}]
     (folder / "project-1.json").write_text(json.dumps(tasks))
     assert read_from(folder, "label_studio").unlabelled == ["c"]
 
 
 def labelme(image: str, labels: list[str], **flags: bool) -> str:
     shapes = [{"label": label, "points": [[1, 1], [5, 5], [1, 5]]} for label in labels]
-    return json.dumps({"version": "5.4.1", "flags": flags, "shapes": shapes, "imagePath": image, "imageData": None})
+    return json.dumps(
+        {"version": "5.4.1", "flags": flags, "shapes": shapes, "imagePath": image, "imageData": None}
+    )
 
 
 def test_labelme(folder: Path) -> None:
-    (folder / "images" / "a.json").write_text(labelme("..\\images\\a.jpeg", ["cat", "__ignore__", "cat"], dog=True))
+    (folder / "images" / "a.json").write_text(
+        labelme("..\\images\\a.jpeg", ["cat", "__ignore__", "cat"], dog=True)
+    )
     (folder / "images" / "b.json").write_text(labelme("renamed.jpg", ["cat"], dog=False))
     (folder / "images" / "c.json").write_text(labelme("c.png", ["_background_"]))
     labels = read_from(folder, "labelme")

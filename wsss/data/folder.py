@@ -137,7 +137,8 @@ def _list_masks(folder: Path, names: ImageNames, problems: Problems) -> dict[str
             (image_id,) = ids
             if path.suffix.lower() in JPEG:
                 problems.add("unreadable mask", f"{path}: JPEG blurs the values of masks, expected PNG")
-            elif image_id in masks:
+                continue
+            if image_id in masks:
                 problems.add("duplicate id", f"{path}: a second mask, beside {masks[image_id]}")
             masks.setdefault(image_id, path)
     if names and not masks and len(problems) == faults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,7 +158,9 @@ def _deep_colours(content: bytes) -> Image.Image:
     import torch
     from torchvision.io import decode_png
 
-    planes = decode_png(torch.frombuffer(bytearray(content), dtype=torch.uint8)).permute(1, 2, 0).numpy()
+    with warnings.catch_warnings():  # torchvision means to leave decoding to another library one day
+        warnings.simplefilter("ignore", DeprecationWarning)
+        planes = decode_png(torch.frombuffer(bytearray(content), dtype=torch.uint8)).permute(1, 2, 0).numpy()
     with_alpha = planes.shape[2] in (2, 4)
     colours = _eight_bits(planes[..., :-1] if with_alpha else planes)
     layers = [colours] if colours.shape[2] == 3 else [colours] * 3

@@ -143,7 +143,7 @@ def read_palette(path: Path, classes: Sequence[str], problems: Problems) -> dict
     named: dict[Colour, tuple[str, str]] = {}
     for place, line in lines_of(path, "bad palette", problems):
         colour, rest = _colour(line)
-        name = rest.strip(" \t,;:\"'")
+        name = rest.strip(" \t,;:=\"'")
         if colour is None:
             if not line.startswith("#") and named:  # the first lines may say what the columns are
                 problems.add("bad palette", f"{place}: {line!r:.60} has no colour, as in `cat 128 0 0`")

@@ -44,9 +44,17 @@ def best_candidate(statistics: Statistics) -> Candidate | None:
     free = Candidate(assigned(statistics), "the values fit the labels only in this order")
     fit, found = max(usual, key=lambda pair: pair[0], default=(0.0, free))
     several = len({tuple(row) for row in statistics.labelled[labelled].tolist()}) > 1
-    if several and (best := statistics.agreement(free.meaning)) > fit + USUAL:
+    best = statistics.agreement(free.meaning)
+    if several and best > fit + USUAL and not _gives_up(free.meaning, statistics):
         fit, found = best, free
     return found if fit >= max(FITS, now + GAIN) else None
+
+
+def _gives_up(meaning: Meaning, statistics: Statistics) -> bool:
+    """Tell whether a class's value would be background beside 0: then its label is missing, not its value."""
+    classes = range(1, len(statistics.class_names) + 1)
+    given_up = any(meaning[value] == BACKGROUND for value in statistics.values if value in classes)
+    return given_up and meaning.get(BACKGROUND, BACKGROUND) == BACKGROUND
 
 
 def _usual(statistics: Statistics) -> Iterator[Candidate]:
