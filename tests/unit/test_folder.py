@@ -204,6 +204,69 @@ def test_one_image_cannot_be_split(photos: Photos) -> None:
     assert photos.refusal(splits=None, scored=None) == ["labels.csv: holdout 0.1 leaves no image for train"]
 
 
+# --- labels as people write them ---------------------------------------------------------------------
+
+
+def test_images_of_none_of_the_classes(photos: Photos) -> None:
+    photos.write("labels.csv", "image,labels\na,\nb.1,background\nc d,dog\nü,_background_\n")
+    for image_id in ("a", "b.1", "ü"):
+        photos.mask(image_id, np.zeros((8 + IDS.index(image_id), 10), np.uint8))
+    photos.mask("c d", np.full((10, 10), 2, np.uint8))
+    assert {row.id: row.labels for row in photos.read()} == {"a": (), "b.1": (), "c d": (1,), "ü": ()}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Filename;Class\na.jpg;cat\nb.1.jpg;dog,cat\nc d;dog\nu\u0308.JPG;cat\n;\n",
+        "image,cat,dog\na,1,0\nb.1,1,1\nc d,0,1\nü,1,0\n",
+        "name|label\na|cat\nb.1|cat\nb.1|dog\nc d|dog\nü|cat\n",
+    ],
+)
+def test_layouts_of_the_table(photos: Photos, text: str) -> None:
+    expected = photos.read()
+    photos.write("labels.csv", text)
+    assert photos.read() == expected
+
+
+def test_names_of_classes_may_have_spaces(photos: Photos) -> None:
+    photos.write("classes.txt", "stop sign\ndog\n")
+    photos.write("labels.csv", "image,labels\na,stop sign\nb.1,dog stop sign\nc d,dog\nü,stop sign\n")
+    assert [row.labels for row in photos.read()] == [(0,), (0, 1), (1,), (0,)]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_folder_per_class(photos: Photos, listed: bool) -> None:
+    for name, image_id in (("dog", "c d"), ("cat", "a"), ("cat", "b.1"), ("background", "ü")):
+        (photos.root / "images" / name).mkdir(exist_ok=True)
+        path = photos.root / "images" / f"{image_id}.png"
+        path.rename(path.parent / name / path.name)
+    if listed:
+        photos.write("classes.txt", "dog\ncat\nhorse\n")
+    else:
+        (photos.root / "classes.txt").unlink()
+    manifest = photos.read(labels="folders", splits=None, scored=None, masks=None)
+    assert manifest.class_names == (("dog", "cat", "horse") if listed else ("cat", "dog"))
+    named = {row.id: [manifest.class_names[label] for label in row.labels] for row in manifest}
+    assert named == {"background__ü": [], "cat__a": ["cat"], "cat__b.1": ["cat"], "dog__c d": ["dog"]}
+
+
+def test_sub_folders_of_images_and_masks(photos: Photos) -> None:
+    for folder in ("images", "masks"):
+        (photos.root / folder / "trip").mkdir()
+        (photos.root / folder / "a.png").rename(photos.root / folder / "trip" / "a.png")
+    rows = {row.id: row for row in photos.read()}
+    assert rows["trip__a"].mask == photos.root / "masks" / "trip" / "a.png"
+    assert rows["trip__a"].scored
+    photos.write("labels.csv", "image,labels\ntrip/a.jpg,cat\nb.1,dog cat\nc d,dog\nü,cat\n")
+    assert rows == {row.id: row for row in photos.read()}
+
+
+def test_masks_below_the_images_are_no_images(photos: Photos) -> None:
+    (photos.root / "masks").rename(photos.root / "images" / "masks")
+    assert [row.id for row in photos.read(masks="images/masks")] == sorted(IDS)
+
+
 # --- refusals -------------------------------------------------------------------------------------
 
 
@@ -313,6 +376,21 @@ def spoil_scored_without_mask(photos: Photos) -> list[str]:
     return ["splits/scored.txt:1: 'c d' has no mask in masks"]
 
 
+def spoil_swapped_columns(photos: Photos) -> list[str]:
+    photos.write("labels.csv", "image,labels\ncat,a\ndog cat,b.1\ndog,c d\ncat,ü\n")
+    return ["labels.csv:1: the column 'image' holds classes and 'labels' the images: swap the two names"]
+
+
+def spoil_labels_that_cannot_be_read(photos: Photos) -> list[str]:
+    photos.write("labels.csv", b"image,labels\na,c\xe4t\n")
+    return ["labels.csv:2: byte 0xe4 is not UTF-8, save the file as UTF-8"]
+
+
+def spoil_one_class_misspelt_often(photos: Photos) -> list[str]:
+    photos.write("labels.csv", "image,labels\na,cta\nb.1,dog cta\nc d,dog\nü,cta\n")
+    return ["labels.csv:2: 'cta', did you mean 'cat'? (and 2 more)"]
+
+
 def spoil_encoding(photos: Photos) -> list[str]:
     photos.write("splits/val.txt", "ü\nb.1\n".encode("latin-1"))
     return ["splits/val.txt:1: byte 0xfc is not UTF-8"]
@@ -379,6 +457,16 @@ def test_bad_data_is_refused_by_file_and_line(photos: Photos, spoil: Any) -> Non
     assert len(found) == len(expected), found
     for line, beginning in zip(found, expected, strict=True):
         assert line.startswith(beginning)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [spoil_labels_that_cannot_be_read, spoil_missing_labels, spoil_missing_classes, spoil_swapped_columns],
+)
+def test_a_file_that_cannot_be_read_says_nothing_of_splits(photos: Photos, spoil: Any) -> None:
+    (expected,) = spoil(photos)
+    (line,) = photos.refusal(splits=None, scored=None)
+    assert line.startswith(expected)
 
 
 def test_all_problems_come_in_one_message(photos: Photos) -> None:

@@ -280,3 +280,18 @@ def test_links_to_nothing_and_devices_are_one_line_each(data: Data) -> None:
         "masks/c.png: a link to /nowhere/x.png, which is not there",
         "labels.csv:3: there is no image 'b'",
     ]
+
+
+@pytest.mark.parametrize("void", ["ae", "abcde"])
+def test_nothing_is_scored_on_masks_that_are_void_everywhere(
+    data: Data, void: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (data.root / "scored.txt").write_text("a\nb\n")
+    (data.root / "train.txt").write_text("a\nb\nc\n")
+    (data.root / "val.txt").write_text("d\ne\n")
+    for image_id in void:
+        write_mask(data.root / "masks" / f"{image_id}.png", np.full((12, 20), 255, np.uint8))
+    manifest = data.read(splits={"train": "train.txt", "val": "val.txt"}, scored="scored.txt")
+    assert {row.id for row in manifest if row.mask} == set("abcde") - set(void)
+    assert {row.id for row in manifest if row.scored} == {"b"} - set(void)
+    assert f"every pixel of {len(void)} of 5 masks is 255, void: nothing is scored on" in caplog.text

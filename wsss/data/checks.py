@@ -21,6 +21,7 @@ from wsss.data.manifest import ImageRow, Manifest
 from wsss.data.masks import MaskFacts, MaskReader, facts_of
 from wsss.data.names import irregular
 from wsss.data.problems import Problems
+from wsss.method.labels import IGNORE
 from wsss.runtime import progress
 
 Task = TypeVar("Task")
@@ -46,6 +47,17 @@ class CheckedMasks(NamedTuple):
 
     paths: dict[str, Path]
     facts: dict[str, MaskFacts]
+
+
+def with_known_pixels(masks: CheckedMasks, where: Path | str) -> dict[str, Path]:
+    """Return the masks, by image id, on which something can be scored; warn of those that are all void."""
+    void = sorted(image_id for image_id, facts in masks.facts.items() if facts.counts.keys() <= {IGNORE})
+    if void:
+        logger.warning(
+            "%s: every pixel of %d of %d masks is %d, void: nothing is scored on these images, e.g. %s",
+            *(where, len(void), len(masks.paths), IGNORE, void[0]),
+        )
+    return {image_id: path for image_id, path in masks.paths.items() if image_id not in set(void)}
 
 
 class Wrong(NamedTuple):

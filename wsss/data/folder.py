@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsss.data.agreement import compare_masks
-from wsss.data.checks import check_images, check_masks, list_images
+from wsss.data.checks import check_images, check_masks, list_images, with_known_pixels
 from wsss.data.class_names import read_classes
 from wsss.data.decoding import MASK_SUFFIXES
 from wsss.data.layouts.folders import read_folders
@@ -63,11 +63,12 @@ def prepare(config: Folder, generated: Path) -> Manifest:
     checked = check_images(found.images, problems)
     checked_masks = check_masks(masks, checked, reader, generated, problems)
     if config.masks is not None:
-        known = found.labels if found.complete else {}
-        compare_masks(found.classes, known, checked_masks, root / config.masks, problems)
+        labels = found.labels if found.complete else {}
+        compare_masks(found.classes, labels, checked_masks, root / config.masks, problems)
     problems.raise_any(f"data set {config.root}")
-    images, paths = found.images, checked_masks.paths
-    return list_images(found.classes, splits, found.labels, images, paths, scored, checked)
+    known = with_known_pixels(checked_masks, root / (config.masks or ""))
+    scored &= known.keys()
+    return list_images(found.classes, splits, found.labels, found.images, known, scored, checked)
 
 
 def held_out(ids: Iterable[str], share: float) -> set[str]:

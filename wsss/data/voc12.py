@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsss.data.agreement import compare_masks
-from wsss.data.checks import check_images, check_masks, list_images
+from wsss.data.checks import check_images, check_masks, list_images, with_known_pixels
 from wsss.data.lists import read_ids
 from wsss.data.manifest import Manifest
 from wsss.data.masks import MaskReader
@@ -80,8 +80,9 @@ def prepare(config: Voc12, generated: Path) -> Manifest:
     checked_masks = check_masks(masks, checked, MaskReader(), generated, problems)
     compare_masks(CLASSES, labels, checked_masks, root / VOC12_MASKS, problems)
     problems.raise_any(f"data set {root}")
+    known = with_known_pixels(checked_masks, root / VOC12_MASKS)
     split_of = {image_id: split for split, ids in splits.items() for image_id in ids}
-    return list_images(CLASSES, split_of, labels, images, checked_masks.paths, scored, checked)
+    return list_images(CLASSES, split_of, labels, images, known, scored & known.keys(), checked)
 
 
 def read_list(path: Path, problems: Problems) -> Places:

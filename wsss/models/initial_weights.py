@@ -93,7 +93,8 @@ def fitting(
             break
     faults, found = min(tried, key=lambda pair: pair[0])
     if faults:
-        shown = found if faults <= len(expected.state_dict()) / 2 else tried[0][1]
+        own = expected.state_dict().keys()
+        shown = found if 2 * len(own & found.keys()) > len(own) else tried[0][1]
         problems = explained(expected, shown, in_full=in_full, found=state)
         raise ValueError(f"weights: {source} does not fit {backbone}:\n  {problems}")
     logger.info("weights: %s: %d entries used for %s", source, len(found), backbone)

@@ -64,8 +64,7 @@ def by_position(own: Iterable[str], state: Mapping[str, Tensor]) -> dict[str, Te
     numbered: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
     for key in state:
         words = key.split(".")
-        place = next((place for place, word in enumerate(words) if word.isdigit()), None)
-        if place is not None:
+        for place in (place for place, word in enumerate(words) if word.isdigit()):
             rest = ".".join(words[place + 1 :])
             numbered["".join(f"{word}." for word in words[:place])][words[place]][rest] = key
     for found in numbered.values():

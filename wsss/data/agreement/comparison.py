@@ -56,12 +56,6 @@ def compare_masks(
         problems.add("masks and labels disagree", f"{where}: {cause}")
         return
     if not statistics.known.any():
-        logger.warning(
-            "%s: every pixel of all %d masks is %d, void: nothing can be scored",
-            where,
-            len(statistics),
-            IGNORE,
-        )
         return
     _tell_unknown_values(classes, masks, problems)
     if not statistics.unknown_values:

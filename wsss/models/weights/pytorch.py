@@ -28,7 +28,7 @@ DEPTH = 4
 SHOWN = 8
 """So many keys of a file that holds no state dict are named."""
 
-HARMLESS: list[Any] = [Namespace, np.dtype, *{type(np.dtype(code)) for code in "?bBhHiIqQefd"}]
+HARMLESS: list[Any] = [Namespace, np.dtype, *{type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}]
 """Classes, besides torch's own, whose objects checkpoints hold beside tensors: options and plain numbers."""
 
 
@@ -66,8 +66,10 @@ def _load(path: Path) -> Any:
 def _reason(error: Exception) -> str:
     """Return what matters of torch's message, which has a page of advice to run the code in a file."""
     text = str(error)
-    if asked := re.search(r"(?:GLOBAL|global:?) ([\w.]+)", text):
+    if asked := re.search(r"GLOBAL ([\w.]+)", text):
         return f"it holds an object of {asked[1]}; save the network's `state_dict()` alone"
+    if "Weights only load failed" in text:
+        return "it holds other objects than tensors; save the network's `state_dict()` alone"
     return next(iter(text.strip().splitlines()), type(error).__name__)
 
 

@@ -38,9 +38,6 @@ STORAGES = {
 BFLOAT16 = "torch.BFloat16Storage"
 """Numpy has no such element type: the two bytes are the upper ones of a float32."""
 
-ON_GPU = "torch.cuda."
-"""Begins the names of storages in files of older versions, if they were on a GPU."""
-
 
 @dataclass
 class Budget:
@@ -177,8 +174,7 @@ class _Machine:
 
 
 def _name(module: object, name: object) -> _Global:
-    given = f"{_text(module).replace('numpy._core', 'numpy.core')}.{_text(name)}"
-    found = _Global(given.replace(ON_GPU, "torch.") if given.endswith("Storage") else given)
+    found = _Global(f"{_text(module).replace('numpy._core', 'numpy.core')}.{_text(name)}")
     if found not in _FUNCTIONS and found not in (*STORAGES, BFLOAT16, "numpy.ndarray"):
         raise ValueError(f"a pickle that asks for {found:.99}; it may ask for arrays only")
     return found
