@@ -9,12 +9,14 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import Image
 
 from wsss.data import ImageRow, Manifest
 from wsss.results import read_cams, write_cams
@@ -298,3 +300,105 @@ def test_an_unreadable_disk_is_no_damaged_file(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "read_bytes", fail)
     with pytest.raises(OSError, match="Input/output error"):
         imported(tmp_path, "psa")
+
+
+# PuzzleCAM, and other kinds of tensors
+
+
+def puzzlecam(path: Path, maps: NDArray[Any], classes: list[int]) -> None:
+    """As PuzzleCAM's own script: a background in front of the keys, which has no map."""
+    keys = np.pad(np.array(classes) + 1, (1, 0), mode="constant")
+    strided = F.avg_pool2d(torch.from_numpy(np.asarray(maps, np.float32)), 4, ceil_mode=True)
+    save(path.with_suffix(".npy"), {"keys": keys, "cam": strided, "hr_cam": maps})
+
+
+def test_puzzlecam(tmp_path: Path) -> None:
+    puzzlecam(tmp_path / "a", MAPS[::-1].copy(), [3, 1])
+    scores, values = imported(tmp_path, "puzzlecam")["a"]
+    assert values.tolist() == [2, 4]
+    np.testing.assert_array_equal(scores, MAPS.astype(np.float16))
+    strided = np.random.default_rng(1).random((2, 8, 11), dtype=np.float32)
+    save(tmp_path / "a.npy", {"keys": np.array([0, 2, 4]), "cam": torch.from_numpy(strided)})
+    expected = F.interpolate(torch.from_numpy(strided)[None], (HEIGHT, WIDTH), mode="bilinear")[0]
+    np.testing.assert_array_equal(imported(tmp_path, "puzzlecam")["a"][0], expected.half().numpy())
+
+
+@pytest.mark.parametrize("keys", [[1, 3], [2, 0], [0, 0, 2], []])
+def test_keys_without_background_in_front_are_not_puzzlecams(tmp_path: Path, keys: list[int]) -> None:
+    save(tmp_path / "a.npy", {"keys": np.array(keys, np.int64), "hr_cam": MAPS[: max(len(keys) - 1, 0)]})
+    assert "expected 0 for the background, then classes from 1 on" in refused(tmp_path, "puzzlecam")
+
+
+@pytest.mark.parametrize("source", ["irn", "psa", "clip_es", "puzzlecam"])
+@pytest.mark.parametrize("kind", ["bfloat16", "parameter"])
+def test_bfloat16_and_parameters(tmp_path: Path, source: str, kind: str) -> None:
+    tensor = torch.from_numpy(MAPS).bfloat16().float()
+    maps = tensor.bfloat16() if kind == "bfloat16" else torch.nn.Parameter(tensor)
+    first, second = (maps[number].detach().clone() for number in (0, 1))
+    if kind == "parameter":
+        first, second = torch.nn.Parameter(first), torch.nn.Parameter(second)
+    content: dict[str, dict[Any, Any]] = {
+        "irn": {"keys": torch.tensor([1, 3]), "high_res": maps},
+        "psa": {1: first, 3: second},
+        "clip_es": {"keys": [1, 3], "attn_highres": maps},
+        "puzzlecam": {"keys": [0, 2, 4], "hr_cam": maps},
+    }
+    save(tmp_path / "a.npy", content[source])
+    np.testing.assert_array_equal(imported(tmp_path, source)["a"][0], tensor.numpy().astype(np.float16))
+
+
+def test_a_small_file_that_makes_gigabytes_is_refused(tmp_path: Path) -> None:
+    """One map of 5 kB under 3,000 keys, which stacking would make 15 MB for an image of 1 kB."""
+    save(tmp_path / "a.npy", dict.fromkeys(range(3000), MAPS[0]))
+    assert "makes more bytes of its values than any CAMs of the image take" in refused(tmp_path, "psa")
+
+
+# A PNG per class
+
+NAMED = ("person", "cat", "stop sign", "dog", "cow")
+
+
+def png_cams(folder: Path, *rows: ImageRow) -> dict[str, Any]:
+    images = Manifest(NAMED, rows or (row(),))
+    section = FileCams(kind="files", format="png", folder=str(folder))
+    cams = import_cams(images, cam_files(images, section), section)
+    return {image_id: (scores, values) for image_id, scores, values in cams}
+
+
+@pytest.mark.parametrize(
+    ("cat", "dog"),
+    [
+        ("a_cat.png", "a_dog.png"),
+        ("a/cat.png", "a/dog.png"),
+        ("a_1.png", "a_3.png"),
+        ("a/1.png", "a/dog.png"),
+    ],
+)
+@pytest.mark.parametrize("white", [255, 65535])
+def test_a_png_per_class(tmp_path: Path, cat: str, dog: str, white: int) -> None:
+    deep = np.round(MAPS * white).astype(np.uint8 if white == 255 else np.uint16)
+    for name, pixels in ((cat, deep[0]), (dog, deep[1])):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / name)
+    Image.fromarray(deep[0]).save(tmp_path / "a_b_cat.png")  # of another image, a_b
+    scores, values = png_cams(tmp_path)["a"]
+    assert values.tolist() == [2, 4]
+    np.testing.assert_allclose(scores, deep / white, atol=1e-3)
+
+
+def test_missing_and_wrong_pngs_are_named(tmp_path: Path) -> None:
+    grey = np.zeros((HEIGHT, WIDTH), np.uint8)
+    Image.fromarray(grey).save(tmp_path / "a_cat.png")
+    with pytest.raises(ValueError, match=r"lacks 1 maps, expected <id>_<class>\.png or .*: a \(dog\)$"):
+        png_cams(tmp_path)
+    Image.fromarray(grey.T).save(tmp_path / "a_dog.png")
+    with pytest.raises(ValueError, match=r"a_dog\.png: maps of 41 x 30 \(height x width\), expected 30 x 41"):
+        png_cams(tmp_path)
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / "a_dog.png")
+    with pytest.raises(ValueError, match=r"a_dog\.png: pixels of mode RGB, expected grey"):
+        png_cams(tmp_path)
+
+
+def test_names_may_be_in_another_unicode_form(tmp_path: Path) -> None:
+    psa(tmp_path / normalize("NFD", "ü"), MAPS, [1, 3])
+    assert set(imported(tmp_path, "psa", row(normalize("NFC", "ü")))) == {"ü"}

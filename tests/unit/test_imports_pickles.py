@@ -18,7 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss.stages.foreign.pickles import MOST_INSTRUCTIONS, read_pickle
+from wsss.stages.foreign.pickles import MOST_INSTRUCTIONS, Budget, read_pickle
 
 PROTOCOLS = (2, 3, 4)
 
@@ -254,3 +254,56 @@ def test_a_storage_that_claims_more_than_it_has() -> None:
     claim = data.index(b"K\x06", at)
     with pytest.raises(ValueError, match=r"array that claims \(200,\) float32 in 24 bytes"):
         read_pickle(io.BytesIO(data[:claim] + b"K\xc8" + data[claim + 2 :]))
+
+
+# More kinds of tensors
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_bfloat16_becomes_float32(protocol: int) -> None:
+    tensor = torch.tensor([[0.1, 1.0, -3.0], [1e30, 0.0, float("inf")]], dtype=torch.bfloat16)
+    assert_equal_arrays(rebuilt({"cam": tensor}, protocol)["cam"], tensor.float().numpy())
+    assert_equal_arrays(rebuilt({"cam": tensor.T}, protocol)["cam"], tensor.T.float().numpy())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_parameters_are_their_values(protocol: int) -> None:
+    values = torch.rand(2, 3)
+    named = torch.nn.Parameter(values)
+    named.note = "with an attribute"  # type: ignore[attr-defined]
+    for parameter in (torch.nn.Parameter(values), named, torch.nn.Parameter(values, requires_grad=False)):
+        assert_equal_arrays(rebuilt({"cam": parameter}, protocol)["cam"], values.numpy())
+
+
+# A small file that makes much
+
+
+def repeated(times: int) -> bytes:
+    """A dictionary with one array under many keys, which a format would stack."""
+    return pickle.dumps(dict.fromkeys(range(times), np.zeros((500, 500), np.float32)), 4)
+
+
+def test_one_array_a_thousand_times_is_counted_a_thousand_times() -> None:
+    assert len(read_pickle(io.BytesIO(repeated(10)), Budget(bytes=20_000_000))) == 10
+    with pytest.raises(ValueError, match="makes more bytes of its values than any CAMs of the image take"):
+        read_pickle(io.BytesIO(repeated(1000)), Budget(bytes=20_000_000))
+
+
+def test_copies_of_a_tensor_are_counted() -> None:
+    storage = torch.zeros(100_000)._typed_storage()
+    rebuild = torch._utils._rebuild_tensor_v2
+    calls = [Calls(rebuild, storage, number, (90_000,), (1,), False, {}) for number in range(200)]
+    data = pickle.dumps(dict(enumerate(calls)), 4)
+    assert len(data) < 600_000
+    with pytest.raises(ValueError, match="makes more bytes"):
+        read_pickle(io.BytesIO(data), Budget(bytes=10_000_000))
+
+
+def test_pickles_within_pickles_share_the_instructions() -> None:
+    data = pickle.dumps({"cam": torch.zeros(3)}, 4)
+    budget = Budget()
+    read_pickle(io.BytesIO(data), budget)
+    alone = sum(1 for _ in pickletools.genops(data))
+    assert MOST_INSTRUCTIONS - budget.instructions > alone
+    with pytest.raises(ValueError, match=r"more than 20,000 instructions"):
+        read_pickle(io.BytesIO(data), Budget(instructions=alone))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import re
+import struct
 import urllib.error
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision
+from safetensors.torch import save_file
 
 from wsss.models.backbones import build_backbone
 from wsss.models.classifier import build_classifier
@@ -177,3 +182,147 @@ def test_shared_mobilenet_weights_fit() -> None:
     assert weights is not None
     assert weights["features.0.0.weight"].dtype == torch.float32
     build_classifier(config.Classifier(backbone="mobilenet_v2"), 6, weights)
+
+
+# Checkpoints of others
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("model_state_dict",), ("net",), ("network",), ("params",), ("model", "state_dict"),
+        ("checkpoint", "model"), ("weights", "ema"),
+    ],
+    ids=".".join,
+)  # fmt: skip
+def test_state_dicts_within_checkpoints(
+    tmp_path: Path, backbone_weights: dict[str, torch.Tensor], keys: tuple[str, ...]
+) -> None:
+    content: dict[str, object] = dict(backbone_weights)
+    for key in reversed(keys):
+        content = {"epoch": 3, "best": torch.tensor(0.5), "lr": [0.1], key: content}
+    content["optimizer"] = {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": []}
+    assert_same(resolve_weights(saved(tmp_path / "w.pth", content), "small"), backbone_weights)
+
+
+PREFIXES = (
+    "module.", "model.", "resnet50.", "backbone.", "encoder.", "_orig_mod.", "net.encoder.", "module.module.",
+    "_orig_mod.module.", "module._orig_mod.backbone.", "model.backbone.resnet.", "student.module.encoder_q.",
+    "_forward_module.model.", "base_model.model.encoder.",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_prefixes_of_wrappers(
+    tmp_path: Path, backbone_weights: dict[str, torch.Tensor], prefix: str, suffix: str
+) -> None:
+    state = {f"{prefix}{key}": value for key, value in backbone_weights.items()}
+    state |= {"head.weight": torch.ones(2), f"{prefix}projector.0.weight": torch.ones(3)}
+    path = tmp_path / f"w{suffix}"
+    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    assert_same(resolve_weights(str(path), "small"), backbone_weights)
+
+
+def test_wrappers_between_the_words_of_a_name(
+    tmp_path: Path, backbone_weights: dict[str, torch.Tensor]
+) -> None:
+    def wrapped(key: str) -> str:
+        first, rest = key.split(".", 1)
+        return f"_fsdp_wrapped_module.{first}._checkpoint_wrapped_module._orig_mod.{rest}"
+
+    state = {wrapped(key): value for key, value in backbone_weights.items()}
+    assert_same(resolve_weights(saved(tmp_path / "w.pth", state), "small"), backbone_weights)
+
+
+def test_of_a_student_and_a_teacher_the_teacher_is_taken(
+    tmp_path: Path, backbone_weights: dict[str, torch.Tensor]
+) -> None:
+    other = {key: value + 1 for key, value in backbone_weights.items()}
+    content = {"student": other, "teacher": {f"backbone.{k}": v for k, v in backbone_weights.items()}}
+    assert_same(resolve_weights(saved(tmp_path / "w.pth", content), "small"), backbone_weights)
+
+
+@pytest.mark.parametrize("before", ["", "0.", "encoder."])
+def test_parts_that_sequential_numbers(tmp_path: Path, before: str) -> None:
+    network = torchvision.models.resnet18(weights=None)
+    numbered = torch.nn.Sequential(*list(network.children())[:-1])
+    state = {f"{before}{key}": value for key, value in numbered.state_dict().items()}
+    expected = {key: value for key, value in network.state_dict().items() if not key.startswith("fc.")}
+    assert_same(resolve_weights(saved(tmp_path / "w.pth", state), "resnet18"), expected)
+
+
+def test_a_deeper_network_of_the_same_kind_does_not_fit(tmp_path: Path) -> None:
+    state = {f"model.{key}": value for key, value in torchvision.models.resnet101().state_dict().items()}
+    with pytest.raises(ValueError, match="does not fit resnet50") as caught:
+        resolve_weights(saved(tmp_path / "w.pth", state), "resnet50")
+    said = str(caught.value)
+    assert "unknown layer3.6.conv1.weight (256, 1024, 1, 1)" in said
+    assert "the prefix 'model.' comes nearest" in said
+    assert len(said.splitlines()) <= 10
+
+
+def test_where_nothing_fits_some_of_the_keys_are_named(
+    tmp_path: Path, backbone_weights: dict[str, torch.Tensor]
+) -> None:
+    state = {f"visual.{number}.attention": torch.ones(2, 2) for number in range(500)}
+    with pytest.raises(ValueError, match="does not fit small") as caught:
+        resolve_weights(saved(tmp_path / "w.pth", state), "small")
+    examples = "visual.0.attention, visual.1.attention"
+    expected = f"found 500 entries such as {examples}, none of the {len(backbone_weights)} needed"
+    assert expected in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 10
+
+
+def test_options_beside_the_tensors_do_not_matter(
+    tmp_path: Path, backbone_weights: dict[str, torch.Tensor]
+) -> None:
+    content = {
+        "state_dict": {f"model.{key}": value for key, value in backbone_weights.items()},
+        "hyper_parameters": argparse.Namespace(lr=0.1, name="x"),
+        "best_score": np.float64(0.5),
+        "step": np.int64(3),
+        "pytorch-lightning_version": "2.0",
+    }
+    assert_same(resolve_weights(saved(tmp_path / "w.ckpt", content), "small"), backbone_weights)
+
+
+def test_a_whole_network_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.pth", {"model": torch.nn.Linear(2, 2)})
+    with pytest.raises(ValueError, match=r"w\.pth") as caught:
+        resolve_weights(path, "small")
+    assert str(caught.value) == (
+        f"weights: {path}: not a readable file of tensors: it holds an object of "
+        "torch.nn.modules.linear.Linear; save the network's `state_dict()` alone"
+    )
+
+
+@pytest.mark.parametrize("error", [IndexError, TypeError, struct.error, AttributeError, MemoryError])
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_any_error_of_a_library_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception], name: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    (tmp_path / name).write_bytes(b"damaged")
+    monkeypatch.setattr("torch.load", fail)
+    monkeypatch.setattr("wsss.models.weights.safetensors.load_file", fail)
+    with pytest.raises(ValueError, match=rf"^weights: .*{name}: not a readable "):
+        resolve_weights(str(tmp_path / name), "small")
+
+
+DAMAGED = (
+    b"\x80\x02.", b"\x80\x02K\x01\x86.", b"\x80\x02}q\x00(X\x01\x00\x00\x00au.", b"PK\x03\x04" + bytes(40),
+    b"\x12\x01" + bytes(62), b"\xff" * 64,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("data", DAMAGED)
+@pytest.mark.parametrize("suffix", [".pth", ".bin", ".safetensors", ".params", ".caffemodel"])
+def test_damaged_bytes_of_every_kind(tmp_path: Path, data: bytes, suffix: str) -> None:
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(data)
+    backbone = {".params": "resnet38", ".caffemodel": "vgg16"}.get(suffix, "small")
+    with pytest.raises(ValueError, match=rf"w{re.escape(suffix)}"):
+        resolve_weights(str(path), backbone)
