@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.data import read_image
-from wsss.method.dense_crf import DenseCRF, gaussian_kernel, dense_crf
+from wsss.method.dense_crf import DenseCRF, dense_crf, gaussian_kernel
 
 
 def blobs(height: int, width: int, grain: float = 6) -> NDArray[np.uint8]:

@@ -69,7 +69,8 @@ def weights(
         backbone_facts(backbone)
     except ValueError as error:
         _refuse(f"{backbone}: {error}")
-    from wsss.models.weights.loading import fitting, read_state
+    from wsss.models.initial_weights import fitting
+    from wsss.models.weights.reading import read_state
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
     try:

@@ -14,8 +14,8 @@ from wsss.method.affinity import half_plane_offsets
 from wsss.models.affinitynet import AffinityNet, build_affinitynet
 from wsss.models.backbone import Features
 from wsss.models.classifier import build_classifier
+from wsss.models.initial_weights import load_finished, resolve_weights
 from wsss.models.network import Network
-from wsss.models.weights.loading import load_finished, resolve_weights
 from wsss.study import config
 
 HERE = Path(__file__).parent

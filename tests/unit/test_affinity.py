@@ -21,6 +21,7 @@ from wsss.method.affinity import (
     boundary_stencil,
     half_plane_offsets,
     oracle_stencil,
+    pair_counts,
     pair_targets,
     torch_engine,
     valid_pairs,
@@ -252,6 +253,18 @@ def test_loss_of_known_affinities():
     assert foreground.item() == pytest.approx(logs[2].item(), rel=1e-4)
     assert different.item() == pytest.approx(logs[[3, 4]].mean().item(), rel=1e-4)
     assert loss.item() == pytest.approx((background / 4 + foreground / 4 + different / 2).item())
+
+
+def test_losses_of_parts_of_a_batch_sum_to_its_loss():
+    """As in several processes: each divides by the pairs of all."""
+    stencil = affinity_stencil(random_features(4, 3, 6, 6))
+    labels = torch.randint(0, 3, (4, 6, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    labels[1:, 2:] = 255
+    whole = pair_targets(labels)
+    counts = pair_counts(whole)
+    assert counts.tolist() == [int(kind.sum()) for kind in whole]
+    parts = [affinity_loss(stencil[at], pair_targets(labels[at]), counts)[0] for at in ([0], [1, 2, 3])]
+    torch.testing.assert_close(sum(parts), affinity_loss(stencil, whole)[0])
 
 
 def test_undecided_cells_neither_count_nor_learn():

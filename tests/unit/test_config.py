@@ -233,8 +233,8 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
         ),
         (
             {"segmenter": {"weights": "imagenet"}},
-            "segmenter.weights: got 'imagenet', `small` has no ImageNet weights to download; allowed none or a "
-            "path",
+            "segmenter.weights: got 'imagenet', `small` has no ImageNet weights to download; allowed none or "
+            "a path",
         ),
         (
             {"affinitynet": {"weights": "none", "train_on": {"kind": "features"}}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
@@ -14,16 +15,20 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from tests.unit.conftest import Pictures
-from wsss.models.checkpoints import affinitynet_of, classifier_of, segmenter_of
+from wsss.models.affinitynet import build_affinitynet
+from wsss.models.classifier import build_classifier
+from wsss.models.segmenter import build_segmenter
 from wsss.results import load_checkpoint, read_history, save_checkpoint
 from wsss.runtime import Compute
 from wsss.runtime.processes import ProcessError, in_processes, joined, share, total
 from wsss.stages.affinitynet import AffinityLoss, FeatureAffinityLoss, train_affinitynet
 from wsss.stages.classifier import ClassifierLoss
 from wsss.stages.segmenter import SegmenterLoss, train_segmenter
+from wsss.stages.training.batch_norm import share_batch_norms
 from wsss.stages.training.loop import fit, together
 from wsss.stages.training.optimizers import build_optimizer
 from wsss.stages.training.resume import ResumePoint
@@ -42,16 +47,16 @@ def double_losses(kind: str) -> nn.Module:
     """A module of losses around a network of trained batch norms without dropout, in float64."""
     torch.manual_seed(3)
     if kind == "classifier":
-        return ClassifierLoss(classifier_of(Classifier().model_dump(), 2)).double()
+        return ClassifierLoss(build_classifier(Classifier(), 2)).double()
     if kind == "segmenter":
         section = Segmenter(weights="none", crop_size=SIZE)
-        network = segmenter_of(section.model_dump(), 2).double()
+        network = build_segmenter(section, 3).double()
         for layer in network.modules():
             if isinstance(layer, nn.Dropout):
                 layer.p = 0.0
         return SegmenterLoss(network)
     section = AffinityNet(weights="none", radius=3, train_on=OnImages(batch_norm="trained"))
-    network = affinitynet_of(section.model_dump(), 2).double()
+    network = build_affinitynet(section).double()
     if kind == "images":
         return AffinityLoss(network)
     network.backbone.freeze(len(network.backbone.stages), "frozen")
@@ -196,7 +201,7 @@ def test_two_processes_share_stored_features(pictures: Pictures, tmp_path: Path)
     """Each computes half of them; in float32, whose rounding training amplifies."""
     weights = tmp_path / "classifier.pt"
     torch.manual_seed(0)
-    save_checkpoint(weights, classifier_of(Classifier().model_dump(), 2).state_dict())
+    save_checkpoint(weights, build_classifier(Classifier(), 2).state_dict())
     section = AffinityNet(
         weights=str(weights), epochs=4, batch_size=4, train_on=OnFeatures(kind="features"), optimizer=SGD
     )
@@ -239,7 +244,35 @@ def exchange(compute: Compute, folder: Path) -> None:
         shared(torch.ones(4, 2))["loss"].backward()
     assert module.used.weight.grad is not None
     assert module.unused.weight.grad is None  # else weight decay would shrink it
+    normalise(compute)
     (folder / str(compute.rank)).touch()
+
+
+def normalise(compute: Compute) -> None:
+    """Compare batch norms, plain, cumulative, and with an activation in them, with those of one process."""
+    images = torch.randn(4, 3, 5, 6, generator=torch.Generator().manual_seed(0))
+    network = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm2d(3, momentum=None), BatchNormAct2d(3))
+    whole = copy.deepcopy(network)
+    expected = [whole(images) for _ in range(3)][-1]
+    share_batch_norms(network, compute.device)
+    found = [network(share(images)) for _ in range(3)][-1]
+    torch.testing.assert_close(found, share(expected))
+    torch.testing.assert_close(network.state_dict(), whole.state_dict())
+    torch.testing.assert_close(network.eval()(images), whole.eval()(images))
+
+
+class Odd(nn.BatchNorm2d):
+    """A batch norm that does something else besides."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.gate = nn.Sigmoid()
+
+
+def test_an_unknown_batch_norm_is_refused() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), Odd(4))
+    with pytest.raises(TypeError, match=r"1: Odd with gate cannot .* batch_norm: frozen"):
+        share_batch_norms(network, CPU)
 
 
 def test_processes_share_numbers_and_leave_idle_parameters(tmp_path: Path) -> None:
@@ -266,10 +299,10 @@ from wsss.runtime.processes import in_processes, total
 
 def wait(compute):
     total(torch.zeros(1))
-    print("here", flush=True)
-    if compute.rank == 0:
-        total(torch.zeros(1))  # for which the other process never comes
-    signal.pause()
+    if compute.rank == 1:
+        signal.pause()
+    print("both are here", flush=True)
+    total(torch.zeros(1))  # for which the other process never comes
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -284,9 +317,17 @@ def test_a_stopped_job_leaves_no_process_behind(number: signal.Signals, tmp_path
     command = [sys.executable, str(tmp_path / "script.py")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    with subprocess.Popen(command, **pipes, env=environment) as job:
-        assert job.stdout is not None
-        assert [job.stdout.readline(), job.stdout.readline()] == ["here\n"] * 2
-        job.send_signal(number)
-        job.communicate(timeout=60)  # which ends when nobody holds the other end of the pipe
+    with subprocess.Popen(command, **pipes, env=environment, preexec_fn=heed_interrupts) as job:
+        try:
+            assert job.stdout is not None
+            assert "both are here\n" in iter(job.stdout.readline, "")
+            job.send_signal(number)
+            job.communicate(timeout=60)  # ends when nobody holds the other end of the pipe
+        finally:
+            job.kill()
     assert job.returncode == {signal.SIGTERM: 143}.get(number, -number)
+
+
+def heed_interrupts() -> None:
+    """Undo what a shell does to jobs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

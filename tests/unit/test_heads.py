@@ -86,7 +86,7 @@ def test_a_dilated_backbone_keeps_its_resolution(head: str) -> None:
 
 
 def test_maps_are_read_in_their_order_from_fine_to_coarse() -> None:
-    """Each place of U-Net takes the map of its stride: a permutation of equal maps would change the logits."""
+    """Each place of U-Net takes the map of its stride: maps in another order would change the logits."""
     maps = [FeatureMap(channels=2, stride=stride) for stride in smp.PLACES]
     torch.manual_seed(0)
     head = smp.build("smp/unet", maps, 3, 64).eval()

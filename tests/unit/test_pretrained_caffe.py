@@ -13,8 +13,8 @@ import torch
 
 from wsss.models.backbones import build_backbone
 from wsss.models.classifier import build_classifier
+from wsss.models.initial_weights import resolve_weights
 from wsss.models.weights.caffe import read_caffemodel, vgg16_state
-from wsss.models.weights.loading import resolve_weights
 from wsss.study import config
 
 

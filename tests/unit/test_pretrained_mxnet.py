@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from wsss.models.backbones import build_backbone
-from wsss.models.weights.loading import read_state, resolve_weights
+from wsss.models.initial_weights import resolve_weights
 from wsss.models.weights.mxnet import V1_MAGIC, V2_MAGIC, read_params, resnet38_key, resnet38_state
+from wsss.models.weights.reading import read_state
 
 GOLDEN = Path(__file__).resolve().parents[1] / "parity"
 LAYOUTS = ("v0", "v1", "v2")

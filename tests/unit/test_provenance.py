@@ -136,6 +136,15 @@ def test_modules_without_influence_exist_and_do_not_count(write: Write, tmp_path
         assert path.is_dir() or path.with_suffix(".py").is_file(), f"{name} is gone: take it off the list"
 
 
+def test_files_that_a_module_reads_count_as_its_code(write: Write, tmp_path: Path):
+    write({"s.py": "import wsss.one", "wsss/one.py": 'READS = "pages/*.j2"', "wsss/pages/a.j2": "a"})
+    before = code_digest("s.py", root=tmp_path)
+    write({"wsss/pages/a.j2": "b"})
+    after = code_digest("s.py", root=tmp_path)
+    assert {name for name in before if before[name] != after[name]} == {"wsss.one"}
+    assert "READS" in (ROOT / "wsss" / "report" / "rendering.py").read_text("utf-8")
+
+
 FOREIGN = {
     "train_classifier": (
         "segmenter",

@@ -1,7 +1,8 @@
-"""What can be chosen by name: stated facts are true, and a new choice is one new file."""
+"""What can be chosen by name: stated facts are true, and a new choice is one file, as documented."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from wsss.models import normalization
 from wsss.models.backbones import build_backbone
 from wsss.study.code_digest import ROOT, code_digest
+from wsss.study.config import load_study
 from wsss.study.registry import backbone_facts, backbone_names, weights_reader
 
 
@@ -64,7 +67,7 @@ def test_the_code_of_a_classifier_is_that_of_no_other_network(tmp_path: Path) ->
         "from wsss.models.checkpoints import save_network\n"
         "from wsss.models.classifier import build_classifier, restore_classifier\n"
         "from wsss.models.parameters import freeze, parameter_groups\n"
-        "from wsss.models.weights.loading import load_finished, resolve_weights\n"
+        "from wsss.models.initial_weights import load_finished, resolve_weights\n"
     )
     models = {
         name for name in code_digest(script, root=ROOT) if name.startswith(("wsss.models", "wsss.method"))
@@ -78,56 +81,10 @@ def test_the_code_of_a_classifier_is_that_of_no_other_network(tmp_path: Path) ->
         "wsss.models.normalization",
         "wsss.models.parameters",
         "wsss.models.state",
-        "wsss.models.weights.loading",
+        "wsss.models.initial_weights",
+        "wsss.models.weights.reading",
     }
 
-
-BACKBONE = '''
-"""Four strided convolutions."""
-
-from torch import nn
-
-from wsss.models.backbone import Backbone, feature_maps
-
-FACTS = {"output_strides": (32,), "channels": (4, 6, 8, 8), "strides": (4, 8, 16, 32)}
-
-
-class Pebble(Backbone):
-    def __init__(self):
-        super().__init__(feature_maps(FACTS, None))
-        widths, steps = (3, *FACTS["channels"]), (4, 2, 2, 2)
-        self.layers = nn.ModuleList(
-            nn.Conv2d(before, width, 2 * step - 1, step, padding=step - 1)
-            for before, width, step in zip(widths, widths[1:], steps)
-        )
-
-    @property
-    def stages(self):
-        return [[layer] for layer in self.layers]
-
-    def pyramid(self, x):
-        for layer in self.layers:
-            x = layer(x).relu()
-            yield x
-
-
-def build(name, output_stride):
-    return Pebble()
-'''
-
-HEAD = '''
-"""One convolution."""
-
-from torch import nn
-
-from wsss.models.head import LastMapHead
-
-FACTS = {"backbone": None}
-
-
-def build(name, maps, n_values, crop_size):
-    return LastMapHead(nn.Conv2d(maps[-1].channels, n_values, 1))
-'''
 
 PROGRAM = """
 import torch
@@ -148,10 +105,24 @@ print(wsss.__file__, tuple(cam.shape), tuple(affinities.shape))
 """
 
 
-def test_a_new_backbone_and_a_new_head_are_one_file_each(tmp_path: Path) -> None:
+def examples(language: str) -> list[str]:
+    """The blocks of code in docs/backbones.md."""
+    text = (ROOT / "docs" / "backbones.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def test_the_documented_configuration_is_valid() -> None:
+    (example,) = examples("yaml")
+    study = load_study(yaml.safe_load(example))
+    assert study.classifier.optimizer.decayed == "matrices"
+    assert study.segmenter.head == "smp/upernet"
+
+
+def test_the_documented_backbone_and_head_are_one_file_each(tmp_path: Path) -> None:
+    backbone, head = examples("python")
     package = shutil.copytree(ROOT / "wsss", tmp_path / "wsss", ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "models" / "backbones" / "pebble.py").write_text(BACKBONE)
-    (package / "models" / "heads" / "pointwise.py").write_text(HEAD)
+    (package / "models" / "backbones" / "pebble.py").write_text(backbone)
+    (package / "models" / "heads" / "pointwise.py").write_text(head)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=False
     )

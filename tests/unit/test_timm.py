@@ -1,4 +1,4 @@
-"""Networks of timm as backbones, with random weights: any size of image, CAMs, affinities, freezing, files."""
+"""Networks of timm as backbones, with random weights: sizes of images, CAMs, affinities, freezing, files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from wsss.models.affinitynet import AffinityNet
 from wsss.models.backbone import Backbone
 from wsss.models.backbones import build_backbone
 from wsss.models.classifier import Classifier, build_classifier
+from wsss.models.initial_weights import resolve_weights
 from wsss.models.parameters import freeze, parameter_groups
-from wsss.models.weights.loading import resolve_weights
 from wsss.study import config
 from wsss.study.config import AdamW, Sgd
 from wsss.study.config.networks import Network as NetworkSection
@@ -318,6 +318,7 @@ def test_tags_of_weights_name_their_file(monkeypatch: pytest.MonkeyPatch, tmp_pa
         state = timm.create_model("vit_small_patch16_224", num_classes=0).state_dict()
         return saved(tmp_path / file, state)
 
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
     monkeypatch.setattr("wsss.models.backbones.timm.hf_hub_download", download)
     name = "timm/vit_small_patch16_224.dino"
     assert resolve_weights("imagenet", name) is not None
@@ -338,6 +339,20 @@ def test_without_a_connection_the_error_says_which_file_goes_where(
     assert "timm/resnet50.a1_in1k" in said
     assert "set 'weights' to its path" in said
     assert f"the folder models--timm--resnet50.a1_in1k of another machine's cache into {tmp_path}" in said
+
+
+def test_cached_weights_need_no_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("wsss.models.backbones.timm.hf_hub_download", lambda *_: pytest.fail("asked the hub"))
+    folder = tmp_path / "models--timm--mobilenetv3_small_100.lamb_in1k"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("0123")
+    (folder / "snapshots" / "0123").mkdir(parents=True)
+    state = timm.create_model("mobilenetv3_small_100").state_dict()
+    saved(folder / "snapshots" / "0123" / "model.safetensors", state)
+    found = resolve_weights("imagenet", SMALL_CNN)
+    assert found is not None
+    assert torch.equal(found["conv_stem.weight"], state["conv_stem.weight"])
 
 
 def test_networks_that_timm_has_no_weights_of_are_refused() -> None:

@@ -21,9 +21,10 @@ from wsss.data import read_image
 from wsss.method.cam import background_score
 from wsss.method.confident import confident_labels
 from wsss.method.metrics import average_precision
-from wsss.models.affinitynet import build_affinitynet
+from wsss.models.affinitynet import build_affinitynet, restore_affinitynet
 from wsss.models.backbone import IMAGENET
-from wsss.models.checkpoints import classifier_of, restore_affinitynet, restore_classifier, restore_segmenter
+from wsss.models.classifier import build_classifier, restore_classifier
+from wsss.models.segmenter import restore_segmenter
 from wsss.results import load_checkpoint, read_history
 from wsss.runtime import Compute
 from wsss.stages.affinitynet import augmentation, cell_labels, crop_cells, train_affinitynet
@@ -125,7 +126,7 @@ def test_a_warm_up_leaves_at_least_one_step() -> None:
 
 
 def test_optimizers_have_the_settings_of_their_sections() -> None:
-    network = classifier_of(Classifier().model_dump(), 2)
+    network = build_classifier(Classifier(), 2)
     sgd = build_optimizer(network, Sgd(learning_rate=0.5, momentum=0.8))
     assert isinstance(sgd, torch.optim.SGD)
     assert {group["momentum"] for group in sgd.param_groups} == {0.8}
@@ -356,12 +357,12 @@ def classifier(pictures: Pictures, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_the_classifier_learns_colours(pictures: Pictures, classifier: Run) -> None:
     history = read_history(classifier.history)
     assert history["loss"][-1] < 0.6 * history["loss"][0]
-    model = restore_classifier(classifier.checkpoint)
+    model = restore_classifier(classifier.checkpoint).network
     rows, logits = zip(*classify(model, pictures.rows, compute=CPU), strict=True)
     assert average_precision(torch.stack(logits), multi_hot(rows, 2)).min() > 0.95
     content = load_checkpoint(classifier.checkpoint)
-    assert content["classes"] == ["red", "blue"]
-    assert content["config"]["epochs"] == 8
+    assert content["class_names"] == ["red", "blue"]
+    assert content["section"]["epochs"] == 8
     assert not model.training
 
 
@@ -408,7 +409,9 @@ def test_frozen_stages_keep_their_weights(pictures: Pictures, classifier: Run, t
         }
     )
     train_classifier(pictures.rows, config, run := run_in(tmp_path))
-    before, after = (restore_classifier(path).backbone for path in (classifier.checkpoint, run.checkpoint))
+    before, after = (
+        restore_classifier(path).network.backbone for path in (classifier.checkpoint, run.checkpoint)
+    )
     assert states_equal(before.stem, after.stem)
     assert states_equal(before.early, after.early)
     assert not states_equal(before.last, after.last)
@@ -429,7 +432,7 @@ def test_affinitynet_learns_borders(pictures: Pictures, tmp_path: Path) -> None:
     assert history["loss"][-1] < 0.8 * history["loss"][0]
     terms = history["background"] / 4 + history["foreground"] / 4 + history["different"] / 2
     np.testing.assert_allclose(history["loss"], terms, rtol=1e-4)
-    assert restore_affinitynet(run.checkpoint).radius == 5
+    assert restore_affinitynet(run.checkpoint).network.radius == 5
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -482,7 +485,10 @@ def test_affinitynet_keeps_frozen_stages(
         classifier=classifier.checkpoint,
         pooled=pooled,
     )
-    before, after = restore_classifier(classifier.checkpoint), restore_affinitynet(run.checkpoint)
+    before, after = (
+        restore_classifier(classifier.checkpoint).network,
+        restore_affinitynet(run.checkpoint).network,
+    )
     assert states_equal(before.backbone.stem, after.backbone.stem)
     assert states_equal(before.backbone.early, after.backbone.early)
     assert not states_equal(before.backbone.last, after.backbone.last)
@@ -496,7 +502,10 @@ def test_affinitynet_on_stored_features_leaves_the_backbone_alone(
     train_affinitynet(pictures.rows, pictures.masks, config, run, classifier=classifier.checkpoint)
     history = read_history(run.history)
     assert history["loss"][-1] < 0.8 * history["loss"][0]
-    before, after = restore_classifier(classifier.checkpoint), restore_affinitynet(run.checkpoint)
+    before, after = (
+        restore_classifier(classifier.checkpoint).network,
+        restore_affinitynet(run.checkpoint).network,
+    )
     assert states_equal(before.backbone, after.backbone)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.pt", "history.tsv"]
 
@@ -530,7 +539,7 @@ def test_a_finished_classifier_is_taken_as_it_is(
     config = CLASSIFIER.model_copy(update={"epochs": 0.0, "weights": weights})
     monkeypatch.setattr("wsss.stages.classifier.read_image", None)  # no image is looked at
     train_classifier(pictures.rows, config, run := run_in(tmp_path))
-    assert states_equal(restore_classifier(weights), restore_classifier(run.checkpoint))
+    assert states_equal(restore_classifier(weights).network, restore_classifier(run.checkpoint).network)
     assert {len(values) for values in read_history(run.history).values()} == {0}
     with pytest.raises(ValueError, match=r"no finished Classifier:\s+fc8\.weight: got \(2, .*expected \(3, "):
         train_classifier(pictures.rows, config, replace(run, class_names=("red", "blue", "green")))
@@ -540,17 +549,17 @@ def test_a_finished_affinitynet_needs_all_its_entries(
     pictures: Pictures, classifier: Run, tmp_path: Path
 ) -> None:
     with torch.random.fork_rng():
-        finished = build_affinitynet("small", normalization="group").state_dict()
+        finished = build_affinitynet(AFFINITYNET).state_dict()
     torch.save({f"module.{key}": value for key, value in finished.items()}, tmp_path / "aff.pth")
     config = AFFINITYNET.model_copy(update={"epochs": 0.0, "weights": str(tmp_path / "aff.pth")})
     train_affinitynet([], {}, config, run := run_in(tmp_path / "run"))
-    restored = restore_affinitynet(run.checkpoint).state_dict()
+    restored = restore_affinitynet(run.checkpoint).network.state_dict()
     assert all(torch.equal(restored[key], value) for key, value in finished.items())
 
     wrong = config.model_copy(update={"weights": str(classifier.checkpoint)})
     with pytest.raises(ValueError, match="no finished AffinityNet") as caught:
         train_affinitynet([], {}, wrong, run_in(tmp_path / "wrong"))
-    assert "missing f9.weight (448, 448, 1, 1)" in str(caught.value)
+    assert "missing f8_3.weight (64, 48, 1, 1)" in str(caught.value)
     assert "unknown fc8.weight" in str(caught.value)
     assert not (tmp_path / "wrong" / "checkpoint.pt").exists()
 
@@ -607,7 +616,7 @@ def test_the_segmenter_learns_pseudo_masks(pictures: Pictures, classifier: Run, 
     train_segmenter(pictures.rows, pictures.masks, config, run, classifier=classifier.checkpoint)
     history = read_history(run.history)
     assert history["loss"][-1] < 0.6 * history["loss"][0]
-    assert restore_segmenter(run.checkpoint)(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
+    assert restore_segmenter(run.checkpoint).network(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
 
 
 def test_cross_entropy_ignores_255() -> None:

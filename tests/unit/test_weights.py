@@ -11,7 +11,7 @@ import torchvision
 
 from wsss.models.backbones import build_backbone
 from wsss.models.classifier import build_classifier
-from wsss.models.weights.loading import resolve_weights
+from wsss.models.initial_weights import resolve_weights
 from wsss.study import config
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"

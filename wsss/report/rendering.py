@@ -7,6 +7,9 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+READS = "templates/*.j2"
+"""Files whose content counts as this module's code, see `wsss.study.code_digest`."""
+
 
 @cache
 def _environment() -> Environment:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from wsss.data import ImageRow, read_image
 from wsss.data.transforms import TrainTransform
 from wsss.models.classifier import Classifier, build_classifier
+from wsss.models.initial_weights import resolve_weights
 from wsss.models.parameters import freeze
-from wsss.models.weights.loading import resolve_weights
 from wsss.stages.training.loop import Losses
 from wsss.stages.training.run import Run, adopt, distribute, train
 from wsss.stages.training.sampling import Sample

@@ -9,7 +9,7 @@ import ast
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,10 @@ def code_digest(script: Path | str, loaded: Iterable[str] = (), root: Path = ROO
     """Digests of a script and of each module of the package that it imports, directly or not, by name.
 
     They are digests of the syntax trees without docstrings: comments, formatting and the version of Python do
-    not matter. Imports count wherever they stand, but for those under `if TYPE_CHECKING:`. A package whose
-    `__init__` only re-exports is looked through: `from wsss.models import build_classifier` leads to the
-    module that defines it, and not to the other networks.
+    not matter. A module that names files beside it, `READS = "templates/*"`, has their content in its digest.
+    Imports count wherever they stand, but for those under `if TYPE_CHECKING:`. A package whose `__init__`
+    only re-exports is looked through: `from wsss.models import build_classifier` leads to the module that
+    defines it, and not to the other networks.
 
     Args:
         script: Path of the script, relative to `root`.
@@ -72,9 +73,16 @@ class _Import:
 class _Source:
     """What matters of one file; a facade is an `__init__` that does nothing but import names."""
 
-    digest: str
+    code: str
     imports: tuple[_Import, ...]
     is_facade: bool
+    read: tuple[Path, ...]
+
+    @property
+    def digest(self) -> str:
+        """Digest of the code and of the files that it reads."""
+        contents = (path.read_bytes() for path in self.read)
+        return reduce(lambda code, content: _digest(code.encode() + content), contents, self.code)
 
 
 def _imported(source: _Source, root: Path) -> set[str]:
@@ -124,8 +132,19 @@ def _parsed(path: Path, module: str, _mtime: int, _size: int) -> _Source:
     is_package = path.name == "__init__.py"
     package = module if is_package else module.rpartition(".")[0]
     imports = tuple(item for node in _executed(tree) for item in _imports(node, package))
-    digest = hashlib.blake2b(_canonical(tree).encode(), digest_size=8).hexdigest()
-    return _Source(digest, imports, is_package and all(map(_only_names, tree.body)))
+    read = tuple(file for pattern in _patterns(tree) for file in sorted(path.parent.glob(pattern)))
+    code = _digest(_canonical(tree).encode())
+    return _Source(code, imports, is_package and all(map(_only_names, tree.body)), read)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+def _patterns(tree: ast.Module) -> list[str]:
+    """The files that a module says it reads."""
+    values = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
+    return [str(ast.literal_eval(values["READS"]))] if "READS" in values else []
 
 
 def _executed(node: ast.AST) -> Iterator[ast.AST]:

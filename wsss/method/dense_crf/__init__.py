@@ -153,9 +153,7 @@ def _check_kernel(name: str, kernel: tuple[float, ...], length: int) -> None:
 
 
 @lru_cache(SIZES_KEPT)
-def gaussian_kernel(
-    height: int, width: int, device: torch.device, deviation: float, weight: float
-) -> Kernel:
+def gaussian_kernel(height: int, width: int, device: torch.device, deviation: float, weight: float) -> Kernel:
     """Make the kernel that smoothes images of a size; those of the last sizes are kept."""
     return _kernel(_positions(height, width, device) / deviation, weight)
 

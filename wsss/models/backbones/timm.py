@@ -15,14 +15,14 @@ from typing import Any
 
 import timm
 import torch
-from huggingface_hub import constants, hf_hub_download
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, pad
 
 from wsss.models.backbone import Backbone, FeatureMap, Part
 from wsss.models.normalization import Normalization
 from wsss.models.state import hide_prefix
-from wsss.models.weights.loading import read_state
+from wsss.models.weights.reading import read_state
 
 FACTS = {
     "output_strides": (None, 8, 16, 32),
@@ -275,6 +275,8 @@ def build(name: str, output_stride: int | None) -> Backbone:
 def imagenet(name: str) -> dict[str, Tensor]:
     """Fetch the pretrained weights of that name, with its tag or of timm's choice, from Hugging Face.
 
+    A file in the cache is taken without asking for a newer one.
+
     Raises:
         ValueError: there are none, or they cannot be had; the message says which file to put where.
     """
@@ -282,10 +284,11 @@ def imagenet(name: str) -> dict[str, Tensor]:
     if config is None or not config.hf_hub_id:
         raise ValueError(f"weights: imagenet: timm has no file of weights of {name}; give a path or 'none'")
     repository, file = config.hf_hub_id, config.hf_hub_filename or FILE
+    cached = try_to_load_from_cache(repository, file, cache_dir=constants.HF_HUB_CACHE)
     try:
-        path = hf_hub_download(repository, file)
+        path = cached if isinstance(cached, str) else hf_hub_download(repository, file)
     except (OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0].rstrip(".")
         folder = "models--" + repository.replace("/", "--")
         raise ValueError(
             f"weights: imagenet: cannot get {file} of https://huggingface.co/{repository} ({reason}). "

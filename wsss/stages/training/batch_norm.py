@@ -105,7 +105,7 @@ def _require_known(name: str, module: _BatchNorm) -> None:
     children = [child for child, _ in module.named_children()]
     if not set(children) <= {"drop", "act"}:
         raise TypeError(
-            f"{name}: a {type(module).__name__} with {', '.join(children)} cannot take its statistics over "
+            f"{name}: {type(module).__name__} with {', '.join(children)} cannot take its statistics over "
             "several processes: train on one GPU, or set batch_norm: frozen"
         )
 

@@ -59,7 +59,7 @@ def _nameless_file(folder: Path) -> IO[bytes]:
     if process_count() == 1:
         return tempfile.TemporaryFile(dir=folder)
     with tempfile.NamedTemporaryFile(dir=folder) as own:
-        file = Path(from_leader(own.name)).open("r+b")
+        file = Path(from_leader(own.name)).open("r+b")  # noqa: SIM115 - closed on exit
         wait_for_all()  # the name may go when all have opened the file
     return file
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from wsss.data import ImageRow
 from wsss.models.checkpoints import save_network
+from wsss.models.initial_weights import load_finished, resolve_weights
 from wsss.models.network import Network
-from wsss.models.weights.loading import load_finished, resolve_weights
 from wsss.results import HistoryWriter
 from wsss.runtime import Compute
 from wsss.runtime.processes import in_processes
@@ -53,7 +53,7 @@ class Run:
 
     @classmethod
     def of(cls, job: Job[Any], class_names: Sequence[str]) -> Self:
-        """Take what the job of a training rule says: outputs `checkpoint` and `history`, seed, devices."""
+        """Take a training rule's outputs `checkpoint` and `history`, seed and devices from its job."""
         checkpoint = Path(job.output.checkpoint)
         return cls(
             checkpoint=checkpoint,

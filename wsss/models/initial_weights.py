@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from wsss.models.backbones import build_backbone
 from wsss.models.state import PREFIX, backbone_state, explained, state_problems
-from wsss.study.registry import backbone_facts, backbone_names, weights_reader
+from wsss.models.weights.reading import read_state
+from wsss.study.registry import backbone_facts, backbone_names
 
 logger = logging.getLogger(__name__)
 
@@ -55,19 +56,6 @@ def download_imagenet(backbone: str) -> dict[str, Tensor]:
             "or 'none'"
         )
     return dict(import_module(facts.module).imagenet(backbone))
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a file, with the reader that its suffix selects.
-
-    Raises:
-        ValueError: if the file is missing, damaged, or holds anything else.
-    """
-    if not path.is_file():
-        raise ValueError(f"weights: {path}: no such file (allowed: 'none', 'imagenet' or a path)")
-    reader = weights_reader(str(path))
-    assert reader is not None  # a path always has one
-    return dict(import_module(reader).read(path))
 
 
 def load_finished(network: nn.Module, path: Path) -> None:
