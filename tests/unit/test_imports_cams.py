@@ -371,7 +371,7 @@ def png_cams(folder: Path, *rows: ImageRow) -> dict[str, Any]:
         ("a_cat.png", "a_dog.png"),
         ("a/cat.png", "a/dog.png"),
         ("a_1.png", "a_3.png"),
-        ("a/1.png", "a/dog.png"),
+        ("a/1.png", "a/3.png"),
     ],
 )
 @pytest.mark.parametrize("white", [255, 65535])

@@ -34,6 +34,7 @@ Outcome = tuple[float, Exception | None]
 
 _TIMEOUT = timedelta(hours=2)  # of a collective; the parent notices sooner when a process fails
 _GRACE_SECONDS = 10.0
+_SETTLE_SECONDS = 5.0  # a killed process closes its connections before its end can be seen
 
 
 class ProcessError(RuntimeError):
@@ -173,9 +174,11 @@ def _wait(processes: Sequence[BaseProcess], receivers: Sequence[Connection]) -> 
         sentinels = [processes[rank].sentinel for rank in silent]
         ready = connection.wait([*silent.values(), *sentinels])
         said = {rank: receiver.recv() for rank, receiver in silent.items() if receiver in ready}
-        _raise_first(list(said.values()), processes)
         for rank in said:
             silent.pop(rank)
+        if silent and any(error is not None for _, error in said.values()):
+            connection.wait([processes[rank].sentinel for rank in silent], _SETTLE_SECONDS)
+        _raise_first(list(said.values()), processes)
         for rank in silent:
             if processes[rank].exitcode is not None and not silent[rank].poll():
                 raise ProcessError(f"the process of rank {rank} of {len(processes)} ended before its work")

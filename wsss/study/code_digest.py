@@ -21,6 +21,7 @@ PACKAGE = __name__.partition(".")[0]
 WITHOUT_INFLUENCE = frozenset(
     {
         "wsss.study.config",
+        "wsss.study.options",
         "wsss.study.params",
         "wsss.study.provenance",
         "wsss.study.registry",

@@ -7,7 +7,7 @@ once, into the same sections, and hands those on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -30,9 +30,8 @@ from wsss.study.config import (
     Voc12,
 )
 from wsss.study.config.fields import Section
+from wsss.study.options import Precision, ScoreNormalization
 from wsss.study.words import did_you_mean
-
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class Params(Section):
@@ -145,7 +144,7 @@ class SweepRandomWalk(Params):
     constants: tuple[float, ...]
     ts: tuple[int, ...]
     tolerance: float
-    normalize: tuple[Literal["none", "class", "image"], ...]
+    normalize: tuple[ScoreNormalization, ...]
 
     @classmethod
     def of(cls, study: Study) -> Self:

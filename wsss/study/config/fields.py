@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
+
+from wsss.study.options import BatchNormMode, Refinement
 
 
 class Section(BaseModel):
@@ -59,7 +61,7 @@ Text = Annotated[str, Field(min_length=1)]
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_usable_path)]
 
 BatchNorm = Annotated[
-    Literal["frozen", "trained"],
+    BatchNormMode,
     Field(description="frozen: keep the statistics and scales of the loaded weights"),
 ]
 FrozenStages = Annotated[Natural, Field(description="number of first backbone stages that are not trained")]
@@ -94,7 +96,7 @@ ImageScales = Annotated[
 ]
 Flip = Annotated[bool, Field(description="average with the mirror image: twice the work")]
 Refine = Annotated[
-    Literal["none", "dense_crf"],
+    Refinement,
     Field(description="dense_crf: sharpen the scores at image edges, see section dense_crf"),
 ]
 Radius = Annotated[int, Field(ge=2, description="reach of a pair in cells; 5: 34 pairs per cell"), NotBool]
