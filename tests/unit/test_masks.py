@@ -185,7 +185,7 @@ def test_converted_masks_are_written_again_only_if_they_change(data: Data) -> No
     assert {image_id for image_id in times if times[image_id] != again[image_id]} == {"a"}
     (data.root / "masks" / "e.png").unlink()
     assert {row.id for row in data.read(mask_values=meaning) if row.mask} == set("abcd")
-    assert not (data.root / "generated" / "masks" / "e.png").exists()
+    assert not (data.root / "generated" / "converted" / "e.png").exists()
 
 
 # Turned photographs
@@ -264,7 +264,7 @@ def test_braces_in_names_do_not_reach_snakemake(data: Data) -> None:
         (data.root / folder / "a.png").rename(data.root / folder / "a{b}.png")
     (data.root / "labels.csv").write_text(LABELS.replace("a,cat", "a{b},cat", 1))
     rows = {row.id: row for row in data.read()}
-    assert rows["a{b}"].mask == data.root / "generated" / "masks" / "a%7Bb%7D.png"
+    assert rows["a{b}"].mask == data.root / "generated" / "converted" / "a%7Bb%7D.png"
     np.testing.assert_array_equal(read_mask(rows["a{b}"].mask), data.masks["a"])
 
 

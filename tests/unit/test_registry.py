@@ -79,6 +79,7 @@ def test_the_code_of_a_classifier_is_that_of_no_other_network(tmp_path: Path) ->
         "wsss.models.classifier",
         "wsss.models.network",
         "wsss.models.normalization",
+        "wsss.models.prefixes",
         "wsss.models.parameters",
         "wsss.models.state",
         "wsss.models.initial_weights",

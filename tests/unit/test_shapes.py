@@ -11,6 +11,7 @@ from PIL import Image
 from wsss.data import Manifest, read_image, read_mask
 from wsss.data.scenes import CLASSES, draw_scene
 from wsss.data.scenes.heads import HEADS
+from wsss.data.shapes import draw_shapes
 from wsss.method.labels import IGNORE
 from wsss.stages.dataset import prepare
 from wsss.study.config import Folder, Shapes
@@ -126,3 +127,11 @@ def test_heads_are_small_and_differ(name: str) -> None:
     inside = HEADS[name](u, v).outline < 0
     assert 2.5 < inside.sum() * (3 / 60) ** 2 < 4.2  # about a disc of radius 1
     assert all((heads[name] != heads[other])[inside].mean() > 0.1 for other in CLASSES if other != name)
+
+
+def test_reading_without_masks_removes_none(tmp_path: Path) -> None:
+    config = Shapes(train=3, val=1, size=SIZE)
+    folder = draw_shapes(config, tmp_path)
+    for masks in (None, "masks"):
+        prepare(folder.model_copy(update={"masks": masks}), tmp_path)
+        assert len(list((tmp_path / "masks").iterdir())) == 4

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wsss.data.voc12_annotations import CLASSES
+from wsss.data.class_names import VOC_CLASSES as CLASSES
 from wsss.report.tables import scored_results, write_tables
 from wsss.report.tables.comparison import comparison
 from wsss.report.tables.layout import Row, Table, html, markdown

@@ -21,8 +21,9 @@ from torchvision.datasets import SBDataset
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from wsss.data import DatasetError, Manifest, read_mask, write_mask
+from wsss.data.class_names import VOC_CLASSES as CLASSES
 from wsss.data.problems import Problems
-from wsss.data.voc12_annotations import CLASSES, read_annotations
+from wsss.data.voc12_annotations import read_annotations
 from wsss.data.voc12_download import TRIES, download_missing
 from wsss.stages.dataset import prepare
 from wsss.study.config import ConfigError, load_study, read_study

@@ -27,6 +27,9 @@ from wsss.runtime import progress
 Task = TypeVar("Task")
 Found = TypeVar("Found")
 
+CONVERTED = "converted"
+"""Folder of masks that were written anew, of which nothing else may be in it: what is stale is removed."""
+
 FLAT = 3
 """Grey levels between the darkest and the brightest pixel of an image that shows nothing."""
 
@@ -113,7 +116,7 @@ def check_masks(
     """
     images = {image_id: checked[image_id] for image_id in masks if image_id in checked}
     lying = _lying(masks, images)
-    folder = generated / "masks"
+    folder = generated / CONVERTED
     paths: dict[str, Path] = {}
     facts: dict[str, MaskFacts] = {}
 

@@ -17,6 +17,13 @@ VOID_NAMES = frozenset({"__ignore__", "_ignore_", "ignore", "void", "unlabeled",
 NO_CLASS = BACKGROUND_NAMES | VOID_NAMES | {"none"}
 """Labels that name no class."""
 
+VOC_CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
+    "train", "tvmonitor",
+)  # fmt: skip
+"""Classes of PASCAL VOC in the official order, mask values 1 … 20."""
+
 SEPARATORS = ",;|"
 """Marks that separate labels, besides space."""
 

@@ -11,8 +11,8 @@ from wsss.data.agreement import compare_masks
 from wsss.data.checks import check_images, check_masks, list_images, with_known_pixels
 from wsss.data.class_names import read_classes
 from wsss.data.decoding import MASK_SUFFIXES
-from wsss.data.layouts.folders import read_folders
-from wsss.data.layouts.table import read_table
+from wsss.data.labels.folders import read_folders
+from wsss.data.labels.table import read_table
 from wsss.data.lists import read_ids
 from wsss.data.manifest import Manifest
 from wsss.data.masks import mask_reader

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from wsss.data.agreement import compare_masks
 from wsss.data.checks import check_images, check_masks, list_images, with_known_pixels
+from wsss.data.class_names import VOC_CLASSES as CLASSES
 from wsss.data.lists import read_ids
 from wsss.data.manifest import Manifest
 from wsss.data.masks import MaskReader
 from wsss.data.names import ImageNames
 from wsss.data.problems import Problems
-from wsss.data.voc12_annotations import CLASSES, read_annotations
+from wsss.data.voc12_annotations import read_annotations
 from wsss.study.sources import (
     SBD_LISTS,
     VOC12_ANNOTATIONS,

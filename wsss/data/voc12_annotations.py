@@ -11,17 +11,11 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DTDForbidden
 from defusedxml.ElementTree import fromstring
 
+from wsss.data.class_names import VOC_CLASSES as CLASSES
 from wsss.data.names import same_form
 from wsss.data.problems import Problems
 from wsss.study.options import Difficult
 from wsss.study.words import did_you_mean
-
-CLASSES = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
-    "train", "tvmonitor",
-)  # fmt: skip
-"""Class names in the official order, mask values 1 … 20."""
 
 MAX_BYTES = 1_000_000
 """Larger annotation files are not read: VOC's have a few kilobytes."""

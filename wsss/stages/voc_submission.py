@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsss.data import read_image
+from wsss.data.class_names import VOC_CLASSES as CLASSES
 from wsss.data.images import palette_image, voc_palette
 from wsss.data.problems import Problems
 from wsss.data.voc12 import read_list
-from wsss.data.voc12_annotations import CLASSES
 from wsss.results import replacing
 from wsss.study.sources import VOC12_IMAGES, VOC12_LISTS
 

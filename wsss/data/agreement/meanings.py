@@ -9,8 +9,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from wsss.data.agreement.statistics import Meaning, Statistics
+from wsss.data.class_names import VOC_CLASSES
 from wsss.data.images import voc_palette
-from wsss.data.voc12_annotations import CLASSES as VOC_CLASSES
 from wsss.method.labels import BACKGROUND, IGNORE, class_values, value_names
 
 FITS = 0.8

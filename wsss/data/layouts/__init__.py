@@ -4,7 +4,7 @@
 problems.
 """
 
+from wsss.data.labels.named import Labels
 from wsss.data.layouts.detection import Layout, detect, read
-from wsss.data.layouts.labels import Labels
 
 __all__ = ["Labels", "Layout", "detect", "read"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from wsss.data.class_names import is_no_class
 from wsss.data.coco_annotations import Annotations, read_annotations
-from wsss.data.layouts.labels import Labels, labels_of
-from wsss.data.layouts.table import SPLITS
+from wsss.data.labels.named import Labels, labels_of
+from wsss.data.labels.table import SPLITS
 from wsss.data.names import ImageNames, find_images
 from wsss.data.problems import Problems
 

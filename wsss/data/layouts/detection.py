@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from wsss.data.class_names import is_no_class
+from wsss.data.labels.columns import IMAGE_HEADERS, find_columns, plain
+from wsss.data.labels.folders import has_splits, read_folders
+from wsss.data.labels.named import Labels, labels_of
+from wsss.data.labels.table import read_table, table_lines
 from wsss.data.layouts.coco import read_coco
-from wsss.data.layouts.columns import IMAGE_HEADERS, find_columns, plain
-from wsss.data.layouts.folders import has_splits, read_folders
 from wsss.data.layouts.json_files import load_json
 from wsss.data.layouts.label_studio import is_label_studio, read_label_studio
 from wsss.data.layouts.labelme import is_labelme, read_labelme
-from wsss.data.layouts.labels import Labels, labels_of
-from wsss.data.layouts.table import read_table, table_lines
 from wsss.data.layouts.voc import read_voc
 from wsss.data.names import ImageNames, find_images, regular_files
 from wsss.data.problems import Problems

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from wsss.data.labels.named import Labels, labels_of
 from wsss.data.layouts.json_files import load_json
-from wsss.data.layouts.labels import Labels, labels_of
 from wsss.data.names import ImageNames, find_images
 from wsss.data.problems import Problems
 

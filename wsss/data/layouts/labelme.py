@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from wsss.data.labels.named import Labels, labels_of
 from wsss.data.layouts.json_files import load_json
-from wsss.data.layouts.labels import Labels, labels_of
 from wsss.data.names import ImageNames, find_images, regular_files
 from wsss.data.problems import Problems
 

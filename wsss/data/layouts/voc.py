@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from wsss.data.layouts.labels import Labels, labels_of
+from wsss.data.class_names import VOC_CLASSES as CLASSES
+from wsss.data.labels.named import Labels, labels_of
 from wsss.data.names import ImageNames, find_images, regular_files
 from wsss.data.problems import Problems
-from wsss.data.voc12_annotations import CLASSES, parse_annotation
+from wsss.data.voc12_annotations import parse_annotation
 
 
 def read_voc(folder: Path, annotations: Path, without: Sequence[Path], problems: Problems) -> Labels:

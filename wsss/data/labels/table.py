@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wsss.data.class_names import is_no_class
-from wsss.data.layouts.cells import LabelCells
-from wsss.data.layouts.columns import (
+from wsss.data.labels.cells import LabelCells
+from wsss.data.labels.columns import (
     IMAGE_HEADERS,
     LABEL_HEADERS,
     TRUE,

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from wsss.data.layouts.labels import Labels, labels_of
-from wsss.data.layouts.table import SPLITS
+from wsss.data.labels.named import Labels, labels_of
+from wsss.data.labels.table import SPLITS
 from wsss.data.names import find_images, same_form
 from wsss.data.problems import Problems
 

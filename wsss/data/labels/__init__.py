@@ -1,0 +1,1 @@
+"""Image-level labels from tables and from the names of folders."""
