@@ -78,7 +78,11 @@ def fit(
     with _History(history, rows, compute) as written:
         trained = together(module, compute)
         trained.train()
-        shown = progress(batches, plan.steps - start, "steps", label) if compute.leads else batches
+        shown = (
+            progress(batches, plan.steps - start, "steps", label, note=lambda: _loss(rows))
+            if compute.leads
+            else batches
+        )
         for step, batch in enumerate(shown, start):
             _set_rates(optimizer, first_rates, rate_factor(schedule, step, plan.steps))
             torch.manual_seed(plan.noise_seed(step, compute.rank))
@@ -176,6 +180,11 @@ def _row(done: int, plan: Plan, optimizer: torch.optim.Optimizer, means: _Means)
         "images_per_second": means.steps_per_second() * plan.batch_size,
         **losses,
     }
+
+
+def _loss(rows: list[dict[str, float]]) -> str:
+    """The loss for the progress, from the last row of the history."""
+    return f"loss {rows[-1]['loss']:.4g}" if rows else ""
 
 
 def _refuse_divergence(module: nn.Module, rows: list[dict[str, float]]) -> None:
