@@ -15,6 +15,9 @@ from typing import Any
 
 from wsss.study.invocation import Invocation
 
+ROAD = ("dataset", "classifier", "cams", "random_walk", "segmentation")
+"""Parts of the road that are checked by themselves, see `wsss.stages.health.PARTS`."""
+
 EXPLAINED = 5
 """Findings that the terminal explains; those below are mostly what the first ones cause."""
 
@@ -46,7 +49,7 @@ def summary(results: Path | str) -> str:
 def findings(results: Path | str) -> list[str]:
     """List the alarms and warnings of a run that has not finished: those of the parts that have."""
     parts = [path for path in Path(results, "health").glob("*.json") if _is_current_part(path)]
-    in_order = sorted(parts, key=lambda path: path.stat().st_mtime_ns)
+    in_order = sorted(parts, key=lambda path: ROAD.index(path.stem))
     found = [finding for path in in_order for finding in _read(path)["findings"]]
     return [line for finding in found for line in _wrapped(_head(finding), "")]
 
@@ -158,7 +161,11 @@ def _is_current_part(path: Path) -> bool:
     manifest = _read(Path(f"{path}.json"))
     inputs = [Path(file) for file in manifest.get("inputs", ())]
     checked = path.stat().st_mtime_ns
-    return bool(inputs) and all(file.exists() and file.stat().st_mtime_ns <= checked for file in inputs)
+    return (
+        path.stem in ROAD
+        and bool(inputs)
+        and all(file.exists() and file.stat().st_mtime_ns <= checked for file in inputs)
+    )
 
 
 def _places(folder: Path, invocation: Invocation) -> list[str]:

@@ -38,8 +38,8 @@ LOST, HAD = 0.03, 0.1
 """IoU of a class in pseudo masks that is lost, and in the CAMs that it was lost from."""
 
 RAGGED, SPECKLED = 5.0, 8.0
-"""Median length of the outlines, by that of a square of the same area. The default study has 1.5; the true masks of
-voc-animals have 2.5, 5 % of them more than 4.5; random specks of 8 pixels in images of 256 have 11."""
+"""Median length of the outlines, by that of a square of the same area. The default study has 1.5; true masks
+of voc-animals have 2.5, a twentieth of them above 4.5; specks of 8 pixels in images of 256 have 11."""
 
 _SWEEP = (
     "`snakemake sweep` tries other values of the walk on the same CAMs and affinities, without any network,"

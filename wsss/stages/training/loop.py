@@ -65,7 +65,7 @@ def fit(
         history: TSV to write: step (number of steps done), epoch, learning_rate (of the first group),
             images_per_second, and the losses (means since the last row).
         resume: where an interrupted training left its state; it stays there until `ResumePoint.discard`.
-        label: what the progress bar calls the training.
+        label: what the progress bar calls the training; in lower case, its section of the configuration.
 
     Raises:
         TrainingError: the loss or the network is no longer finite.
@@ -90,7 +90,7 @@ def fit(
             if (step + 1) % STEPS_PER_ROW and not plan.epoch_ends(step):
                 continue
             rows.append(_row(step + 1, plan, optimizer, means))
-            _refuse_divergence(module, rows)
+            _refuse_divergence(module, rows, label.lower())
             written.append(rows[-1])
             if compute.leads:
                 resume.save_if_due(lambda: _state(module, optimizer, rows))
@@ -187,7 +187,7 @@ def _loss(rows: list[dict[str, float]]) -> str:
     return f"loss {rows[-1]['loss']:.4g}" if rows else ""
 
 
-def _refuse_divergence(module: nn.Module, rows: list[dict[str, float]]) -> None:
+def _refuse_divergence(module: nn.Module, rows: list[dict[str, float]], section: str) -> None:
     row = rows[-1]
     values = [value for value in module.state_dict().values() if value.is_floating_point()]
     finite = torch.stack([value.isfinite().all() for value in values]).all()
@@ -201,8 +201,8 @@ def _refuse_divergence(module: nn.Module, rows: list[dict[str, float]]) -> None:
     )
     raise TrainingError(
         f"{what} after steps {first}–{row['step']:.0f}, at a learning rate of {row['learning_rate']:g}: the "
-        "training diverged and writes no checkpoint. Lower optimizer.learning_rate or "
-        "optimizer.head_lr_multiplier, or raise schedule.warmup."
+        f"training diverged and writes no checkpoint. Lower {section}.optimizer.learning_rate or "
+        f"{section}.optimizer.head_lr_multiplier, or raise {section}.schedule.warmup."
     )
 
 
