@@ -361,12 +361,14 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path):
 
 def test_a_problem_names_the_file_and_line_of_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    Path("one.yaml").write_text("name: a\ncams: {flip: maybe}\nclassifier:\n  epoch: 3\n")
+    Path("one.yaml").write_text(
+        "name: a\ncams: {flip: maybe}\nsegmenter: {epochs: 1}\nclassifier:\n  epoch: 3\n"
+    )
     Path("two.yaml").write_text("cams:\n  scales: [1, -1]\n  flip: perhaps\n")
     with pytest.raises(ConfigError) as error:
         read_study("one.yaml", "two.yaml", overrides={"segmenter": {"epochs": "x"}})
     assert {line.strip() for line in str(error.value).splitlines()[1:]} == {
-        "one.yaml:4: classifier.epoch: unknown key, did you mean 'epochs'?",
+        "one.yaml:5: classifier.epoch: unknown key, did you mean 'epochs'?",
         "two.yaml:2: cams.scales[1]: got -1, allowed a number > 0",
         "two.yaml:3: cams.flip: got 'perhaps', allowed true or false",
         "segmenter.epochs: got 'x', allowed a number > 0",

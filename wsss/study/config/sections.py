@@ -6,7 +6,7 @@ Lengths are in pixels of the image, or in cells of the stride-8 grid where a des
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -342,6 +342,7 @@ def read_study(*files: Path | str, overrides: Mapping[str, Any] | None = None) -
         content, lines = read_yaml(file)
         config = merged(config, content)
         places |= {key: f"{near(file)}:{line}" for key, line in lines.items()}
+    places |= dict.fromkeys(_key_paths(overrides or {}), "")
     return _validated(merged(config, overrides or {}), places)
 
 
@@ -355,11 +356,19 @@ def _validated(config: Mapping[str, Any], places: Mapping[str, str]) -> Study:
 
 
 def _place(problem: str, places: Mapping[str, str]) -> str:
-    """Where the key of a problem was read, or the section that lacks it; nothing for one of `--config`."""
+    """Where the key of a problem was read, or the section that lacks it; nothing for one of no file."""
     key = problem.partition(":")[0]
     while key and key not in places:
         key = key[: max(key.rfind("."), key.rfind("["), 0)]
-    return f"{places[key]}: " if key else ""
+    return f"{places[key]}: " if places.get(key) else ""
+
+
+def _key_paths(config: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        here = f"{path}.{key}".lstrip(".")
+        yield here
+        if isinstance(value, Mapping):
+            yield from _key_paths(value, here)
 
 
 @cache
