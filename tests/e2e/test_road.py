@@ -104,6 +104,29 @@ def test_the_end_of_the_run_says_scores_and_places(finished) -> None:
     assert "results/tiny/masks/segmentation/val/" in said
 
 
+def test_the_end_of_the_run_says_what_is_wrong(finished) -> None:
+    """The networks of this run learn nothing."""
+    said = (finished.folder / "said.txt").read_text()
+    health = json.loads((finished.results / "health.json").read_text())
+    heard = {finding["alarm"]: finding for finding in health["findings"]}
+    assert {"near-chance", "few-images", "classifier-steps"} <= heard.keys()
+    assert (
+        said.index("IoU in %")
+        < said.index("health:  ")
+        < said.index(f"ALARM  {heard['few-images']['title']}")
+    )
+    assert "check_health classifier: ALARM: a classifier near chance" in said[: said.index("IoU in %")]
+    for page in ("report/scores.html", "tables/results.html"):
+        html = (finished.results / page).read_text()
+        assert html.index(heard["near-chance"]["title"]) < html.index("<table")
+
+
+def test_training_shows_the_loss(finished) -> None:
+    said = (finished.folder / "said.txt").read_text()
+    for network in ("Classifier", "AffinityNet", "Segmenter"):
+        assert re.search(rf"{network}: 3 steps in .*, loss \d", said)
+
+
 def test_provenance_agrees_with_snakemake(finished) -> None:
     verify = [sys.executable, "-m", "wsss", "verify", "study.yaml"]
     done = subprocess.run(verify, cwd=finished.folder, capture_output=True, text=True)
@@ -126,7 +149,7 @@ def test_no_stage_but_the_scoring_reads_a_mask(finished, tmp_path: Path) -> None
     expected, found = finished.artifacts(), blind.artifacts()
     assert expected.keys() == found.keys()
     differing = {name for name in expected if expected[name] != found[name]}
-    learned = {name for name in differing if not name.startswith(("scores/", "report/", "tables/"))}
+    learned = {name for name in differing if not name.startswith(("scores/", "report/", "tables/", "health"))}
     assert learned == {"dataset/manifest.tsv"}
     scores = json.loads(found["scores/random_walk.json"])
     assert scores["scored_images"] == 0

@@ -20,6 +20,12 @@ AFTER_AFFINITYNET = {"compute_affinities", "score_affinities", "random_walk", *A
 AFTER_CONFIDENT = {"score_confident", "train_affinitynet", *AFTER_AFFINITYNET}
 AFTER_CAMS = {"score_cams", "label_confident", *AFTER_CONFIDENT}
 
+READERS = ("plot_", "write_tables", "check_health", "gather_health")
+"""Beginnings of the rules that show or judge results."""
+
+SHOWN = ("report/", "tables/", "health")
+"""Beginnings of the files that these write."""
+
 SCORED_ON_TRAIN = ("cams", "confident", "affinities", "random_walk", "segmentation")
 
 
@@ -73,7 +79,8 @@ def test_a_changed_key_reruns_what_depends_on_it(workflow, change: str) -> None:
     sections, expected = CHANGES[change]
     workflow.configure(**sections)
     planned = workflow.planned()
-    assert {rule for rule in planned if not rule.startswith(("plot_", "write_tables"))} == expected
+    assert {rule for rule in planned if not rule.startswith(READERS)} == expected
+    assert ("gather_health" in planned) == bool(expected)
 
 
 def test_comments_and_docstrings_rerun_nothing(workflow) -> None:
@@ -126,9 +133,7 @@ def test_a_new_image_reruns_one_shard_per_stage(workflow) -> None:
     workflow.snakemake()
     shard = f"val/{shard_of('val_new', 2):02d}"
     written = workflow.written_since(before)
-    assert {
-        name for name in written if not name.startswith(("dataset/", "masks/", "report/", "tables/"))
-    } == {
+    assert {name for name in written if not name.startswith(("dataset/", "masks/", *SHOWN))} == {
         f"cams/{shard}.npz",
         f"affinities/{shard}.h5",
         f"random_walk/{shard}.h5",
@@ -145,5 +150,5 @@ def test_a_changed_mask_changes_scores_alone(workflow) -> None:
     shutil.copy(masks / "train_00001.png", masks / "train_00000.png")
     workflow.snakemake()
     written = workflow.written_since(before)
-    changed = {name for name in written if not name.startswith(("dataset/", "report/", "tables/"))}
+    changed = {name for name in written if not name.startswith(("dataset/", *SHOWN))}
     assert changed == files_of_scores(*SCORED_ON_TRAIN)

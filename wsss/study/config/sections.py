@@ -6,12 +6,11 @@ Lengths are in pixels of the image, or in cells of the stride-8 grid where a des
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from wsss.study.config.datasets import Coco, Folder, Shapes, Voc12
@@ -35,14 +34,12 @@ from wsss.study.config.fields import (
     Text,
     Ts,
 )
+from wsss.study.config.files import ConfigError, read_yaml
 from wsss.study.config.networks import AffinityNet, Classifier, Network, Segmenter
 from wsss.study.config.text import problems
 from wsss.study.options import Pooling, Precision, ScoreNormalization
 from wsss.study.registry import cam_formats
-
-
-class ConfigError(ValueError):
-    """A configuration that describes no study; the message lists every problem by key path."""
+from wsss.study.words import near
 
 
 class Shards(Section):
@@ -331,30 +328,49 @@ def load_study(config: Mapping[str, Any]) -> Study:
     Raises:
         ConfigError: Listing every problem: key path, what was given, what is allowed.
     """
-    try:
-        return Study.model_validate(merged(_defaults(), config))
-    except ValidationError as error:
-        found = problems(error, Study)
-    raise ConfigError("\n  ".join(["invalid configuration:", *found]))
+    return _validated(config, {})
 
 
 def read_study(*files: Path | str, overrides: Mapping[str, Any] | None = None) -> Study:
     """The study of YAML files, each laid over those before it, see `merged`, and of `overrides` over all.
 
     Raises:
-        ConfigError: If a file is no YAML mapping, or as for `load_study`.
+        ConfigError: If a file is no YAML mapping, or as for `load_study`, with file and line.
         OSError: If a file cannot be read.
     """
     config: dict[str, Any] = {}
+    places: dict[str, str] = {}
     for file in map(Path, files):
-        try:
-            overlay = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{file}: not valid YAML: {error}") from error
-        if not isinstance(overlay, dict):
-            raise ConfigError(f"{file}: expected a mapping of keys and values")
-        config = merged(config, overlay)
-    return load_study(merged(config, overrides or {}))
+        content, lines = read_yaml(file)
+        config = merged(config, content)
+        places |= {key: f"{near(file)}:{line}" for key, line in lines.items()}
+    places |= dict.fromkeys(_key_paths(overrides or {}), "")
+    return _validated(merged(config, overrides or {}), places)
+
+
+def _validated(config: Mapping[str, Any], places: Mapping[str, str]) -> Study:
+    """The study of a configuration, whose keys were read at `places`, or an error with these."""
+    try:
+        return Study.model_validate(merged(_defaults(), config))
+    except ValidationError as error:
+        found = [f"{_place(problem, places)}{problem}" for problem in problems(error, Study)]
+    raise ConfigError("\n  ".join(["invalid configuration:", *found]))
+
+
+def _place(problem: str, places: Mapping[str, str]) -> str:
+    """Where the key of a problem was read, or the section that lacks it; nothing for one of no file."""
+    key = problem.partition(":")[0]
+    while key and key not in places:
+        key = key[: max(key.rfind("."), key.rfind("["), 0)]
+    return f"{places[key]}: " if places.get(key) else ""
+
+
+def _key_paths(config: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        here = f"{path}.{key}".lstrip(".")
+        yield here
+        if isinstance(value, Mapping):
+            yield from _key_paths(value, here)
 
 
 @cache
