@@ -9,7 +9,9 @@ import os
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
+from wsss.planning.locks import note_owner
 from wsss.report.summary import summary
+from wsss.study.code_digest import ROOT
 from wsss.study.config import ConfigError
 from wsss.study.reading import workflow_study
 
@@ -20,8 +22,9 @@ try:
 except (ConfigError, OSError) as error:
     raise WorkflowError(str(error))
 
-# Scripts import the wsss of this folder, whose digest they carry, before any that is installed elsewhere.
-os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
+# In a clone, scripts import the wsss of this folder, whose digest they carry, before any that is installed elsewhere.
+if workflow.basedir == str(ROOT):
+    os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
 
 
 pathvars:
@@ -41,6 +44,7 @@ include: "rules/scores.smk"
 include: "rules/report.smk"
 include: "rules/voc_submission.smk"
 include: "rules/tables.smk"
+include: "rules/targets.smk"
 
 
 rule all:
@@ -57,12 +61,8 @@ rule all:
         "All results are there"
 
 
-rule sweep:
-    input:
-        rules.rank_sweep.output,
-        rules.plot_sweep.output,
-    message:
-        "The sweep is done"
+onstart:
+    note_owner()
 
 
 onsuccess:

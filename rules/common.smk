@@ -25,7 +25,7 @@ wildcard_constraints:
 
 def params_of(rule):
     """Params of a rule: its script, the part of the configuration that it uses, and the digest of its code."""
-    code = code_digest(f"workflow_scripts/{rule}.py", loaded_modules(study, rule))
+    code = code_digest(f"{workflow.basedir}/workflow_scripts/{rule}.py", loaded_modules(study, rule))
     return {"script": rule, "config": rule_params(study, rule), "code": code}
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import typer
 
 from wsss.commands import config, voc_submission
+from wsss.commands.run import run
 from wsss.commands.summary import summary
 from wsss.commands.tables import tables
 from wsss.commands.verify import verify
 from wsss.commands.weights import weights
 
 app = typer.Typer(
-    help="Results and configuration of wsss studies. Run it where you run snakemake.",
+    help="Masks from image-level labels: studies, their runs and their results.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command()(run)
 app.command()(summary)
 app.command()(tables)
 app.command()(verify)

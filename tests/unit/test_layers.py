@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("study", "method", "runtime", "results", "models", "data", "stages", "report", "commands")
+PACKAGES = (
+    "study",
+    "method",
+    "runtime",
+    "results",
+    "models",
+    "data",
+    "stages",
+    "report",
+    "planning",
+    "commands",
+)
 
 
 def lint(folder: Path) -> tuple[bool, str]:
@@ -33,7 +44,7 @@ def tiny(tmp_path: Path) -> Path:
     for folder in ("", *PACKAGES):
         (tmp_path / "wsss" / folder).mkdir()
         (tmp_path / "wsss" / folder / "__init__.py").touch()
-    for module in ("__main__", "report/summary", "stages/stand_in"):
+    for module in ("__main__", "report/summary", "planning/locks", "stages/stand_in"):
         (tmp_path / "wsss" / f"{module}.py").touch()
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path

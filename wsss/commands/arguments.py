@@ -10,21 +10,40 @@ import typer
 if TYPE_CHECKING:
     from wsss.study.config import Study
 
-CONFIG = Path("config.yaml")
-"""The configuration in the folder in which Snakemake runs."""
+STUDY = Path("study.yaml")
+"""The overlay that `wsss init` writes, and that counts where a command is given none."""
 
 Overlays = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="OVERLAY", help="YAML files over config.yaml, as for snakemake --configfile."),
+    typer.Argument(
+        metavar="OVERLAY",
+        help="YAML files over config.yaml, as for snakemake --configfile; without any, study.yaml.",
+    ),
 ]
 
 
-def study_of(overlays: list[Path] | None = None) -> Study:
-    """Read the study of config.yaml and overlays; end the command if it is invalid."""
-    from wsss.study.config import ConfigError, read_study
+def overlays_of(overlays: list[Path] | None = None) -> list[Path]:
+    """The overlays that were given, or `study.yaml` if it is here; end the command if one is missing."""
+    for file in overlays or ():
+        if not file.is_file():
+            found = "a folder" if file.is_dir() else "no such file"
+            refuse(f"{file}: {found}, expected the YAML file of a study")
+    return overlays or ([STUDY] if STUDY.is_file() else [])
 
+
+def study_of(overlays: list[Path] | None = None) -> Study:
+    """Read the study of config.yaml and overlays; end the command if it is invalid, or if there is none."""
+    from wsss.planning.command_line import workflow_folder
+    from wsss.study.config import ConfigError, read_study
+    from wsss.study.reading import BASE, base_file
+
+    files = overlays_of(overlays)
+    if not files and not Path(BASE).is_file():
+        refuse(
+            f"{Path.cwd()} has neither {STUDY} nor {BASE}: `wsss init FOLDER` writes a study of your images"
+        )
     try:
-        return read_study(CONFIG, *(overlays or ()))
+        return read_study(base_file(workflow_folder()), *files)
     except (ConfigError, OSError) as error:
         refuse(error)
 

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-from wsss.commands.arguments import CONFIG, refuse, study_of
+from wsss.commands.arguments import refuse, study_of
+
+CONFIG = Path("config.yaml")
+"""The configuration in the folder in which Snakemake runs."""
 
 app = typer.Typer(help="Show or regenerate the configuration.", invoke_without_command=True)
 

@@ -293,6 +293,11 @@ class Study(Section):
         road = ("classifier", "cams", "confident", "affinities", "random_walk", "segmentation")
         return [artifact for artifact in road if not skipped.get(artifact)]
 
+    def scored_up_to(self, artifact: str) -> list[str]:
+        """What this study scores on the road up to an artifact, itself included."""
+        scored = self.scored_artifacts
+        return scored[: scored.index(artifact) + 1]
+
     @field_validator("refined_splits")
     @classmethod
     def _with_train(cls, splits: tuple[str, ...]) -> tuple[str, ...]:
