@@ -5,6 +5,9 @@ from __future__ import annotations
 import typer
 
 from wsss.commands import config, voc_submission
+from wsss.commands.branch import branch
+from wsss.commands.check import check
+from wsss.commands.compare import compare
 from wsss.commands.run import run
 from wsss.commands.summary import summary
 from wsss.commands.tables import tables
@@ -18,6 +21,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command()(branch)
+app.command()(check)
+app.command()(compare)
 app.command()(run)
 app.command()(summary)
 app.command()(tables)

@@ -95,7 +95,7 @@ def test_a_clone_in_the_working_directory_goes_first(became) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "has neither study.yaml nor config.yaml: `wsss init FOLDER` writes a study of your images"),
+        ([], "neither study.yaml nor config.yaml is here. How to make a study of your photographs:\n"),
         (["gone.yaml"], "gone.yaml: no such file, expected the YAML file of a study"),
         (["photos"], "photos: a folder, expected the YAML file of a study"),
         (["wrong.yaml"], "random_walk.betta"),

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from wsss.planning.command_line import STUDY, workflow_folder, wsss_line
+
 if TYPE_CHECKING:
     from wsss.study.config import Study
-
-STUDY = Path("study.yaml")
-"""The overlay that `wsss init` writes, and that counts where a command is given none."""
 
 Overlays = Annotated[
     list[Path] | None,
@@ -33,14 +32,14 @@ def overlays_of(overlays: list[Path] | None = None) -> list[Path]:
 
 def study_of(overlays: list[Path] | None = None) -> Study:
     """Read the study of config.yaml and overlays; end the command if it is invalid, or if there is none."""
-    from wsss.planning.command_line import workflow_folder
     from wsss.study.config import ConfigError, read_study
     from wsss.study.reading import BASE, base_file
 
     files = overlays_of(overlays)
     if not files and not Path(BASE).is_file():
         refuse(
-            f"{Path.cwd()} has neither {STUDY} nor {BASE}: `wsss init FOLDER` writes a study of your images"
+            f"{Path.cwd()}: neither {STUDY} nor {BASE} is here. How to make a study of your photographs:\n"
+            f"  {wsss_line('init', '--help')}"
         )
     try:
         return read_study(base_file(workflow_folder()), *files)

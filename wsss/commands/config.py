@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from wsss.commands.arguments import refuse, study_of
+from wsss.planning.command_line import STUDY, wsss_line
 
 CONFIG = Path("config.yaml")
 """The configuration in the folder in which Snakemake runs."""
@@ -51,8 +52,8 @@ def write(
         raise typer.Exit(int(bool(old)))
     if CONFIG in old and not force and (keys := edited_keys(Path())):
         refuse(
-            f"{CONFIG}: kept, because it was edited: {', '.join(keys)}. Put these keys into a file of their "
-            "own for `snakemake --configfile`, or overwrite config.yaml with --force"
+            f"{CONFIG}: kept, because it was edited: {', '.join(keys)}. Put these keys into {STUDY}, "
+            f"which lies over it, or overwrite it:\n  {wsss_line('config', 'write', '--force')}"
         )
     from wsss.results import write_text
 

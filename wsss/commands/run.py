@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from wsss.commands.arguments import Overlays, overlays_of, refuse, study_of
-from wsss.planning.command_line import Target
+from wsss.planning.command_line import Target, snakemake_line
 
 Only = Annotated[Target | None, typer.Option(help="Stop after these results.")]
 Cores = Annotated[str | None, typer.Option(help="Number of cores; otherwise as the profile says, all.")]
@@ -26,12 +26,10 @@ def run(
     profile: Profile = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Compute a study: print the Snakemake line, and run it.
+    """Compute a study with Snakemake, whose line it prints.
 
     After an interruption run it again: finished results are kept, and trainings go on where they stopped.
     """
-    from wsss.planning.command_line import snakemake_line
-
     words, named = _without_target(overlays or [])
     files = overlays_of(words)
     study_of(files)
@@ -53,7 +51,6 @@ def _without_target(words: list[Path]) -> tuple[list[Path], Target | None]:
 
 def _clear_dead_lock(files: list[Path]) -> None:
     """Remove the lock of a Snakemake that was killed; end the command if another one may still run."""
-    from wsss.planning.command_line import snakemake_line
     from wsss.planning.locks import is_locked, owner, owner_is_dead
 
     if not is_locked():

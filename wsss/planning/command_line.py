@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from wsss.study.code_digest import WORKFLOW
+
+STUDY = Path("study.yaml")
+"""The overlay that `wsss init` writes, and that counts where a command is given none."""
 
 
 class Target(StrEnum):
@@ -52,7 +56,7 @@ def snakemake_line(
     """
     folder = workflow_folder()
     return [
-        *_program(),
+        *program("snakemake"),
         *targets,
         *([] if folder == Path() else ["--snakefile", str(folder / "Snakefile")]),
         *(["--workflow-profile", profile] if profile else []),
@@ -61,6 +65,22 @@ def snakemake_line(
         *(["--unlock"] if unlock else []),
         *(["--configfile", *map(str, overlays)] if overlays else []),
     ]
+
+
+def wsss_line(command: str, *arguments: Path | str) -> str:
+    """A command of `wsss` as it can be typed in; a study that counts without being named is left out."""
+    given = [str(argument) for argument in arguments]
+    return shlex.join([*program("wsss"), command, *([] if given == [str(STUDY)] else given)])
+
+
+def program(name: str) -> list[str]:
+    """The words that start a program: by its path where the shell would not find that of this environment."""
+    own, found = Path(sys.executable).with_name(name), shutil.which(name)
+    if not own.is_file():
+        return [sys.executable, "-m", name]
+    if found and Path(found) == own:
+        return [name]
+    return [str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)]
 
 
 def planned_jobs(overlays: Sequence[Path | str] = (), *targets: str) -> dict[str, int]:
@@ -85,14 +105,6 @@ def said_by(line: Sequence[str]) -> str:
     if done.returncode:
         raise WorkflowFailed(f"{done.stdout}\n{done.stderr}".strip())
     return done.stdout
-
-
-def _program() -> list[str]:
-    """`snakemake`, by its path where the shell would not find the one of this environment."""
-    own, found = Path(sys.executable).with_name("snakemake"), shutil.which("snakemake")
-    if own.is_file():
-        return ["snakemake" if found and Path(found) == own else str(own)]
-    return ["snakemake"] if found else [sys.executable, "-m", "snakemake"]
 
 
 def _job_stats(said: str) -> dict[str, int]:
