@@ -66,7 +66,7 @@ class LabelSurvey:
         everywhere = [name for name, count in train.items() if count == len(self.ids("train")) > 0]
         if everywhere:
             yield (
-                f"every training image shows {', '.join(everywhere)}: nothing tells it from what is around it; "
+                f"every training image shows {', '.join(everywhere)}: nothing tells it from its setting; "
                 "add images without it, with the label `background`"
             )
         yield from self._companions(set(everywhere))
