@@ -11,6 +11,7 @@ rule write_tables:
             artifact: result(f"<results>/scores/{artifact}.json")
             for artifact in ("cams", "random_walk", "segmentation")
         },
+        chosen=chosen_values(),
         published=os.path.relpath(f"{workflow.basedir}/wsss/report/tables/published_results.tsv"),
         stages=os.path.relpath(f"{workflow.basedir}/wsss/report/tables/published_stages.tsv"),
     output:

@@ -16,7 +16,9 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from wsss.study.config.datasets import Coco, Folder, Shapes, Voc12
 from wsss.study.config.fields import (
+    AUTO,
     Alphas,
+    Auto,
     Betas,
     Constants,
     Count,
@@ -33,6 +35,7 @@ from wsss.study.config.fields import (
     Share,
     Text,
     Ts,
+    settled,
 )
 from wsss.study.config.networks import AffinityNet, Classifier, Network, Segmenter
 from wsss.study.config.text import problems
@@ -46,13 +49,14 @@ class ConfigError(ValueError):
 class Shards(Section):
     """Result files per split and stage. More shards: smaller jobs, so that a new image recomputes less."""
 
-    train: Count = Field(2, description="100 to 500 images per shard work well")
-    val: Count = Field(1, description="the same for val")
-    test: Count = Field(1, description="the same for test, of a data set that has it")
+    train: Count | Auto = Field(2, description="100 to 500 images per shard work well; auto: about 250")
+    val: Count | Auto = Field(1, description="the same for val")
+    test: Count | Auto = Field(1, description="the same for test, of a data set that has it")
 
     def __getitem__(self, split: str) -> int:
-        """The number of shards of a split."""
-        return int(getattr(self, split))
+        """The number of shards of a split, once it is settled, see `wsss.study.follow`."""
+        count: int | Auto = getattr(self, split)
+        return settled(count)
 
 
 class ClassifierCams(Section):
@@ -140,10 +144,14 @@ class DenseCrf(Section):
 
     iterations: Natural = Field(10, description="mean field iterations")
     gaussian: tuple[Positive, NonNegative] = Field(
-        (3.0, 3.0), description="smoothing kernel: [pixels, weight]"
+        (3.0, 3.0), description="smoothing kernel: [distance, weight]"
     )
     bilateral: tuple[Positive, Positive, NonNegative] = Field(
-        (20.0, 10.0, 3.0), description="kernel that follows colours: [pixels, grey levels, weight]"
+        (20.0, 10.0, 3.0), description="kernel that follows colours: [distance, grey levels, weight]"
+    )
+    distances: Literal["pixels", "share"] = Field(
+        "pixels",
+        description="pixels, or share: of the longest side of each image, 0.16 in place of 40 of 250",
     )
 
 
@@ -174,14 +182,18 @@ class PowerBackground(Section):
     kind: Literal["power"] = Field(
         "power", description="power: (1 - largest CAM)^alpha; or constant, see below"
     )
-    alpha: Positive = Field(3.0, description="exponent; larger: less background; published: 16")
+    alpha: Positive | Auto = Field(
+        3.0, description="exponent; larger: less background; published: 16; auto: chosen by a sweep"
+    )
 
 
 class ConstantBackground(Section):
     """A background with the same score everywhere."""
 
     kind: Literal["constant"]
-    score: Share = Field(0.3, description="its score; larger: more background")
+    score: Share | Auto = Field(
+        0.3, description="its score; larger: more background; auto: chosen by a sweep"
+    )
 
 
 class RandomWalk(Section):
@@ -190,10 +202,16 @@ class RandomWalk(Section):
     background: Annotated[PowerBackground | ConstantBackground, Field(discriminator="kind")] = (
         PowerBackground()
     )
-    beta: Positive = Field(
-        12.0, description="exponent of the affinities; larger: fainter borders stop the walk"
+    beta: Positive | Auto = Field(
+        12.0,
+        description="exponent of the affinities; larger: fainter borders stop the walk; auto: chosen by a "
+        "sweep",
     )
-    t: Count = Field(16, description="steps of the walk; it spreads over about radius * sqrt(t) / 2 cells")
+    t: Count | Auto = Field(
+        16,
+        description="steps of the walk; it spreads over about radius * sqrt(t) / 2 cells; auto: chosen by a "
+        "sweep",
+    )
     tolerance: Float = Field(0.0001, gt=0.0, lt=1.0, description="largest error of the propagated scores")
     normalize: Literal["none", "class", "image"] = Field(
         "none",
@@ -201,6 +219,12 @@ class RandomWalk(Section):
         "largest, as IRN does",
     )
     refine: Refine = "dense_crf"
+
+    @property
+    def chosen_keys(self) -> tuple[str, ...]:
+        """The keys that say `auto`, of `alpha` or `score`, `beta`, `t`: a sweep chooses their values."""
+        values = {**dict(self.background), "beta": self.beta, "t": self.t}
+        return tuple(key for key, value in values.items() if value == AUTO)
 
 
 class Sweep(Section):
@@ -210,6 +234,9 @@ class Sweep(Section):
     constants: Constants = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
     betas: Betas = (4.0, 6.0, 8.0, 12.0, 16.0)
     ts: Ts = (8, 16, 32, 64, 128, 256)
+    images: Count | None = Field(
+        None, description="most images that are swept, by hash of id; null: all that are scored, or all"
+    )
 
 
 class Segmentation(Section):
@@ -315,10 +342,11 @@ class Study(Section):
     @classmethod
     def _on_the_cells_of_the_labels(cls, network: AffinityNet, info: ValidationInfo) -> AffinityNet:
         confident = info.data.get("confident")
-        if confident and confident.pooling == "scores" and network.input_scale != 1:
+        scale = network.input_scale
+        if confident and confident.pooling == "scores" and scale != 1:
             raise ValueError(
                 f"`confident.pooling: scores` labels cells of 8 pixels of the image, so allowed is "
-                f"input_scale 1, not {network.input_scale:g}"
+                f"input_scale 1, not {scale if scale == AUTO else format(scale, 'g')}"
             )
         return network
 
