@@ -543,8 +543,8 @@ SWEPT_TOO = {
     ("follows the photographs", "random_walk.t"): {"sweep_random_walk"},
     ("follows the photographs", "shards.train"): {"sweep_random_walk", "choose_random_walk"},
 }
-"""The sweep tries the walk's own normalisation, the values that a walk with `auto` leaves to no choice, and a share
-of `sweep.images` in each shard."""
+"""The sweep tries the walk's own normalisation, the values that a walk with `auto` leaves to no choice, and
+a share of `sweep.images` in each shard."""
 
 OTHER_VALUES: dict[str, Any] = {
     "name": "other",

@@ -6,7 +6,7 @@ manifest, and everything after it reads it from there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import median_low
 from typing import Any, TypeVar
 
@@ -27,6 +27,15 @@ CROP_SHARE = 7 / 8
 CROP_STEP = 32
 SMALLEST_CROP, LARGEST_CROP = 64, 448
 """The largest is the published one; the memory of a training grows with the square."""
+
+STEPS = {"Classifier": 600, "AffinityNet": 500, "Segmenter": 600}
+"""Of a training, by section: what studies with pretrained backbones took that went well."""
+
+FEWEST_EPOCHS, MOST_EPOCHS = 1.0, 30.0
+"""Few images are not seen more often than that: their labels would be learned by heart."""
+
+FOLLOWING = ("input_scale", "crop_size", "epochs")
+"""Keys of networks that can say `auto`."""
 
 Trained = TypeVar("Trained", Classifier, AffinityNet, Segmenter)
 
@@ -54,14 +63,24 @@ def crop_size(longest_side: int) -> int:
     return min(max(nearest, SMALLEST_CROP), LARGEST_CROP)
 
 
-def settled_section(section: Trained, sizes: Iterable[tuple[int, int]]) -> Trained:
+def epochs(steps: int, images: int, batch_size: int) -> float:
+    """Passes over this many images that make this many steps, in two digits, from 1 to 30."""
+    needed = float(f"{steps * batch_size / max(images, 1):.2g}")
+    return min(max(needed, FEWEST_EPOCHS), MOST_EPOCHS)
+
+
+def settled_section(section: Trained, sizes: Sequence[tuple[int, int]]) -> Trained:
     """A network's section with numbers in place of `auto`, for images of these heights and widths."""
-    keys = [key for key in ("input_scale", "crop_size") if getattr(section, key, None) == AUTO]
+    keys = [key for key in FOLLOWING if getattr(section, key, None) == AUTO]
     if not keys:
         return section
     side = median_longest_side(sizes)
     resized = getattr(section, "longest_side", None) or side
-    values: dict[str, Any] = {"input_scale": input_scale(side), "crop_size": crop_size(resized)}
+    values: dict[str, Any] = {
+        "input_scale": input_scale(side),
+        "crop_size": crop_size(resized),
+        "epochs": epochs(STEPS[type(section).__name__], len(sizes), section.batch_size),
+    }
     return section.model_copy(update={key: values[key] for key in keys})
 
 

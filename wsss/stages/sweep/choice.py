@@ -109,17 +109,18 @@ def _beyond(key: str, values: Sequence[float], best: float) -> float | None:
 def _grids(
     best: Row, axes: Mapping[str, Sequence[float]], further: Mapping[str, float], tolerance: float
 ) -> Iterator[Grid]:
-    """Yield the grids of the further values, with the values of the other keys around the best point."""
+    """Yield the grids of the best point, its neighbours in the grid, and the further values, one per beta."""
+    near = {key: {*_around(values, best[COLUMN[key]])} for key, values in axes.items()}
     for key, value in further.items():
-        near = {other: _around(values, best[COLUMN[other]]) for other, values in axes.items()} | {
-            key: (value,)
-        }
-        backgrounds = near.get("alpha", near.get("score", (best["alpha"] or best["constant"],)))
-        powers = best["background"] == "power"
-        alphas, constants = (backgrounds, ()) if powers else ((), backgrounds)
-        ts = tuple(int(t) for t in near.get("t", (best["t"],)))
-        for beta in near.get("beta", (best["beta"],)):
-            yield Grid(tuple(alphas), tuple(constants), beta, ts, tolerance, (best["normalize"],))
+        near[key].add(value)
+    ascending = {key: tuple(sorted(values)) for key, values in near.items()}
+    alphas, constants = (
+        ascending.get(key, () if best[COLUMN[key]] is None else (best[COLUMN[key]],))
+        for key in ("alpha", "score")
+    )
+    ts = tuple(int(t) for t in ascending.get("t", (best["t"],)))
+    for beta in ascending.get("beta", (best["beta"],)):
+        yield Grid(alphas, constants, beta, ts, tolerance, (best["normalize"],))
 
 
 def _around(values: Sequence[float], value: float) -> tuple[float, ...]:

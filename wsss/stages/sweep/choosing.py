@@ -99,9 +99,9 @@ def _columns(point: Row) -> Row:
 
 def _section(point: Row, keys: Sequence[str]) -> dict[str, Any]:
     """Return the chosen keys as `random_walk` has them, the background with its kind."""
-    own = {key: point[COLUMN[key]] for key in keys}
-    background = {key: own.pop(key) for key in ("alpha", "score") if key in own}
-    nested = {"kind": point["background"], **background}
+    own: dict[str, Any] = {key: point[COLUMN[key]] for key in keys}
+    background: dict[str, Any] = {key: own.pop(key) for key in ("alpha", "score") if key in own}
+    nested: dict[str, Any] = {"kind": point["background"], **background}
     return {"background": nested, **own} if background else own
 
 

@@ -29,8 +29,8 @@ def chosen_walk(walk: RandomWalk, path: str | Path | None) -> RandomWalk:
     if not walk.chosen_keys:
         return walk
     try:
-        content = yaml.safe_load(Path(str(path)).read_text(encoding="utf-8"))
-        found = RandomWalk.model_validate(merged(walk.model_dump(), content["random_walk"]))
+        section = dict(yaml.safe_load(Path(str(path)).read_text(encoding="utf-8"))["random_walk"])
+        found = RandomWalk.model_validate(merged(walk.model_dump(), section))
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path}: no values of random_walk: {error}") from error
     if found.chosen_keys:

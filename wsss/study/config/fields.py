@@ -73,12 +73,18 @@ BatchNorm = Annotated[
     Field(description="frozen: keep the statistics and scales of the loaded weights"),
 ]
 FrozenStages = Annotated[Natural, Field(description="number of first backbone stages that are not trained")]
-Epochs = Annotated[Positive, Field(description="passes over train; steps = epochs * images / batch_size")]
+Epochs = Annotated[
+    Positive | Auto,
+    Field(
+        description="passes over train; steps = epochs * images / batch_size; auto: as many as good studies "
+        "took steps, see docs/settings.md"
+    ),
+]
 EpochsOrNone = Annotated[
-    NonNegative,
+    NonNegative | Auto,
     Field(
         description="passes over train; steps = epochs * images / batch_size; 0 skips training, so `weights` "
-        "must be the path of a trained checkpoint"
+        "must be the path of a trained checkpoint; auto: as many as good studies took steps"
     ),
 ]
 BatchSize = Annotated[Count, Field(description="images per step")]

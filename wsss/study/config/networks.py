@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from wsss.study.config.fields import (
+    Auto,
     BatchNorm,
     BatchSize,
     Count,
@@ -82,7 +83,7 @@ class Network(Section):
 
     @field_validator("epochs", check_fields=False)
     @classmethod
-    def _trained_or_finished(cls, epochs: float, info: ValidationInfo) -> float:
+    def _trained_or_finished(cls, epochs: float | Auto, info: ValidationInfo) -> float | Auto:
         if epochs == 0 and info.data.get("weights") in UNTRAINED:
             raise ValueError("0 skips training, so `weights` must be the path of a trained checkpoint")
         return epochs

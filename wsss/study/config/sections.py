@@ -38,8 +38,12 @@ from wsss.study.config.fields import (
     settled,
 )
 from wsss.study.config.networks import AffinityNet, Classifier, Network, Segmenter
+from wsss.study.config.recipes import recipe_names, recipe_settings
 from wsss.study.config.text import problems
 from wsss.study.registry import cam_formats
+
+BASE = "config.yaml"
+"""Name of the file that holds the defaults, below recipes and studies."""
 
 
 class ConfigError(ValueError):
@@ -270,6 +274,9 @@ class Study(Section):
         "shapes", pattern=r"^[a-z0-9][a-z0-9_-]*$", description="results lie in <results>/<name>/"
     )
     results: Text = Field("results", description="relative to where snakemake runs")
+    recipe: Text | None = Field(
+        None, description="settings of studies/recipes/ below those of the study itself; null: none"
+    )
     seed: Natural = Field(0, description="of initial weights, crops and order; mIoU varies by about 2 points")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where faster"
@@ -320,6 +327,13 @@ class Study(Section):
         road = ("classifier", "cams", "confident", "affinities", "random_walk", "segmentation")
         return [artifact for artifact in road if not skipped.get(artifact)]
 
+    @field_validator("recipe")
+    @classmethod
+    def _known(cls, recipe: str | None) -> str | None:
+        if recipe is not None:
+            recipe_settings(recipe)
+        return recipe
+
     @field_validator("refined_splits")
     @classmethod
     def _with_train(cls, splits: tuple[str, ...]) -> tuple[str, ...]:
@@ -352,11 +366,22 @@ class Study(Section):
 
 
 def load_study(config: Mapping[str, Any]) -> Study:
-    """The study that a configuration describes: laid over the defaults, see `merged`.
+    """The study of a configuration: laid over its recipe, and that over the defaults, see `merged`.
 
     Raises:
         ConfigError: Listing every problem: key path, what was given, what is allowed.
     """
+    return _validated(_over_recipe({}, config))
+
+
+def _over_recipe(base: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a configuration over the recipe that it names, and that over a base."""
+    recipe = config.get("recipe", base.get("recipe"))
+    settings = recipe_settings(recipe) if recipe in recipe_names() else {}  # validation refuses any other
+    return merged(merged(base, settings), config)
+
+
+def _validated(config: Mapping[str, Any]) -> Study:
     try:
         return Study.model_validate(merged(_defaults(), config))
     except ValidationError as error:
@@ -367,20 +392,31 @@ def load_study(config: Mapping[str, Any]) -> Study:
 def read_study(*files: Path | str, overrides: Mapping[str, Any] | None = None) -> Study:
     """The study of YAML files, each laid over those before it, see `merged`, and of `overrides` over all.
 
+    The settings of a recipe, whichever file names it, are laid over files with the name `config.yaml`, and
+    below all others: the order is `config.yaml`, recipe, study.
+
     Raises:
         ConfigError: If a file is no YAML mapping, or as for `load_study`.
         OSError: If a file cannot be read.
     """
+    base: dict[str, Any] = {}
     config: dict[str, Any] = {}
     for file in map(Path, files):
-        try:
-            overlay = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{file}: not valid YAML: {error}") from error
-        if not isinstance(overlay, dict):
-            raise ConfigError(f"{file}: expected a mapping of keys and values")
-        config = merged(config, overlay)
-    return load_study(merged(config, overrides or {}))
+        if file.name == BASE:
+            base = merged(base, _read(file))
+        else:
+            config = merged(config, _read(file))
+    return _validated(_over_recipe(base, merged(config, overrides or {})))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        overlay = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not valid YAML: {error}") from error
+    if not isinstance(overlay, dict):
+        raise ConfigError(f"{file}: expected a mapping of keys and values")
+    return overlay
 
 
 @cache
