@@ -57,6 +57,7 @@ rule all:
         rules.plot_train_gallery.output,
         rules.plot_val_gallery.output,
         rules.write_tables.output,
+        rules.plot_sweep.output if study.random_walk.chosen_keys else [],
     message:
         "All results are there"
 

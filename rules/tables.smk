@@ -13,6 +13,7 @@ rule write_tables:
             artifact: result(f"<results>/scores/{artifact}.json")
             for artifact in ("cams", "random_walk", "segmentation")
         },
+        chosen=chosen_values(),
         published=os.path.relpath(PUBLISHED / "published_results.tsv"),
         stages=os.path.relpath(PUBLISHED / "published_stages.tsv"),
     output:

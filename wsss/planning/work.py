@@ -9,12 +9,22 @@ from typing import NamedTuple, Self
 
 from wsss.data import Manifest
 from wsss.study.config import Confident, RandomWalk, Segmentation, Study
+from wsss.study.config.fields import AUTO, Auto, settled
+from wsss.study.counts import shard_counts
+from wsss.study.follow import settled_section
 from wsss.study.params import refining
+from wsss.study.swept import swept
 
 SHARDED_BY_SPLIT = ("compute_cams", "compute_affinities", "random_walk")
 
 CONSTANTS_TRIED = 3
 """Dense CRFs of the scoring of the CAMs, per image."""
+
+STEPS = 64
+"""Of a walk whose number of steps a sweep will choose."""
+
+FINISHED = 4
+"""Points of a sweep that are finished with the dense CRF before one is chosen."""
 
 ON_FEATURES = 0.1
 """A pixel of AffinityNet's training on finished features, as a share of one through the backbone and back."""
@@ -82,7 +92,14 @@ class Work:
 
 def study_work(study: Study, images: Images) -> dict[str, Work]:
     """The work of each rule of a study, by name, as if nothing was there yet."""
-    return {**_networks(study, images), **_walks(study, images), **_others(study, images)}
+    settled = _settled(study, images)
+    return {**_networks(settled, images), **_walks(settled, images), **_others(settled, images)}
+
+
+def jobs_of_a_run(study: Study, images: Images) -> dict[str, int]:
+    """Number of jobs of each rule in a run that starts from nothing; a sweep is part of it if it chooses."""
+    sweep = () if study.random_walk.chosen_keys else ("sweep_random_walk", "choose_random_walk")
+    return {rule: work.jobs for rule, work in study_work(study, images).items() if rule not in sweep}
 
 
 def backbones(study: Study) -> set[Backbone]:
@@ -96,7 +113,7 @@ def _networks(study: Study, images: Images) -> dict[str, Work]:
     if study.uses_classifier:
         net = study.classifier
         scale = min(1.0, (net.longest_side or images.longest_side) / images.longest_side) ** 2
-        crops = net.epochs * train * _crop(net.crop_size, images)
+        crops = settled(net.epochs) * train * _megapixels(net.crop_size)
         found["train_classifier"] = Work(1, _backbone(study, "classifier"), trained=crops)
         found["score_classifier"] = Work(
             1, _backbone(study, "classifier"), seen=images.counts["val"] * area * scale
@@ -107,7 +124,7 @@ def _networks(study: Study, images: Images) -> dict[str, Work]:
     if study.uses_affinitynet:
         found |= _affinities(study, images)
     segmenter = _backbone(study, "segmenter")
-    crops = study.segmenter.epochs * train * _crop(study.segmenter.crop_size, images)
+    crops = settled(study.segmenter.epochs) * train * _megapixels(study.segmenter.crop_size)
     found["train_segmenter"] = Work(1, segmenter, trained=crops)
     segmented = sum(images.counts[split] for split in study.segmentation.splits)
     found["compute_segmentation"] = Work(
@@ -121,8 +138,8 @@ def _networks(study: Study, images: Images) -> dict[str, Work]:
 
 def _affinities(study: Study, images: Images) -> dict[str, Work]:
     net, backbone = study.affinitynet, _backbone(study, "affinitynet")
-    train, area = images.counts["train"], images.megapixels * _input_scale(study, images) ** 2
-    crops = net.epochs * train * _crop(net.crop_size, images, _input_scale(study, images))
+    train, area = images.counts["train"], images.megapixels * _input_scale(study) ** 2
+    crops = settled(net.epochs) * train * _megapixels(net.crop_size)
     if net.train_on.kind == "features":
         training = Work(1, backbone, seen=train * area, trained=ON_FEATURES * crops)
     else:
@@ -136,8 +153,8 @@ def _affinities(study: Study, images: Images) -> dict[str, Work]:
 
 def _walks(study: Study, images: Images) -> dict[str, Work]:
     refined, walk = _refined(study, images), study.random_walk
-    cells = 1e6 * images.megapixels * _input_scale(study, images) ** 2 / 64
-    walked = cells * (images.labels + 1) * _number(walk.t, 64) ** 0.5
+    cells = 1e6 * images.megapixels * _input_scale(study) ** 2 / 64
+    walked = cells * (images.labels + 1) * (STEPS if walk.t == AUTO else walk.t) ** 0.5
     found = {
         "random_walk": Work(
             _shards(study), walked=refined * walked, refined=refined * _refinement(study, walk, images)
@@ -148,10 +165,13 @@ def _walks(study: Study, images: Images) -> dict[str, Work]:
     if study.uses_affinitynet:
         crf = 2 * _refinement(study, study.confident, images)
         found["label_confident"] = Work(study.shards["train"], refined=images.counts["train"] * crf)
-    betas = len(study.sweep.betas)
-    points = sum(t**0.5 for t in study.sweep.ts)
-    swept = images.counts["train"] * cells * (images.labels + 1) * points
-    found["sweep_random_walk"] = Work(betas * study.shards["train"], walked=2 * betas * swept)
+    values, train = swept(study), images.counts["train"]
+    tried = min(train, study.sweep.images or train)
+    points = sum(t**0.5 for t in values.ts) * len(values.betas)
+    found["sweep_random_walk"] = Work(
+        len(values.betas) * study.shards["train"], walked=2 * tried * cells * (images.labels + 1) * points
+    )
+    found["choose_random_walk"] = Work(1, refined=FINISHED * tried * _refinement(study, walk, images))
     return found
 
 
@@ -165,6 +185,17 @@ def _others(study: Study, images: Images) -> dict[str, Work]:
         "score_segmentation": Work(1, read=min(everything, images.scored + images.counts["val"])),
         "plot_train_gallery": Work(1, read=min(train, 50)),
     }
+
+
+def _settled(study: Study, images: Images) -> Study:
+    """The study with numbers in place of `auto`, but for those of the random walk."""
+    side = images.longest_side
+    sizes = [(side, side)] * images.counts["train"]
+    networks = {
+        name: settled_section(getattr(study, name), sizes)
+        for name in ("classifier", "affinitynet", "segmenter")
+    }
+    return study.model_copy(update={**networks, "shards": shard_counts(study)})
 
 
 def _backbone(study: Study, network: str) -> Backbone:
@@ -184,14 +215,14 @@ def _passes(scales: tuple[float, ...], flip: bool) -> float:
     return sum(scale**2 for scale in scales) * (1 + flip)
 
 
-def _crop(side: int | str, images: Images, scale: float = 1.0) -> float:
-    return _number(side, 0.875 * scale * images.longest_side) ** 2 / 1e6
+def _megapixels(side: int | Auto) -> float:
+    return settled(side) ** 2 / 1e6
 
 
-def _input_scale(study: Study, images: Images) -> float:
-    if not study.uses_affinitynet:
-        return _number(getattr(study.affinities, "input_scale", 1.0), 1.0)
-    return _number(study.affinitynet.input_scale, 512 / images.longest_side)
+def _input_scale(study: Study) -> float:
+    if study.affinities.kind == "boundary":
+        return study.affinities.input_scale
+    return settled(study.affinitynet.input_scale)
 
 
 def _refinement(
@@ -201,8 +232,3 @@ def _refinement(
     crf = refining(study, stage)
     maps = images.labels + 1 if maps is None else maps
     return crf.iterations * images.megapixels * maps if crf else 0.0
-
-
-def _number(value: float | str, otherwise: float) -> float:
-    """A value of the configuration, or what is expected of one that follows the data."""
-    return otherwise if isinstance(value, str) else float(value)

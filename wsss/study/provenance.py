@@ -38,6 +38,7 @@ class ArtifactManifest(BaseModel):
         config: The `section_params` of the rule.
         code: The `code_digest` of the rule's script.
         inputs: `file_digest` of each input, by path.
+        settled: The values by key path of the keys of `config` that say `auto`.
         seed: Seed of random numbers, or None where there are none.
         versions: Versions of Python and of the libraries, by name.
         device: The processor or GPU.
@@ -53,6 +54,7 @@ class ArtifactManifest(BaseModel):
     config: dict[str, Any]
     code: dict[str, str]
     inputs: dict[str, str]
+    settled: dict[str, Any] = {}
     seed: int | None
     versions: dict[str, str]
     device: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -31,15 +32,25 @@ class Pixels(NamedTuple):
     width: int
 
 
-def swept_rows(manifest: Manifest, shard: Manifest) -> list[ImageRow]:
+def swept_rows(manifest: Manifest, shard: Manifest, limit: int | None = None) -> list[ImageRow]:
     """List the images of a shard that the study scores, or all of them where it has no true mask at all.
 
     Args:
         manifest: the whole data set, with its masks.
         shard: some of the images of train.
+        limit: the most images; a hash of their ids decides which, so that a new image replaces one at most.
     """
     scored = {row.id: row for row in manifest.split("train") if row.mask and row.scored}
-    return [scored[row.id] for row in shard if row.id in scored] if scored else list(shard)
+    rows = [scored[row.id] for row in shard if row.id in scored] if scored else list(shard)
+    if limit is None or limit >= len(rows):
+        return rows
+    kept = {row.id for row in sorted(rows, key=_place)[:limit]}
+    return [row for row in rows if row.id in kept]
+
+
+def _place(row: ImageRow) -> bytes:
+    """Place of an image in an order that is random, but the same everywhere."""
+    return blake2b(row.id.encode(), digest_size=8, person=b"sweep").digest()
 
 
 def read_pixels(row: ImageRow, confident: NDArray[np.uint8]) -> Pixels:
