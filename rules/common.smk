@@ -103,7 +103,10 @@ def files_of_shard(section):
             raise WorkflowError(f"{section}.folder: {folder}: no such folder ({Path(folder).absolute()})")
         checkpoints.prepare_dataset.get()
         table = f"{study.results}/{study.name}/dataset/{wildcards.split}/{wildcards.shard}.tsv"
-        return shard_files(folder, table)
+        try:
+            return shard_files(folder, table)
+        except ValueError as error:
+            raise WorkflowError(str(error))
 
     return files
 

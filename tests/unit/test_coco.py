@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -287,10 +288,10 @@ REFUSED: dict[str, tuple[Callable[[Tree], object], str]] = {
                       f"{TRAIN}: annotations[0] has the image 5, which is not among the images"),
     "unknown category": (spoil("train", "annotations", 0, category_id=5),
                          f"{TRAIN}: annotations[0] has the category 5, which is not among the categories"),
-    "no segmentation": (spoil("train", "annotations", 3, segmentation=None),
-                        f"{TRAIN}: annotations[3] has no 'segmentation'"),
     "a path": (spoil("train", "images", 0, file_name="../9.jpg"),
-               f"{TRAIN}: images[0] has the file name '../9.jpg', expected one without folders"),
+               f"{TRAIN}: images[0] has the file name '../9.jpg', expected one below the folder"),
+    "an absolute path": (spoil("train", "images", 0, file_name="/tmp/9.jpg"),
+                         f"{TRAIN}: images[0] has the file name '/tmp/9.jpg', expected one below"),
     "same number": (spoil("train", "images", 1, id=9), f"{TRAIN}: "),
     "same category": (spoil("train", "categories", 1, id=13), f"{TRAIN}: "),
     "same name": (spoil("train", "categories", 1, name="cup"), f"{TRAIN}: categories: a name occurs twice"),
@@ -327,7 +328,7 @@ REFUSED: dict[str, tuple[Callable[[Tree], object], str]] = {
                       f"{TRAIN}: annotations[3]: segmentation covers 1000000000000 pixels, but"),
     "negative runs": (spoil("train", "annotations", 3, segmentation={"size": [12, 16], "counts": [193, -1]}),
                       f"{TRAIN}: annotations[3]: segmentation has the counts [193, -1], expected lengths"),
-    "no runs": (spoil("train", "annotations", 3, segmentation={}),
+    "no runs": (spoil("train", "annotations", 3, segmentation={"counts": [1]}),
                 f"{TRAIN}: annotations[3]: segmentation has the size None"),
     "runs cut short": (spoil("train", "annotations", 3, segmentation={"size": [12, 16], "counts": "Y"}),
                        f"{TRAIN}: annotations[3]: segmentation has counts that are cut short"),
@@ -348,6 +349,63 @@ def test_an_image_in_both_splits_is_refused(tmp_path: Path) -> None:
     image["file_name"] = "000000000009.jpg"
     tree.write()
     assert "'000000000009' is an image of train and of val" in tree.refusal()
+
+
+@pytest.mark.parametrize(
+    ("section", "number", "changes"),
+    [
+        ("images", 0, {"file_name": 7}),
+        ("images", 0, {"id": "9"}),
+        ("images", 1, {"height": None}),
+        ("categories", 1, {"name": None}),
+        ("categories", 1, {"id": None}),
+        ("annotations", 0, {"image_id": 5}),
+    ],
+)
+def test_a_bad_record_is_one_line(tree: Tree, section: str, number: int, changes: dict[str, Any]) -> None:
+    """What refers to it is not told again, nor a split that is left without annotations."""
+    spoil("val", section, 0, **({"id": 41} if section == "images" else {}))
+    spoil("train", section, number, **changes)(tree)
+    (line,) = tree.refusal()
+    assert line.startswith(f"{TRAIN}: {section}[{number}] ")
+
+
+def test_file_names_may_have_folders(tree: Tree) -> None:
+    before = tree.read()
+    for split in ("train", "val"):
+        for image in tree.content[split]["images"]:
+            image["file_name"] = f"{split}2014/{image['file_name']}"
+    tree.write()
+    after = tree.read()
+    assert [replace(row, mask=None) for row in after] == [replace(row, mask=None) for row in before]
+    inner = tree.root / "val2014" / "day 1" / "a.jpg"
+    inner.parent.mkdir()
+    (tree.root / "val2014" / "COCO_val2014_000000000042.jpg").rename(inner)
+    tree.content["val"]["images"][0]["file_name"] = "day 1\\a.jpg"
+    tree.write()
+    assert {row.id: row.image for row in tree.read().split("val")}["day 1__a"] == inner
+
+
+@pytest.mark.parametrize("outline", [None, []])
+def test_images_whose_objects_have_boxes_alone_are_not_scored(
+    tree: Tree, outline: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoil("val", "annotations", 1, segmentation=outline)(tree)
+    rows = {int(row.id[-12:]): row for row in tree.read()}
+    assert rows[42].labels == (0, 1)
+    assert rows[42].mask is None
+    assert rows[73].mask is not None
+    assert "1 of 2 images have objects without outline" in caplog.text
+
+
+def test_an_exporters_background_is_no_class(tree: Tree) -> None:
+    before = tree.read()
+    for split in ("train", "val"):
+        tree.content[split]["categories"].append({"id": 0, "name": "_background_"})
+    tree.write()
+    after = tree.read()
+    assert after.class_names == before.class_names
+    assert [row.labels for row in after] == [row.labels for row in before]
 
 
 def test_all_problems_are_told_at_once(tree: Tree) -> None:

@@ -171,11 +171,11 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
         ({"report": 3}, "report: got 3, allowed a section with the keys gallery"),
         (
             {"cams": {"kind": "files", "format": "psa"}},
-            "cams.folder: missing, folder of the files, <id>.npy or <id>.npz",
+            "cams.folder: missing, folder of the files, <id>.npy or as the format has them",
         ),
         (
             {"cams": {"kind": "files", "format": "pza", "folder": "x"}},
-            "cams.format: got 'pza', allowed clip_es or irn or psa or stacks",
+            "cams.format: got 'pza', allowed clip_es or irn or png or psa or puzzlecam or stacks",
         ),
         (
             {"affinities": {"kind": "boundary"}},
@@ -218,6 +218,40 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
         (
             {"dataset": {"kind": "folder"}},
             "dataset.root: missing, the directory, relative to where snakemake runs",
+        ),
+        (
+            {"dataset": {"kind": "folder", "root": "a{b}"}},
+            "dataset.root: got 'a{b}', allowed paths without { and }, which Snakemake fills in",
+        ),
+        ({"results": "out}"}, "results: got 'out}', allowed paths without }, which Snakemake fills in"),
+        (
+            {"classifier": {"weights": "{x}.pth"}},
+            "classifier.weights: got '{x}.pth', allowed paths without { and }, which Snakemake fills in",
+        ),
+        (
+            {"dataset": {"kind": "folder", "root": "x", "palette": "voc", "mask_values": {0: "cat"}}},
+            "dataset.mask_values: allowed null, as `palette` already says what the masks mean",
+        ),
+        (
+            {"dataset": {"kind": "folder", "root": "x", "mask_values": {"x": "cat"}}},
+            "dataset.mask_values: got the key 'x', allowed whole numbers >= 0",
+        ),
+        (
+            {"dataset": {"kind": "folder", "root": "x", "mask_values": 3}},
+            "dataset.mask_values: got 3, allowed a mapping of whole numbers to text that is not empty or null",
+        ),
+        (
+            {"dataset": {"kind": "folder", "root": "x", "mask_values": {3: 4}}},
+            "dataset.mask_values.3: got 4, which YAML reads as a number, allowed text: put it in quotes, as in "
+            "'2024'",
+        ),
+        (
+            {"name": 2024},
+            "name: got 2024, which YAML reads as a number, allowed text: put it in quotes, as in '2024'",
+        ),
+        (
+            {"name": True},
+            "name: got true, which YAML reads as a truth value, allowed text: put it in quotes, as in '2024'",
         ),
         (
             {"dataset": {"kind": "folder", "root": "x", "scored": "ids.txt"}},
@@ -326,6 +360,17 @@ def test_order_of_splits_does_not_matter():
     assert load_study({"refined_splits": ["val", "train"]}) == load_study(
         {"refined_splits": ["train", "val"]}
     )
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    sections = {"dataset": {"kind": "folder", "root": "~/photos"}, "results": "~/results"}
+    study = load_study(
+        sections | {"classifier": {"weights": "~/w.pth"}, "cams": FILES | {"folder": "~/cams"}}
+    )
+    found = (study.dataset.root, study.results, study.classifier.weights, study.cams.folder)
+    assert found == tuple(f"/home/anna/{name}" for name in ("photos", "results", "w.pth", "cams"))
+    assert load_study({"dataset": {"kind": "folder", "root": "a~b"}}).dataset.root == "a~b"
 
 
 def test_a_study_does_not_change():
@@ -548,6 +593,8 @@ a share of `sweep.images` in each shard."""
 
 OTHER_VALUES: dict[str, Any] = {
     "name": "other",
+    "palette": {None: "voc"},
+    "mask_values": {None: {0: "background", 255: "cat"}},
     "precision": "float32",
     "refined_splits": ["train", "val"],
     "backbone": None,

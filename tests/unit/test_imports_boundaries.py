@@ -75,8 +75,8 @@ def test_grey_images_are_read(dtype: Any, white: int, tmp_path: Path) -> None:
         ("a.npy", MAP * 2, "expected [0, 1]"),
         ("a.npy", np.full(SIZE, np.nan), "values from nan to nan, expected [0, 1]"),
         ("a.npy", np.array([None]), "elements must be plain numbers"),
-        ("a.png", np.zeros(SIZE[::-1], np.uint8), "40 x 52 pixels of mode L, expected 52 x 40 of grey"),
-        ("a.png", np.zeros((*SIZE, 3), np.uint8), "52 x 40 pixels of mode RGB"),
+        ("a.png", np.zeros(SIZE[::-1], np.uint8), "(52, 40) float32, expected a float map"),
+        ("a.png", np.zeros((*SIZE, 3), np.uint8), "pixels of mode RGB, expected grey"),
     ],
 )
 def test_other_maps_are_refused(name: str, content: NDArray[Any], words: str, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def save(path: Path, content: object) -> None:
 def imported(folder: Path, source: str, *rows: ImageRow, workers: int = 0) -> dict[str, Any]:
     images = Manifest(tuple(map(str, range(CLASSES))), rows or (row(),))
     section = FileCams(kind="files", format=source, folder=str(folder))
-    cams = import_cams(images, cam_files(images.rows, section), section, workers=workers)
+    cams = import_cams(images, cam_files(images, section), section, workers=workers)
     return {image_id: (scores, values) for image_id, scores, values in cams}
 
 

@@ -4,82 +4,176 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from wsss.data.images import decode_image, read_mask
+from wsss.data.decoding import stored_size, swaps_sides
+from wsss.data.generated import remove_stale
+from wsss.data.images import decode_image, read_mask, turned_like, write_mask
 from wsss.data.manifest import ImageRow, Manifest
+from wsss.data.masks import MaskFacts, MaskReader, facts_of
+from wsss.data.names import irregular
 from wsss.data.problems import Problems
-from wsss.method.labels import IGNORE
 from wsss.runtime import progress
+
+Task = TypeVar("Task")
+Found = TypeVar("Found")
+
+FLAT = 3
+"""Grey levels between the darkest and the brightest pixel of an image that shows nothing."""
+
+logger = logging.getLogger(__name__)
 
 
 class Checked(NamedTuple):
-    """Size in pixels of a decoded image, and the digest of its file."""
+    """Size in pixels of a decoded image, the digest of its file, and its EXIF orientation."""
 
     height: int
     width: int
     digest: str
+    orientation: int = 1
 
 
-def check_files(
-    images: Mapping[str, Path], masks: Mapping[str, Path], n_classes: int, problems: Problems
-) -> dict[str, Checked]:
-    """Decode every image, and its mask where it has one.
+class CheckedMasks(NamedTuple):
+    """Files with the mask values of images, and what is in them, by id."""
 
-    Args:
-        images: Image files by id.
-        masks: Mask files by id, for some of these images.
-        n_classes: Number of classes C; masks may hold the values 0 … C and 255. 0: values are not checked.
-        problems: Collects the problems found.
+    paths: dict[str, Path]
+    facts: dict[str, MaskFacts]
 
-    Returns:
-        Size and digest by id, without the images that cannot be read.
-    """
+
+class Wrong(NamedTuple):
+    """A problem: its kind, and the message."""
+
+    kind: str
+    message: str
+
+
+def check_images(images: Mapping[str, Path], problems: Problems) -> dict[str, Checked]:
+    """Decode every image, given by id; return what is known of those that can be read."""
     checked: dict[str, Checked] = {}
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        results = pool.map(lambda image_id: _check(images[image_id], masks.get(image_id), n_classes), images)
-        shown = progress(results, len(images), label="checking images")
-        for image_id, (found, wrong) in zip(images, shown, strict=True):
-            for kind, message in wrong:
-                problems.add(kind, message)
-            if found is not None:
-                checked[image_id] = found
+    flat = []
+    for image_id, found in in_parallel(_check_image, images, "checking images"):
+        if isinstance(found, str):
+            problems.add("unreadable image", found)
+        else:
+            checked[image_id], levels = found
+            flat += [images[image_id]] if levels <= FLAT else []
+    if flat:
+        logger.warning("%d images show next to nothing: all pixels are alike, e.g. %s", len(flat), flat[0])
     return checked
 
 
-def _check(image: Path, mask: Path | None, n_classes: int) -> tuple[Checked | None, list[tuple[str, str]]]:
-    """Decode an image and its mask; return its size and digest, and its problems as (kind, message)."""
+def _check_image(path: Path) -> tuple[Checked, int] | str:
+    """Decode an image; return what is known of it and its range of grey levels, or what is wrong."""
+    if wrong := irregular(path):
+        return f"{path}: {wrong}"
     try:
-        content = image.read_bytes()
-        height, width = decode_image(content, image).shape[:2]
+        content = path.read_bytes()
+        pixels, orientation = decode_image(content, path)
     except OSError as error:
-        return None, [("unreadable image", f"{image}: {error.strerror}")]
+        return f"{path}: {error.strerror}"
     except ValueError as error:
-        return None, [("unreadable image", str(error))]
-    found = Checked(height, width, blake2b(content, digest_size=16).hexdigest())
-    return found, [] if mask is None else list(_check_mask(mask, found, n_classes))
+        return str(error)
+    height, width = pixels.shape[:2]
+    digest = blake2b(content, digest_size=16).hexdigest()
+    return Checked(height, width, digest, orientation), int(np.ptp(pixels))
 
 
-def _check_mask(path: Path, image: Checked, n_classes: int) -> Iterator[tuple[str, str]]:
-    try:
-        mask = read_mask(path)
-    except (OSError, ValueError) as error:
-        yield "unreadable mask", str(error)
-        return
-    height, width = mask.shape
-    if (height, width) != (image.height, image.width):
-        sizes = f"{width} x {height} pixels, but its image has {image.width} x {image.height}"
-        yield "mask of another size", f"{path}: {sizes}"
-    unknown = [value for value in np.unique(mask).tolist() if value > n_classes and value != IGNORE]
-    if n_classes and unknown:
-        expected = f"expected 0 … {n_classes} and {IGNORE}"
-        yield "mask with an unknown class", f"{path}: values {unknown}, {expected}"
+def check_masks(
+    masks: Mapping[str, Path],
+    checked: Mapping[str, Checked],
+    reader: MaskReader,
+    generated: Path,
+    problems: Problems,
+) -> CheckedMasks:
+    """Decode every mask of an image that could be read, and compare the sizes.
+
+    Where the file is not yet what every later stage can read, because its values or colours mean others, or
+    because it lies as its photograph is stored and not as its EXIF orientation turns it, the mask is written
+    below ``generated``.
+    """
+    images = {image_id: checked[image_id] for image_id in masks if image_id in checked}
+    lying = _lying(masks, images)
+    folder = generated / "masks"
+    paths: dict[str, Path] = {}
+    facts: dict[str, MaskFacts] = {}
+
+    def check(image_id: str) -> tuple[Path, MaskFacts] | Wrong:
+        path, image = masks[image_id], images[image_id]
+        if wrong := irregular(path):
+            return Wrong("unreadable mask", f"{path}: {wrong}")
+        try:
+            mask = reader.read(path)
+            found = facts_of(path, mask)
+        except (OSError, ValueError) as error:
+            return Wrong("unreadable mask", str(error))
+        turned = turned_like(mask, image.orientation) if image_id in lying else mask
+        if turned.shape != (image.height, image.width):
+            sizes = (
+                f"{mask.shape[1]} x {mask.shape[0]} pixels, but its image has {image.width} x {image.height}"
+            )
+            return Wrong("mask of another size", f"{path}: {sizes}")
+        if reader.converts or image_id in lying:
+            path = _written(folder / f"{image_id}.png", turned)
+        return path, found
+
+    for image_id, result in in_parallel(check, {image_id: image_id for image_id in images}, "checking masks"):
+        if isinstance(result, Wrong):
+            problems.add(*result)
+        else:
+            paths[image_id], facts[image_id] = result
+    if folder.is_dir():
+        remove_stale(folder.glob("*.png"), {path.stem for path in paths.values() if path.parent == folder})
+    if lying:
+        logger.warning(
+            "turned %d masks as the EXIF orientation turns their photographs, e.g. %s", len(lying), min(lying)
+        )
+    return CheckedMasks(paths, facts)
+
+
+def _lying(masks: Mapping[str, Path], images: Mapping[str, Checked]) -> set[str]:
+    """Return the ids of masks that lie as their photographs are stored, before these are turned upright.
+
+    The sizes tell where the orientation makes height of width. They tell it for photographs that are turned
+    by 180 degrees or mirrored, too: the same tool made all masks.
+    """
+    turned = {image_id for image_id, image in images.items() if image.orientation != 1}
+    sizes = {i: stored_size(masks[i]) for i in turned if swaps_sides(images[i].orientation)}
+    upright = {i for i, size in sizes.items() if size == (images[i].height, images[i].width)}
+    lying = {i for i, size in sizes.items() if size == (images[i].width, images[i].height)}
+    if lying - upright:
+        return lying - upright if upright - lying else turned
+    unclear = turned - upright
+    if unclear and not upright:
+        logger.warning(
+            "%d photographs with a mask are turned by their EXIF orientation, e.g. %s: their masks are taken "
+            "as turned already, which the sizes do not tell",
+            *(len(unclear), min(unclear)),
+        )
+    return set()
+
+
+def _written(path: Path, mask: NDArray[np.uint8]) -> Path:
+    """Write a mask unless the file has it already: a new file would count as changed."""
+    if not path.is_file() or not np.array_equal(read_mask(path), mask):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_mask(path, mask)
+    return path
+
+
+def in_parallel(
+    check: Callable[[Task], Found], tasks: Mapping[str, Task], label: str
+) -> Iterator[tuple[str, Found]]:
+    """Yield each task's id and result, in order, while a few threads work."""
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        results = pool.map(check, tasks.values())
+        yield from zip(tasks, progress(results, len(tasks), label=label), strict=True)
 
 
 def list_images(
@@ -100,7 +194,7 @@ def list_images(
         images: Image files by id.
         masks: Mask files by id, for some images.
         scored: Ids of the training images on which CAMs and pseudo masks are scored.
-        checked: Result of `check_files`.
+        checked: Result of `check_images`.
     """
     rows = (
         ImageRow(
@@ -110,7 +204,9 @@ def list_images(
             split=splits[image_id],
             scored=image_id in scored,
             labels=labels.get(image_id, ()),
-            **checked[image_id]._asdict(),
+            height=checked[image_id].height,
+            width=checked[image_id].width,
+            digest=checked[image_id].digest,
         )
         for image_id in sorted(splits)
     )
@@ -124,4 +220,4 @@ def _warn_about_absent_classes(manifest: Manifest) -> None:
     present = {label for row in manifest.split("train") for label in row.labels}
     absent = [name for label, name in enumerate(manifest.class_names) if label not in present]
     if absent:
-        logging.getLogger(__name__).warning("no training image has the label: %s", ", ".join(absent))
+        logger.warning("no training image has the label: %s", ", ".join(absent))

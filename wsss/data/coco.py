@@ -8,16 +8,17 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from wsss.data import coco_masks
-from wsss.data.checks import Checked, check_files, list_images
+from wsss.data.checks import Checked, check_images, list_images
 from wsss.data.coco_annotations import AnnotatedImage, Annotations, read_annotations
 from wsss.data.coco_masks import semantic_mask
 from wsss.data.generated import remove_stale
 from wsss.data.images import write_mask
 from wsss.data.manifest import Manifest
+from wsss.data.names import id_of, irregular
 from wsss.data.problems import DatasetError, Problems
 from wsss.runtime import progress
 from wsss.study.sources import coco_annotations, coco_images
@@ -34,7 +35,8 @@ def prepare(config: Coco, generated: Path) -> Manifest:
     """Read COCO, sorted by id: the images of train and val with at least one annotation.
 
     Every image is decoded once. CAMs and pseudo masks are scored on `config.scored` images of train, the
-    segmentation network on all of val. Their masks are written below ``generated`` as PNG; masks that an
+    segmentation network on all of val, in both without images of which an object has a box alone. Their
+    masks are written below ``generated`` as PNG; masks that an
     earlier run drew from the same annotations are kept.
 
     Raises:
@@ -43,14 +45,17 @@ def prepare(config: Coco, generated: Path) -> Manifest:
     if find_spec("pycocotools") is None:
         raise DatasetError(NEEDS)
     name, problems = f"data set {config.root}", Problems()
-    parts = {split: _read_part(config, split, problems) for split in ("train", "val")}
+    found = {split: _read_part(config, split, problems) for split in ("train", "val")}
+    located = {split: _locate(coco_images(config, split), part, problems) for split, part in found.items()}
+    parts = {split: found[split]._replace(images=annotated) for split, (annotated, _) in located.items()}
     _check_agreement(parts, problems)
     problems.raise_any(name)
-    images = _find_images(config, parts, problems)
-    checked = check_files(images, {}, 0, problems)
+    images = {image_id: path for _, paths in located.values() for image_id, path in paths.items()}
+    checked = check_images(images, problems)
     _check_sizes(parts, images, checked, problems)
     problems.raise_any(name)
-    scored = {"train": chosen(parts["train"].images, config.scored), "val": set(parts["val"].images)}
+    outlined = {split: _outlined(coco_annotations(config, split), part) for split, part in parts.items()}
+    scored = {"train": chosen(outlined["train"], config.scored), "val": set(outlined["val"])}
     masks: dict[str, Path] = {}
     for split, part in parts.items():
         folder = generated / split / _digest(coco_annotations(config, split))
@@ -78,9 +83,21 @@ def _read_part(config: Coco, split: str, problems: Problems) -> Annotations:
     found = read_annotations(path, problems)
     annotated = {image_id: image for image_id, image in found.images.items() if image.instances}
     logger.info("%s: %d of %d images have an annotation", path, len(annotated), len(found.images))
-    if found.images and not annotated:
+    if found.complete and not annotated:
         problems.add("empty split", f"{path}: no image has an annotation")
     return found._replace(images=annotated)
+
+
+def _outlined(path: Path, part: Annotations) -> list[str]:
+    """Return the images whose masks can be drawn, and warn of the others."""
+    found = [image_id for image_id, image in part.images.items() if image.outlined]
+    if bare := part.images.keys() - set(found):
+        logger.warning(
+            "%s: %d of %d images have objects without outline (`segmentation` is empty: boxes alone, as "
+            "detection exports have them). Nothing is scored on these images, e.g. %s",
+            *(path, len(bare), len(part.images), min(bare)),
+        )
+    return found
 
 
 def _check_agreement(parts: Mapping[str, Annotations], problems: Problems) -> None:
@@ -92,21 +109,32 @@ def _check_agreement(parts: Mapping[str, Annotations], problems: Problems) -> No
         problems.add("id in two splits", f"{image_id!r} is an image of train and of val")
 
 
-def _find_images(config: Coco, parts: Mapping[str, Annotations], problems: Problems) -> dict[str, Path]:
-    """Return the image files that are there, by id."""
-    images: dict[str, Path] = {}
-    for split, part in parts.items():
-        folder = coco_images(config, split)
-        if not folder.is_dir():
-            problems.add("missing image", f"{folder}: there is no such folder")
-            continue
-        there = set(os.listdir(folder))
-        for image_id, image in part.images.items():
-            if image.file_name in there:
-                images[image_id] = folder / image.file_name
-            else:
-                problems.add("missing image", f"{folder / image.file_name}: is listed in the annotations")
-    return images
+def _locate(
+    folder: Path, part: Annotations, problems: Problems
+) -> tuple[dict[str, AnnotatedImage], dict[str, Path]]:
+    """Find the image files: under the name in the annotations, or without folders that only lead there.
+
+    Returns:
+        The annotated images and their files, by id.
+    """
+    annotated: dict[str, AnnotatedImage] = {}
+    paths: dict[str, Path] = {}
+    if part.images and not folder.is_dir():
+        problems.add("missing image", f"{folder}: there is no such folder")
+        return annotated, paths
+    for image in part.images.values():
+        parts = PurePosixPath(image.file_name).parts
+        candidates = [folder.joinpath(*parts[start:]) for start in range(len(parts))]
+        path = next(filter(Path.exists, candidates), candidates[0])
+        image_id = id_of(path, folder)
+        if image_id in annotated:
+            problems.add("duplicate id", f"{path}: is that of {annotated[image_id].file_name}, too")
+        elif wrong := irregular(path):
+            said = "is listed in the annotations" if not path.is_symlink() and not path.exists() else wrong
+            problems.add("missing image", f"{path}: {said}")
+        else:
+            annotated[image_id], paths[image_id] = image, path
+    return annotated, paths
 
 
 def _check_sizes(

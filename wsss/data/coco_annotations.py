@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeVar
 
+from wsss.data.class_names import is_background, is_void
+from wsss.data.names import id_of, same_form
 from wsss.data.problems import Problems
 from wsss.method.labels import IGNORE
 
@@ -21,8 +23,8 @@ class Instance(NamedTuple):
     Attributes:
         label: 0-based class index.
         is_crowd: whether the region holds several objects that the annotators did not separate.
-        segmentation: polygons `[[x, y, x, y, …], …]`, or run lengths `{"size": [H, W], "counts": …}`;
-            unchecked.
+        segmentation: polygons `[[x, y, x, y, …], …]`, or run lengths `{"size": [H, W], "counts": …}`,
+            unchecked; None for an object without an outline, of which only a box is known.
         place: file and number of the annotation.
     """
 
@@ -33,7 +35,7 @@ class Instance(NamedTuple):
 
 
 class AnnotatedImage(NamedTuple):
-    """One image as the annotations describe it: file name, size in pixels, and objects."""
+    """One image as the annotations describe it: file name, perhaps with folders, size in pixels, objects."""
 
     file_name: str
     height: int
@@ -45,27 +47,54 @@ class AnnotatedImage(NamedTuple):
         """Class indices of the image, 0-based and ascending; a crowd counts like an object."""
         return tuple(sorted({instance.label for instance in self.instances}))
 
+    @property
+    def outlined(self) -> bool:
+        """Whether all objects have outlines, so that a mask can be drawn."""
+        return all(instance.segmentation is not None for instance in self.instances)
+
 
 class Annotations(NamedTuple):
-    """The classes in the order of their category ids, and the images by id, the file name's stem."""
+    """What a file says.
+
+    Attributes:
+        classes: In the order of their category ids.
+        images: By id, the file name without extension.
+        supercategories: Names that stand above the categories.
+        complete: Whether all records could be read, so that what is missing is missing in the file.
+    """
 
     classes: tuple[str, ...]
     images: dict[str, AnnotatedImage]
+    supercategories: frozenset[str] = frozenset()
+    complete: bool = True
 
 
 def read_annotations(path: Path, problems: Problems) -> Annotations:
-    """Read a file of instance annotations; ``problems`` collects its problems, by section and number."""
+    """Read a file of instance annotations; ``problems`` collects its problems, by section and number.
+
+    A record that cannot be read is one problem: others that refer to it are left out with it.
+    """
+    faults = len(problems)
     content = _load(path, problems)
     if content is None:
-        return Annotations((), {})
-    names = _unique(_records(content, "categories", path, problems, _category), path, problems)
-    classes = _classes(names, path, problems)
-    by_number = _unique(_records(content, "images", path, problems, _image), path, problems)
+        return Annotations((), {}, complete=False)
+    broken: dict[str, set[Any]] = {section: set() for section in SECTIONS}
+    every = _unique(_records(content, "categories", path, problems, _category, broken), path, problems)
+    names = {category: name for category, name in every.items() if not (is_background(name) or is_void(name))}
+    classes = _classes(names, path, problems) if not broken["categories"] else ()
+    by_number = _unique(_records(content, "images", path, problems, _image, broken), path, problems)
     labels = {category: label for label, category in enumerate(sorted(names))}
-    reader = _instance_reader(path, by_number, labels)
-    for number, instance in _records(content, "annotations", path, problems, reader):
-        by_number[number].instances.append(instance)
-    return Annotations(classes, _by_id(by_number.values(), path, problems))
+    reader = _instance_reader(by_number, labels, every.keys(), broken)
+    for found in _records(content, "annotations", path, problems, reader, broken):
+        if found is not None:
+            by_number[found[0]].instances.append(found[1])
+    images = _by_id(by_number.values(), path, problems)
+    return Annotations(classes, images, _supercategories(content), len(problems) == faults)
+
+
+def _supercategories(content: Mapping[str, Any]) -> frozenset[str]:
+    records = (record for record in content["categories"] if isinstance(record, dict))
+    return frozenset(name for record in records if isinstance(name := record.get("supercategory"), str))
 
 
 def _load(path: Path, problems: Problems) -> dict[str, Any] | None:
@@ -90,14 +119,20 @@ def _records(
     path: Path,
     problems: Problems,
     read: Callable[[str, Any], Value],
+    broken: Mapping[str, set[Any]],
 ) -> Iterator[Value]:
-    """Read the records of a section, each with its place; invalid records are left out."""
+    """Read the records of a section, each with its place; invalid ones are left out, and their ids noted.
+
+    The id of a record that has none is None: any other may refer to it.
+    """
     for number, record in enumerate(content[section]):
         place = f"{path}: {section}[{number}]"
         try:
             yield read(place, record)
         except ValueError as error:
             problems.add("bad annotations", f"{place} {error}")
+            given = record.get("id") if isinstance(record, dict) else None
+            broken[section].add(given if type(given) is int else None)
 
 
 def _unique(records: Iterable[tuple[int, Value]], path: Path, problems: Problems) -> dict[int, Value]:
@@ -110,7 +145,7 @@ def _unique(records: Iterable[tuple[int, Value]], path: Path, problems: Problems
 
 
 def _category(place: str, record: Any) -> tuple[int, str]:
-    name = _field(record, "name", str)
+    name = same_form(_field(record, "name", str).strip())
     if not name.strip() or not name.isprintable():
         raise ValueError(f"has the name {name!r}, expected one line of text")
     return _field(record, "id", int), name
@@ -126,26 +161,32 @@ def _classes(names: Mapping[int, str], path: Path, problems: Problems) -> tuple[
 
 
 def _image(place: str, record: Any) -> tuple[int, AnnotatedImage]:
-    name = _field(record, "file_name", str)
-    if Path(name).name != name or not name.isprintable():
-        raise ValueError(f"has the file name {name!r}, expected one without folders")
+    name = same_form(_field(record, "file_name", str).replace("\\", "/"))
+    path = PurePosixPath(name)
+    if not path.name or ".." in path.parts or path.is_absolute() or not name.isprintable():
+        raise ValueError(f"has the file name {name!r}, expected one below the folder of the images")
     height, width = _field(record, "height", int), _field(record, "width", int)
     return _field(record, "id", int), AnnotatedImage(name, height, width, [])
 
 
 def _instance_reader(
-    path: Path, images: Mapping[int, AnnotatedImage], labels: Mapping[int, int]
-) -> Callable[[str, Any], tuple[int, Instance]]:
-    def read(place: str, record: Any) -> tuple[int, Instance]:
+    images: Mapping[int, AnnotatedImage],
+    labels: Mapping[int, int],
+    categories: Collection[int],
+    broken: Mapping[str, set[Any]],
+) -> Callable[[str, Any], tuple[int, Instance] | None]:
+    def read(place: str, record: Any) -> tuple[int, Instance] | None:
         image, category = _field(record, "image_id", int), _field(record, "category_id", int)
-        if image not in images:
-            raise ValueError(f"has the image {image}, which is not among the images")
-        if category not in labels:
-            raise ValueError(f"has the category {category}, which is not among the categories")
-        if "segmentation" not in record:
-            raise ValueError("has no 'segmentation'")
-        crowd = bool(record.get("iscrowd", 0))
-        return image, Instance(labels[category], crowd, record["segmentation"], place)
+        for key, number, section, known in (
+            ("image", image, "images", images),
+            ("category", category, "categories", categories),
+        ):
+            if number not in known and not {number, None} & broken[section]:
+                raise ValueError(f"has the {key} {number}, which is not among the {section}")
+        if image not in images or category not in labels:
+            return None  # what it refers to is a problem already, or no class, as an exporter's background
+        outline = record.get("segmentation") or None
+        return image, Instance(labels[category], bool(record.get("iscrowd", 0)), outline, place)
 
     return read
 
@@ -164,7 +205,7 @@ def _field(record: Any, key: str, kind: type[Value]) -> Value:
 def _by_id(images: Iterable[AnnotatedImage], path: Path, problems: Problems) -> dict[str, AnnotatedImage]:
     found: dict[str, AnnotatedImage] = {}
     for image in images:
-        image_id = Path(image.file_name).stem
+        image_id = id_of(Path(image.file_name), Path())
         if image_id in found:
             problems.add("duplicate id", f"{path}: {image.file_name} and {found[image_id].file_name}")
         found[image_id] = image

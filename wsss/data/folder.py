@@ -2,51 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
-from unicodedata import category
+from typing import TYPE_CHECKING, NamedTuple
 
-from wsss.data.checks import check_files, list_images
-from wsss.data.lists import Labelled, read_classes, read_ids, read_labels
+from wsss.data.agreement import compare_masks
+from wsss.data.checks import check_images, check_masks, list_images
+from wsss.data.class_names import read_classes
+from wsss.data.decoding import MASK_SUFFIXES
+from wsss.data.layouts.folders import read_folders
+from wsss.data.layouts.table import read_table
+from wsss.data.lists import read_ids
 from wsss.data.manifest import Manifest
+from wsss.data.masks import mask_reader
+from wsss.data.names import ImageNames, find_images, regular_files
 from wsss.data.problems import Problems
+from wsss.study.sources import LABELS_FROM_FOLDERS
+from wsss.study.words import did_you_mean
 
 if TYPE_CHECKING:
     from wsss.study.config import Folder
 
-_JPEG = {".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
-_NETPBM = {".pbm", ".pgm", ".pnm", ".ppm"}
-IMAGE_SUFFIXES = {".avif", ".bmp", ".gif", ".png", ".tga", ".tif", ".tiff", ".webp"} | _JPEG | _NETPBM
-"""Extensions of image files; other files in the folder are not read."""
+Labels = dict[str, tuple[int, ...]]
+"""Class indices of images, ascending, by id."""
 
-_NO_TEXT = {"Cc", "Cs"}
-"""Unicode categories of control characters, and of bytes that are not UTF-8: no list can hold them."""
+JPEG = {".jpg", ".jpeg", ".jfif"}
+
+
+class _Labelled(NamedTuple):
+    """Images by id, the classes, the labels of images that have a line, and ids that problems name already.
+
+    `complete` tells whether there is no problem with any of these.
+    """
+
+    images: dict[str, Path]
+    classes: tuple[str, ...]
+    labels: Labels
+    mentioned: set[str]
+    complete: bool
 
 
 def prepare(config: Folder, generated: Path) -> Manifest:
     """Read a folder data set: the images that belong to a split, sorted by id.
 
     Every image is decoded once. CAMs and pseudo masks are scored on the images of the list ``scored``, or
-    without such a list on the training images that have a mask. Nothing is written to ``generated``.
+    without such a list on the training images that have a mask. Masks whose values or colours mean others are
+    written to ``generated``.
 
     Raises:
         DatasetError: Listing all problems of all files.
     """
     root, problems = Path(config.root), Problems()
-    images = _list_images(root / config.images, problems)
-    classes = read_classes(root / config.classes, problems)
-    labelled = read_labels(root / config.labels, classes, images, problems)
-    for image_id in sorted(images.keys() - labelled.keys()) if labelled else ():
-        problems.add("image without label", f"{images[image_id]}: has no line in {root / config.labels}")
-    masks = _list_masks(root / config.masks, images, problems) if config.masks is not None else {}
-    splits = _read_splits(config, images, labelled, problems)
-    scored = _read_scored(config, images, splits, masks, problems)
-    checked = check_files(images, masks, len(classes), problems)
+    found = _read_labels(config, problems)
+    names = ImageNames(found.images, root / config.images)
+    masks = _list_masks(root / config.masks, names, problems) if config.masks is not None else {}
+    splits = _read_splits(config, found, names, problems)
+    scored = _read_scored(config, found.images, splits, masks, problems)
+    reader = mask_reader(config.palette, config.mask_values, root, found.classes, problems)
+    checked = check_images(found.images, problems)
+    checked_masks = check_masks(masks, checked, reader, generated, problems)
+    if config.masks is not None:
+        known = found.labels if found.complete else {}
+        compare_masks(found.classes, known, checked_masks, root / config.masks, problems)
     problems.raise_any(f"data set {config.root}")
-    labels = {image_id: found.labels for image_id, found in labelled.items()}
-    return list_images(classes, splits, labels, images, masks, scored, checked)
+    images, paths = found.images, checked_masks.paths
+    return list_images(found.classes, splits, found.labels, images, paths, scored, checked)
 
 
 def held_out(ids: Iterable[str], share: float) -> set[str]:
@@ -61,60 +82,90 @@ def _position(image_id: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-def _list_images(folder: Path, problems: Problems) -> dict[str, Path]:
-    images: dict[str, Path] = {}
-    for path in _files(folder, problems):
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
-            if _NO_TEXT & set(map(category, path.name)):
-                problems.add(
-                    "unusable name", f"{path.parent}: {path.name!r} has control or undecodable characters"
-                )
-            if path.stem in images:
-                problems.add("duplicate id", f"{path}: has the same id as {images[path.stem]}")
-            images.setdefault(path.stem, path)
-    if folder.is_dir() and not images:
+def _read_labels(config: Folder, problems: Problems) -> _Labelled:
+    """Find the images, and read their labels from a table or from the names of their folders."""
+    root = Path(config.root)
+    folder, faults = root / config.images, len(problems)
+    without = [root / config.masks] if config.masks is not None else []
+    listed = root / config.classes
+    if config.labels == LABELS_FROM_FOLDERS:
+        given = read_classes(listed, problems) if listed.exists() else ()
+        found = read_folders(folder, given, problems, without)
+        named = {image_id: (f"{found.images[image_id]}", names) for image_id, names in found.labels.items()}
+        images, classes = dict(found.images), given or found.class_names
+        labels = _indices(named, classes, problems)
+        return _Labelled(images, classes, labels, set(), len(problems) == faults)
+    images = find_images(folder, problems, without)
+    if folder.is_dir() and not images and len(problems) == faults:
         problems.add("missing file", f"{folder}: there is no image")
-    return images
+    classes = read_classes(listed, problems)
+    table = read_table(root / config.labels, ImageNames(images, folder), classes, problems)
+    labels = _indices({image_id: (*row,) for image_id, row in table.rows.items()}, classes, problems)
+    for image_id in sorted(images.keys() - labels.keys() - table.mentioned) if table.complete else ():
+        said = f"has no line in {root / config.labels}; none of the classes: a line with an empty label"
+        problems.add("image without label", f"{images[image_id]}: {said}")
+    return _Labelled(images, classes, labels, table.mentioned, len(problems) == faults)
 
 
-def _list_masks(folder: Path, images: Mapping[str, Path], problems: Problems) -> dict[str, Path]:
-    masks = {path.stem: path for path in _files(folder, problems) if path.suffix.lower() == ".png"}
-    fitting = {image_id: path for image_id, path in masks.items() if image_id in images}
-    if folder.is_dir() and images and not fitting:
-        problems.add("missing file", f"{folder}: no <id>.png has the id of an image; no masks: `masks: null`")
-    return fitting
+def _indices(
+    named: Mapping[str, tuple[str, Sequence[str]]], classes: Sequence[str], problems: Problems
+) -> Labels:
+    """Turn names, each image's with its place, into class indices; an unknown name is told once."""
+    index = {name: number for number, name in enumerate(classes)}
+    unknown: dict[str, list[str]] = {}
+    for place, names in named.values():
+        for name in names:
+            if classes and name not in index:
+                unknown.setdefault(name, []).append(place)
+    for name, places in unknown.items():
+        hint = did_you_mean(name, classes) or f", expected one of {', '.join(classes)}"
+        more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
+        problems.add("unknown class", f"{places[0]}: {name!r}{hint}{more}")
+    return {
+        image_id: tuple(sorted({index[name] for name in names if name in index}))
+        for image_id, (_, names) in named.items()
+    }
 
 
-def _files(folder: Path, problems: Problems) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        problems.add("missing file", f"{folder}: {error.strerror}")
-        return []
+def _list_masks(folder: Path, names: ImageNames, problems: Problems) -> dict[str, Path]:
+    """Find the masks of images, by id: they have the image's name, and lie in sub-folders like the images."""
+    masks: dict[str, Path] = {}
+    faults = len(problems)
+    for path in regular_files(folder, MASK_SUFFIXES | JPEG, problems):
+        ids = names.find(path.relative_to(folder).as_posix())
+        if len(ids) == 1:
+            (image_id,) = ids
+            if path.suffix.lower() in JPEG:
+                problems.add("unreadable mask", f"{path}: JPEG blurs the values of masks, expected PNG")
+            elif image_id in masks:
+                problems.add("duplicate id", f"{path}: a second mask, beside {masks[image_id]}")
+            masks.setdefault(image_id, path)
+    if names and not masks and len(problems) == faults:
+        said = "no <id>.png has the id of an image; no masks: `masks: null`"
+        problems.add("missing file", f"{folder}: {said}")
+    return masks
 
 
-def _read_splits(
-    config: Folder, images: Mapping[str, Path], labelled: Mapping[str, Labelled], problems: Problems
-) -> dict[str, str]:
+def _read_splits(config: Folder, found: _Labelled, names: ImageNames, problems: Problems) -> dict[str, str]:
     """Return the split of each image that belongs to one, by id."""
     if config.splits is None:
-        val = held_out(labelled, config.holdout)
-        if labelled.keys() == val:
+        val = held_out(found.labels, config.holdout)
+        if found.labels and found.labels.keys() == val:
             problems.add(
                 "empty split", f"{config.labels}: holdout {config.holdout} leaves no image for train"
             )
-        return {image_id: "val" if image_id in val else "train" for image_id in labelled}
+        return {image_id: "val" if image_id in val else "train" for image_id in found.labels}
     root = Path(config.root)
     places = {
-        "train": read_ids(root / config.splits.train, images, problems),
-        "val": read_ids(root / config.splits.val, images, problems),
+        "train": read_ids(root / config.splits.train, names, problems),
+        "val": read_ids(root / config.splits.val, names, problems),
     }
     for image_id in sorted(places["train"].keys() & places["val"].keys()):
         where = " and ".join(places[split][image_id] for split in places)
         problems.add("id in two splits", f"{where}: {image_id!r}")
     for image_id, place in (places["train"] | places["val"]).items():
-        if labelled and image_id not in labelled:
-            problems.add("id without label", f"{place}: {image_id!r} has no line in {root / config.labels}")
+        if found.images and image_id not in {*found.images, *found.labels, *found.mentioned}:
+            problems.add("id without image", f"{place}: there is no image {image_id!r}")
     return {image_id: split for split, ids in places.items() for image_id in ids}
 
 
@@ -129,10 +180,11 @@ def _read_scored(
     train = {image_id for image_id, split in splits.items() if split == "train"}
     if config.masks is None or config.scored is None:
         return train & masks.keys()
-    scored = read_ids(Path(config.root) / config.scored, images, problems)
+    names = ImageNames(images, Path(config.root) / config.images)
+    scored = read_ids(Path(config.root) / config.scored, names, problems)
     for image_id, place in scored.items():
         if train and image_id not in train:
             problems.add("scored id not in train", f"{place}: {image_id!r}")
-        elif masks and image_id not in masks:
+        elif masks and image_id in images and image_id not in masks:
             problems.add("scored id without mask", f"{place}: {image_id!r} has no mask in {config.masks}")
     return set(scored)

@@ -1,41 +1,39 @@
-"""Photographs and masks as arrays, from any image format that Pillow reads."""
+"""Photographs and masks as arrays, from the usual image formats, which are told by their content."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
 
+from wsss.data.decoding import MASK_FORMATS, bits_per_sample, naming, opened, orientation, turned
 from wsss.method.labels import IGNORE
 from wsss.results import replacing
-
-MAX_PIXELS = 50_000_000
-"""Larger images are refused before they are decoded: they fit no stage, and may be decompression bombs."""
-
-MIN_SIDE = 8
-"""Shortest side in pixels: one cell of the stride-8 grid."""
 
 DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 """Pillow's grey modes with more than 8 bits."""
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""Transpose that makes an image upright, by EXIF orientation.
+DEPTHS = (8, 10, 12, 14, 16)
+"""Bits that cameras and scanners use of the 16 in a file."""
 
-`PIL.ImageOps.exif_transpose` also rewrites the EXIF data, and fails on files whose other fields are faulty.
-"""
+SHALLOW = 63
+"""Largest high byte of 16-bit colours that use 14 bits or fewer."""
+
+OVERSHOOT = 2.0
+"""Floats below it are shares of white: resizing and sharpening may leave some above 1."""
+
+WITH_ALPHA = {"LA": "L", "La": "L", "PA": "P", "RGBA": "RGB", "RGBa": "RGB"}
+"""Pillow's modes with an alpha channel, and those without it."""
+
+
+class Decoded(NamedTuple):
+    """An upright photograph (H, W, 3) uint8, and the EXIF orientation in which it was stored."""
+
+    pixels: NDArray[np.uint8]
+    orientation: int
 
 
 def voc_palette() -> NDArray[np.uint8]:
@@ -51,40 +49,69 @@ def voc_palette() -> NDArray[np.uint8]:
 def read_image(path: Path | str) -> NDArray[np.uint8]:
     """Read a photograph as (H, W, 3) uint8 RGB, rotated upright by its EXIF orientation.
 
-    Grey, palette and CMYK files become RGB; 16-bit grey keeps its full range (65535 becomes 255);
-    transparent pixels are blended with white, as a viewer shows them; an animation gives its first frame.
+    Grey, palette and CMYK files become RGB; transparent pixels are blended with white, as a viewer shows
+    them; an animation gives its first frame. Of 16 bits those count that the image uses: with values up to
+    4095 it has 12, and 4095 is white. Floats are shares of white or, from 2 on, grey levels.
 
     Raises:
         ValueError: The file is truncated, not an image, too large or too small. The message names it.
         FileNotFoundError: There is no such file.
     """
-    return decode_image(Path(path).read_bytes(), path)
+    return decode_image(Path(path).read_bytes(), path).pixels
 
 
-def decode_image(content: bytes, name: Path | str) -> NDArray[np.uint8]:
+def decode_image(content: bytes, name: Path | str) -> Decoded:
     """Decode the bytes of a file as `read_image` does; ``name`` is used in messages."""
-    with _naming(name, content):
-        return np.asarray(_rgb(_upright(content)), dtype=np.uint8)
+    with naming(name, content), opened(content) as image:
+        stored = orientation(image)
+        return Decoded(np.asarray(turned(_rgb(image, content), stored), dtype=np.uint8), stored)
 
 
 def read_mask(path: Path | str) -> NDArray[np.uint8]:
     """Read a mask as (H, W) uint8: palette indices or grey values, rotated upright by the EXIF orientation.
 
+    Grey of 1, 2 and 4 bits is read by value, not stretched as in a viewer, and so is grey that is stored as
+    three equal channels.
+
     Raises:
-        ValueError: The file cannot be decoded, or holds colours instead of indices. The message names it.
+        ValueError: The file cannot be decoded, or holds colours instead of values. The message names it.
         FileNotFoundError: There is no such file.
     """
+    values = read_values(path)
+    if values.max() > IGNORE:
+        raise ValueError(f"{path}: has the value {values.max()}, expected at most {IGNORE}")
+    return values.astype(np.uint8)
+
+
+def read_values(path: Path | str) -> NDArray[np.int64]:
+    """Read the values of a mask, which may exceed 255, as (H, W) int64; otherwise as `read_mask`."""
     content = Path(path).read_bytes()
-    with _naming(path, content):
-        image = _upright(content)
-        if image.mode not in ("P", "L", *DEEP_GREY):
-            raise ValueError(
-                f"mode {image.mode}, expected a palette or grey PNG whose values are mask values"
-            )
-        values = np.asarray(image)
-        if values.max() > IGNORE:
-            raise ValueError(f"has the value {values.max()}, expected at most {IGNORE}")
-        return values.astype(np.uint8)
+    with naming(path, content), opened(content, MASK_FORMATS) as image:
+        found = _mask_values(image, content)
+        values = found.astype(np.int64)
+        if (values != found).any() or values.min() < 0:
+            raise ValueError(f"has values such as {found[values != found][:1]}, expected whole numbers")
+        return turned_like(values, orientation(image))
+
+
+def read_colours(path: Path | str) -> NDArray[np.uint8]:
+    """Read the colours of a mask as (H, W, 3) uint8, turned upright. Raises as `read_mask`."""
+    content = Path(path).read_bytes()
+    with naming(path, content), opened(content, MASK_FORMATS) as image:
+        return np.asarray(turned(_without_alpha(image).convert("RGB"), orientation(image)), dtype=np.uint8)
+
+
+def palette_of(path: Path | str) -> dict[int, tuple[int, int, int]]:
+    """Return the colours of a palette mask by index; none for masks without a palette."""
+    with Image.open(path, formats=MASK_FORMATS) as image:
+        palette = (image.getpalette("RGB") if image.mode == "P" else None) or []
+    return {index: (r, g, b) for index, (r, g, b) in enumerate(zip(*[iter(palette)] * 3, strict=False))}
+
+
+def turned_like(mask: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn an array (H, W) as an EXIF orientation turns its photograph."""
+    place = Image.fromarray(np.arange(mask.size, dtype=np.int32).reshape(mask.shape))
+    return mask.reshape(-1)[np.asarray(turned(place, orientation))] if orientation != 1 else mask
 
 
 def write_mask(path: Path | str, mask: NDArray[np.uint8]) -> None:
@@ -106,44 +133,16 @@ def palette_image(mask: NDArray[np.uint8]) -> Image.Image:
     return image
 
 
-@contextmanager
-def _naming(name: Path | str, content: bytes) -> Iterator[None]:
-    """Turn any error of decoding into a `ValueError` that names the file."""
-    try:
-        yield
-    except Exception as error:
-        # Pillow raises OSError, SyntaxError, ValueError, struct.error, EOFError and more for bad bytes.
-        raise ValueError(f"{name}: {_reason(content, error)}") from error
+# Photographs
 
 
-def _reason(content: bytes, error: Exception) -> str:
-    if not content:
-        return "the file is empty"
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image, or an unknown format"
-    return str(error)
-
-
-def _upright(content: bytes) -> Image.Image:
-    """Decode completely, and rotate."""
-    with Image.open(BytesIO(content)) as image:
-        _check_size(image.size)
-        image.load()
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-        return image.copy() if turn is None else image.transpose(turn)
-
-
-def _check_size(size: tuple[int, int]) -> None:
-    width, height = size
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"{width} x {height} pixels, expected at most {MAX_PIXELS:,}")
-    if min(size) < MIN_SIDE:
-        raise ValueError(f"{width} x {height} pixels, expected at least {MIN_SIDE} on each side")
-
-
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, content: bytes) -> Image.Image:
     if image.mode in DEEP_GREY:
         return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if image.mode == "F":
+        return Image.fromarray(_eight_bits_of_floats(np.asarray(image))).convert("RGB")
+    if bits_per_sample(image, content) == 16 and np.asarray(image.convert("RGB")).max() <= SHALLOW:
+        image = _deep_colours(content)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -151,8 +150,68 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _deep_colours(content: bytes) -> Image.Image:
+    """Read 16-bit colours, of which Pillow keeps the high byte alone; torchvision reads those of PNG."""
+    if not content.startswith(b"\x89PNG"):
+        raise ValueError("16-bit colours of which 14 bits or fewer are used: save it as PNG, or with 8 bits")
+    import torch
+    from torchvision.io import decode_png
+
+    planes = decode_png(torch.frombuffer(bytearray(content), dtype=torch.uint8)).permute(1, 2, 0).numpy()
+    with_alpha = planes.shape[2] in (2, 4)
+    colours = _eight_bits(planes[..., :-1] if with_alpha else planes)
+    layers = [colours] if colours.shape[2] == 3 else [colours] * 3
+    alpha = [(planes[..., -1:] >> 8).astype(np.uint8)] if with_alpha else []
+    return Image.fromarray(np.concatenate([*layers, *alpha], axis=2))
+
+
 def _eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Bring values to 0 … 255, from as many bits as they take."""
     deep = grey.astype(np.int64)
     if deep.min() < 0 or deep.max() > 65535:
         raise ValueError(f"grey values from {deep.min()} to {deep.max()}, expected 0 … 65535")
-    return ((deep * 255 + 32767) // 65535).astype(np.uint8)
+    white = next(2**bits - 1 for bits in DEPTHS if deep.max() < 2**bits)
+    eight: NDArray[np.uint8] = ((deep * 255 + white // 2) // white).astype(np.uint8)
+    return eight
+
+
+def _eight_bits_of_floats(grey: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Bring shares of white, or grey levels of 8 to 16 bits, to 0 … 255; small overshoots are cut off."""
+    low, high = float(grey.min()), float(grey.max())
+    white = 1 if high < OVERSHOOT else next((2**bits - 1 for bits in DEPTHS if high < 2**bits), 0)
+    if not np.isfinite(grey).all() or not white or low < -0.1 * white:
+        raise ValueError(f"grey values from {low:g} to {high:g}, expected 0 … 1, 0 … 255 or 0 … 65535")
+    eight: NDArray[np.uint8] = np.rint(np.clip(grey / white, 0, 1) * 255).astype(np.uint8)
+    return eight
+
+
+# Masks
+
+
+def _mask_values(image: Image.Image, content: bytes) -> NDArray[Any]:
+    """Return the values (H, W) of a mask, of any type."""
+    image = _without_alpha(image)
+    if image.mode == "1":
+        return np.asarray(image).astype(np.uint8)
+    if image.mode == "L":
+        stretched = 255 // (2 ** min(bits_per_sample(image, content), 8) - 1)
+        return np.asarray(image) // np.uint8(stretched)
+    if image.mode in ("P", "F", *DEEP_GREY):
+        return np.asarray(image)
+    colours = np.asarray(image.convert("RGB"))
+    coloured = (colours != colours[..., :1]).any(2)
+    if coloured.any():
+        raise ValueError(
+            f"holds colours, such as {colours[coloured][0].tolist()}, expected a palette or grey image whose "
+            "values are mask values; `palette: voc` reads VOC's colours, `palette: <file>` those of a file"
+        )
+    return colours[..., 0]
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """Drop an alpha channel that hides nothing."""
+    if image.mode not in WITH_ALPHA:
+        return image
+    if np.asarray(image.getchannel("A")).min() < 255:
+        raise ValueError("has transparent pixels: give them a value or a colour instead")
+    return image.convert(WITH_ALPHA[image.mode])

@@ -20,14 +20,26 @@ class Problems:
         printable = message.encode("utf-8", "backslashreplace").decode()
         self._messages.setdefault(kind, []).append(printable)
 
+    def __len__(self) -> int:
+        """Return the number of problems."""
+        return sum(map(len, self._messages.values()))
+
+    def extend(self, others: Problems) -> None:
+        """Add the problems that another collection holds."""
+        for kind, messages in others._messages.items():
+            self._messages.setdefault(kind, []).extend(messages)
+
+    def lines(self) -> list[str]:
+        """Return all problems as `kind: message`."""
+        return [f"{kind}: {message}" for kind, messages in self._messages.items() for message in messages]
+
     def raise_any(self, name: str) -> None:
         """Raise a :class:`DatasetError` about the data set ``name`` if there are problems.
 
         It shows the first 20 of each kind and the number of the others.
         """
         if self._messages:
-            total = sum(map(len, self._messages.values()))
-            lines = [f"{name}: {total} {'problem' if total == 1 else 'problems'}"]
+            lines = [f"{name}: {len(self)} {'problem' if len(self) == 1 else 'problems'}"]
             for kind, messages in self._messages.items():
                 lines += _paragraph(kind, messages)
             raise DatasetError("\n".join(lines))

@@ -12,9 +12,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsss.data.checks import check_files, list_images
+from wsss.data.agreement import compare_masks
+from wsss.data.checks import check_images, check_masks, list_images
 from wsss.data.lists import read_ids
 from wsss.data.manifest import Manifest
+from wsss.data.masks import MaskReader
+from wsss.data.names import ImageNames
 from wsss.data.problems import Problems
 from wsss.data.voc12_annotations import CLASSES, read_annotations
 from wsss.study.sources import (
@@ -73,16 +76,17 @@ def prepare(config: Voc12, generated: Path) -> Manifest:
         for image_id in sorted(splits["train"] | splits["val"])
     }
     labels = read_annotations(annotations, config.difficult, problems)
-    with_image = {image_id: masks[image_id] for image_id in masks.keys() & images.keys()}
-    checked = check_files(images, with_image, len(CLASSES), problems)
+    checked = check_images(images, problems)
+    checked_masks = check_masks(masks, checked, MaskReader(), generated, problems)
+    compare_masks(CLASSES, labels, checked_masks, root / VOC12_MASKS, problems)
     problems.raise_any(f"data set {root}")
     split_of = {image_id: split for split, ids in splits.items() for image_id in ids}
-    return list_images(CLASSES, split_of, labels, images, masks, scored, checked)
+    return list_images(CLASSES, split_of, labels, images, checked_masks.paths, scored, checked)
 
 
 def read_list(path: Path, problems: Problems) -> Places:
     """Read the ids of a list: the first word of each line, which is an id or the path of its image."""
-    lines = read_ids(path, {}, problems)
+    lines = read_ids(path, ImageNames({}, path.parent), problems)
     return {Path(line.split()[0]).stem: place for line, place in lines.items()}
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DTDForbidden
 from defusedxml.ElementTree import fromstring
 
+from wsss.data.names import same_form
 from wsss.data.problems import Problems
 from wsss.study.words import did_you_mean
 
@@ -23,6 +24,9 @@ CLASSES = (
 
 MAX_BYTES = 1_000_000
 """Larger annotation files are not read: VOC's have a few kilobytes."""
+
+DIFFICULT = {"": False, "0": False, "false": False, "unspecified": False, "1": True, "true": True}
+"""Whether an object is difficult, by the text of its mark, which some tools leave empty."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +46,8 @@ def read_annotations(
     labels: dict[str, tuple[int, ...]] = {}
     for image_id, path in paths.items():
         try:
-            objects = list(_objects(path))
+            objects = parse_annotation(path).objects
+            _of_voc(objects)
         except OSError as error:
             problems.add("missing annotation", f"{path}: {error.strerror}")
         except ValueError as error:
@@ -56,23 +61,50 @@ def read_annotations(
     return labels
 
 
-def _objects(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield the class of each object, and whether it is marked difficult."""
+class Annotation(NamedTuple):
+    """An annotation: the image's file name, perhaps empty, and of each object class and mark as difficult."""
+
+    file_name: str
+    objects: list[tuple[str, bool]]
+
+
+def parse_annotation(path: Path) -> Annotation:
+    """Read an annotation with classes of any name.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is too large, no XML, or no annotation.
+    """
     root = _parse(path)
     if root.tag != "annotation":
         raise ValueError(f"the root is <{root.tag}>, expected <annotation>")
-    objects = root.findall("object")  # direct children only: the parts of a person are not objects
+    elements = root.findall("object")  # direct children only: the parts of a person are not objects
+    objects = [(_name(element), _is_difficult(element)) for element in elements]
+    return Annotation(root.findtext("filename", "").strip(), objects)
+
+
+def _name(element: Element) -> str:
+    name = same_form(element.findtext("name", "").strip())
+    if not name.isprintable() or not name:
+        raise ValueError(f"there is no class {name!r}")
+    return name
+
+
+def _is_difficult(element: Element) -> bool:
+    mark = element.findtext("difficult", "").strip()
+    if mark.casefold() not in DIFFICULT:
+        raise ValueError(f"<difficult> is {mark!r}, expected 0 or 1")
+    return DIFFICULT[mark.casefold()]
+
+
+def _of_voc(objects: Sequence[tuple[str, bool]]) -> None:
+    """Refuse other classes than VOC's, and an image without any."""
     if not objects:
         raise ValueError("there is no <object>")
-    for element in objects:
-        name = element.findtext("name", "").strip()
+    for name, _ in objects:
         if name not in CLASSES:
             hint = did_you_mean(name, CLASSES) or f", expected one of {', '.join(CLASSES)}"
             raise ValueError(f"there is no class {name!r}{hint}")
-        mark = element.findtext("difficult", "0").strip()
-        if mark not in ("0", "1"):
-            raise ValueError(f"<difficult> is {mark!r}, expected 0 or 1")
-        yield name, mark == "1"
 
 
 def _parse(path: Path) -> Element:

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from wsss.models.backbone import Backbone
 from wsss.models.backbones import build_backbone
-from wsss.models.state import PREFIX, backbone_state, explained, state_problems
+from wsss.models.prefixes import below_prefixes, tails
+from wsss.models.state import backbone_state, explained, state_problems
 from wsss.models.weights.reading import read_state
 from wsss.study.registry import backbone_facts, backbone_names
 
@@ -65,6 +67,8 @@ def load_finished(network: nn.Module, path: Path) -> None:
         ValueError: an entry is missing, unknown or of another shape; nothing is loaded then.
     """
     state = read_state(path)
+    likely = (state, *below_prefixes(network.state_dict(), state))
+    state = next((entries for entries in likely if not state_problems(network, entries)), state)
     if problems := explained(network, state):
         raise ValueError(f"weights: {path} is no finished {type(network).__name__}:\n  {problems}")
     network.load_state_dict(state, strict=False)  # strict would ask for num_batches_tracked
@@ -81,12 +85,34 @@ def fitting(
     """
     with torch.device("meta"):
         expected = build_backbone(backbone, backbone_facts(backbone).output_strides[0])
-    found = backbone_state(expected, state)
-    if state_problems(expected, found):
-        found = backbone_state(expected, expected.adapted(state))
-    if problems := explained(expected, found, in_full=in_full):
+    tried: list[tuple[int, dict[str, Tensor]]] = []
+    for entries in _candidates(expected, state):
+        faults = sum(map(len, state_problems(expected, entries).values()))
+        tried.append((faults, entries))
+        if not faults:
+            break
+    faults, found = min(tried, key=lambda pair: pair[0])
+    if faults:
+        shown = found if faults <= len(expected.state_dict()) / 2 else tried[0][1]
+        problems = explained(expected, shown, in_full=in_full, found=state)
         raise ValueError(f"weights: {source} does not fit {backbone}:\n  {problems}")
     logger.info("weights: %s: %d entries used for %s", source, len(found), backbone)
-    if unused := [key for key in state if key.removeprefix(PREFIX) not in found]:
+    if unused := [key for key in state if found.keys().isdisjoint(tails(key))]:
         logger.info("weights: %s: not used: %s", source, ", ".join(unused))
     return {key: value.float() if value.is_floating_point() else value for key, value in found.items()}
+
+
+def _candidates(backbone: Backbone, state: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """Yield what may be the backbone's entries of a state dict: as it is, then below prefixes of wrappers."""
+    yield backbone_state(backbone, state)
+    yield backbone_state(backbone, backbone.adapted(state))
+    own = backbone.state_dict().keys()
+    parts = {key.partition(".")[0] for key in own}
+    for entries in below_prefixes(own, state):
+        for adapted in (entries, backbone.adapted(entries)):
+            # Parts that the backbone does not have lie above it; unknown entries of its own parts count.
+            yield {
+                key: value
+                for key, value in backbone_state(backbone, adapted).items()
+                if key in own or key.partition(".")[0] in parts
+            }

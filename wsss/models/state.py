@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from wsss.models.backbone import Backbone
+from wsss.models.prefixes import COUNTER, prefixes
 
 PREFIX = "backbone."
-COUNTER = "num_batches_tracked"
 #: First words of parameters that lie above the backbone, here, in torchvision and in the published networks.
 HEADS = ("classifier.", "fc.", "fc8.", "f8_", "gn8_", "f9.", "head.")
 #: So many entries of each kind are named where a file does not fit.
@@ -76,34 +76,40 @@ def state_problems(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, 
     return {kind: lines for kind, lines in problems.items() if lines}
 
 
-def explained(module: nn.Module, state: Mapping[str, Tensor], *, in_full: bool = False) -> str:
-    """Say why ``state`` does not fit ``module``, in ten lines or ``in_full``; nothing where it fits."""
+def explained(
+    module: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    in_full: bool = False,
+    found: Mapping[str, Tensor] | None = None,
+) -> str:
+    """Say why ``state`` does not fit ``module``, in ten lines or ``in_full``; nothing where it fits.
+
+    ``found`` is what the file holds, of which ``state`` may be a part.
+    """
     lines = []
-    for kind, found in state_problems(module, state).items():
-        shown = found if in_full or len(found) <= EXAMPLES + 1 else found[:EXAMPLES]
+    for kind, problems in state_problems(module, state).items():
+        shown = problems if in_full or len(problems) <= EXAMPLES + 1 else problems[:EXAMPLES]
         lines += shown
-        if len(found) > len(shown):
-            lines.append(f"… and {len(found) - len(shown)} more {kind}")
-    if lines and (prefix := _nearest_prefix(list(module.state_dict()), list(state))):
-        lines.append(prefix)
+        if len(problems) > len(shown):
+            lines.append(f"… and {len(problems) - len(shown)} more {kind}")
+    if lines:
+        lines.append(_nearest_prefix(list(module.state_dict()), list(found or state)))
     return "\n  ".join(lines)
 
 
-def _nearest_prefix(own: Sequence[str], found: Sequence[str]) -> str | None:
-    """The prefix that, taken off the names found, makes the most of them the module's own."""
-    counts: dict[str, int] = {}
-    known = set(own)
-    for name in found:
-        parts = name.split(".")
-        for cut in range(1, len(parts)):
-            if ".".join(parts[cut:]) in known:
-                prefix = ".".join(parts[:cut]) + "."
-                counts[prefix] = counts.get(prefix, 0) + 1
-    best = max(counts, key=counts.__getitem__, default=None)
-    if best is None or counts[best] <= sum(name in known for name in found):
-        return None
+def _nearest_prefix(own: Sequence[str], found: Sequence[str]) -> str:
+    """Say which prefix, taken off the names found, makes most of them the module's own; or what there is."""
+    likeliest = prefixes(own, found)
+    if not likeliest:
+        examples = ", ".join(list(found)[:EXAMPLES])
+        return f"found {len(found)} entries such as {examples}, none of the {len(own)} needed"
+    prefix, count = likeliest[0]
+    if not prefix:
+        return f"{count} of the {len(own)} entries needed are there"
     return (
-        f"without the prefix {best!r}, {counts[best]} of the names found would be among the {len(own)} needed"
+        f"the prefix {prefix!r} comes nearest: without it, {count} of the names found would be among the "
+        f"{len(own)} needed"
     )
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from unicodedata import normalize
 
 from wsss.study.config import Coco, Folder, Shapes, Voc12
 
@@ -25,6 +26,12 @@ FOREIGN_SUFFIXES = (".npz", ".npy", ".png")
 """Of other systems' files, one per image: CAMs and boundary maps."""
 
 SPLITS = ("train", "val")
+
+LABELS_FROM_FOLDERS = "folders"
+"""In place of a table of labels: the images lie in a folder for each class."""
+
+VOC_PALETTE = "voc"
+"""In place of a file of colours: those of VOC."""
 
 
 def voc12_list(config: Voc12, name: str) -> Path:
@@ -55,7 +62,10 @@ def coco_images(config: Coco, split: str) -> Path:
 
 
 def source_tables(dataset: Coco | Folder | Shapes | Voc12) -> list[str]:
-    """The lists that a data set is read from, as far as they are there; reading says which are missing."""
+    """The lists that a data set is read from, as far as they are there; reading says which are missing.
+
+    Braces in names are doubled, as Snakemake would fill them in.
+    """
     return [str(path) for path in _tables(dataset) if path.is_file()]
 
 
@@ -74,14 +84,35 @@ def shard_files(folder: Path | str, table: Path | str) -> list[str]:
     """Other systems' files of a shard's images, as far as they are there, in the order of the images.
 
     Args:
-        folder: Where the files lie, `<id>` with one of `FOREIGN_SUFFIXES`.
+        folder: Where the files lie, `<id>` with one of `FOREIGN_SUFFIXES`, or a PNG per class.
         table: The shard's images, as `prepare_dataset` lists them.
+
+    Raises:
+        ValueError: A name holds braces, which Snakemake would fill in.
     """
     with open(table, encoding="utf-8", newline="") as file:
-        next(file)  # the classes
-        ids = [row["id"] for row in csv.DictReader(file, delimiter="\t")]
-    paths = (Path(folder, f"{image_id}{suffix}") for image_id in ids for suffix in FOREIGN_SUFFIXES)
-    return [str(path) for path in paths if path.is_file()]
+        classes = next(file).rstrip("\n").split("\t")[1:]
+        rows = [(row["id"], row["labels"].split()) for row in csv.DictReader(file, delimiter="\t")]
+    paths = []
+    for image_id, labels in rows:
+        paths += [existing(folder, f"{image_id}{suffix}") for suffix in FOREIGN_SUFFIXES]
+        paths += [class_file(folder, image_id, int(label), classes[int(label)]) for label in labels]
+    found = [str(path) for path in paths if path is not None]
+    if braced := next((path for path in found if "{" in path or "}" in path), None):
+        raise ValueError(f"{braced}: allowed are names without {{ and }}, which Snakemake fills in")
+    return found
+
+
+def existing(folder: Path | str, name: str) -> Path | None:
+    """The file of a name, whose characters may be written in either of Unicode's usual forms; or None."""
+    paths = (Path(folder, normalize(form, name)) for form in ("NFC", "NFD"))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def class_file(folder: Path | str, image_id: str, index: int, name: str) -> Path | None:
+    """The PNG of an image's map of one class, by the class's name or 0-based index; None if there is none."""
+    names = (f"{image_id}{mark}{label}.png" for label in (name, index) for mark in "_/")
+    return next((path for path in (existing(folder, name) for name in names) if path), None)
 
 
 def _tables(dataset: Coco | Folder | Shapes | Voc12) -> list[Path]:
@@ -91,8 +122,9 @@ def _tables(dataset: Coco | Folder | Shapes | Voc12) -> list[Path]:
         return official if dataset.train == "train" else [*official, *_augmented(dataset)]
     if dataset.kind == "folder":
         splits = [dataset.splits.train, dataset.splits.val] if dataset.splits else []
-        named = [dataset.classes, dataset.labels, dataset.scored, *splits]
-        return [Path(dataset.root, name) for name in named if name]
+        named = [dataset.classes, dataset.labels, dataset.scored, dataset.palette, *splits]
+        words = {LABELS_FROM_FOLDERS, VOC_PALETTE}
+        return [Path(dataset.root, name) for name in named if name and name not in words]
     return [coco_annotations(dataset, split) for split in SPLITS] if dataset.kind == "coco" else []
 
 
@@ -112,11 +144,16 @@ def _folders(dataset: Coco | Folder | Voc12) -> list[Path]:
 
 
 def _facts(folder: Path) -> Iterator[tuple[str, int, int]]:
-    if folder.is_dir():
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                status = entry.stat()
-                yield entry.path, status.st_size, status.st_mtime_ns
+    """Yield path, size and time of all files in a folder and its sub-folders; links to nothing count too."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = os.path.join(parent, name)
+            try:
+                status = os.stat(path)
+            except OSError:
+                status = os.lstat(path)
+            yield path, status.st_size, status.st_mtime_ns
 
 
 def _in_short(facts: Sequence[tuple[str, int, int]]) -> str:

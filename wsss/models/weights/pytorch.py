@@ -2,43 +2,88 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping
+import re
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from wsss.models.prefixes import unwrapped
+
 FACTS = {"suffixes": (".pth", ".pt", ".bin", ".ckpt")}
 
-#: Keys under which checkpoints keep the network's state dict.
-NESTED = ("model", "state_dict")
-#: DataParallel puts it before all names.
-PARALLEL = "module."
-#: So many keys of a file that holds no state dict are named.
+USUAL = (
+    "state_dict", "model_state_dict", "model", "net", "network", "weights", "params", "teacher", "encoder",
+    "backbone", "model_ema", "state_dict_ema", "ema",
+)  # fmt: skip
+"""Keys under which checkpoints keep a network's state dict, the likeliest first."""
+
+DEPTH = 4
+"""Levels of dictionaries that are looked into."""
+
 SHOWN = 8
+"""So many keys of a file that holds no state dict are named."""
+
+HARMLESS: list[Any] = [Namespace, np.dtype, *{type(np.dtype(code)) for code in "?bBhHiIqQefd"}]
+"""Classes, besides torch's own, whose objects checkpoints hold beside tensors: options and plain numbers."""
 
 
 def read(path: Path) -> dict[str, Tensor]:
     """Read a state dict; code in the file is not run.
 
+    Of several state dicts in a checkpoint it is the largest, of equal ones the one with the likeliest key.
+    The words of wrappers are taken off the names of the entries.
+
     Raises:
         ValueError: if the file is damaged or holds anything else.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise ValueError(f"weights: {path}: not a readable file of tensors: {error}") from error
-    for key in NESTED:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not all(map(_is_entry, content.items())):
+    content = _load(path)
+    states = list(_states(content, ()))
+    if not states:
         found = f"a {type(content).__name__}"
         if isinstance(content, Mapping):
             found += f" with the keys {', '.join(map(repr, list(content)[:SHOWN]))}"
         raise ValueError(f"weights: {path}: expected a state dict (names and tensors), found {found}")
-    return {key.removeprefix(PARALLEL): value for key, value in content.items()}
+    state = max(states, key=lambda found: (len(found[1]), -_rank(found[0])))[1]
+    return {unwrapped(key): value for key, value in state.items()}
 
 
-def _is_entry(item: tuple[object, object]) -> bool:
-    return isinstance(item[0], str) and isinstance(item[1], Tensor)
+def _load(path: Path) -> Any:
+    scalar = np.float64(0).__reduce__()[0]
+    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    try:
+        allowed = [*HARMLESS, *[(scalar, name) for name in names]]
+        with torch.serialization.safe_globals(allowed):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # on damaged bytes that may be anything
+        raise ValueError(f"weights: {path}: not a readable file of tensors: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what matters of torch's message, which has a page of advice to run the code in a file."""
+    text = str(error)
+    if asked := re.search(r"(?:GLOBAL|global:?) ([\w.]+)", text):
+        return f"it holds an object of {asked[1]}; save the network's `state_dict()` alone"
+    return next(iter(text.strip().splitlines()), type(error).__name__)
+
+
+def _states(content: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
+    """Yield the tensors of a dictionary that have names, and those of the dictionaries in it."""
+    if not isinstance(content, Mapping) or len(keys) > DEPTH:
+        return
+    tensors = {
+        key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)
+    }
+    if tensors:
+        yield keys, tensors
+    for key, value in content.items():
+        if isinstance(key, str) and "optim" not in key:
+            yield from _states(value, (*keys, key))
+
+
+def _rank(keys: tuple[str, ...]) -> int:
+    return sum(USUAL.index(key) if key in USUAL else len(USUAL) for key in keys)

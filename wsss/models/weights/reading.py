@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from importlib import import_module
 from pathlib import Path
 
@@ -20,4 +21,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"weights: {path}: no such file (allowed: 'none', 'imagenet' or a path)")
     reader = weights_reader(str(path))
     assert reader is not None  # a path always has one
-    return dict(import_module(reader).read(path))
+    try:
+        return dict(import_module(reader).read(path))
+    except (ArithmeticError, LookupError, MemoryError, TypeError, struct.error) as error:  # damaged bytes
+        raise ValueError(f"weights: {path}: damaged: {type(error).__name__}: {error}") from error

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+
+from wsss.models.prefixes import unwrapped
 
 FACTS = {"suffixes": (".safetensors",)}
 
@@ -18,6 +19,6 @@ def read(path: Path) -> dict[str, Tensor]:
         ValueError: if the file is damaged or of another kind.
     """
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
+        return {unwrapped(key): value for key, value in load_file(path).items()}
+    except Exception as error:  # on damaged bytes that may be anything
         raise ValueError(f"weights: {path}: not a readable safetensors file: {error}") from error

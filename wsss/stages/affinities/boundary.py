@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from wsss.data import ImageRow, Manifest
@@ -22,7 +20,7 @@ from wsss.method.resizing import scaled_size
 from wsss.results import AffinityGrid
 from wsss.runtime import worker_count
 from wsss.stages.affinities import AffinitiesJob, ComputedAffinities
-from wsss.stages.foreign.files import find_files, naming, read_npy
+from wsss.stages.foreign.files import find_files, naming, read_grey_png, read_npy
 from wsss.study.config import BoundaryAffinities
 
 FACTS = {"network": None}
@@ -78,24 +76,12 @@ def read_boundary(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
         ValueError: naming the file, what was found, and what is expected.
     """
     with naming(path):
-        values = _read_png(path, size) if path.suffix == ".png" else read_npy(path, size[0] * size[1])
+        values = read_grey_png(path) if path.suffix == ".png" else read_npy(path, size[0] * size[1])
         if values.dtype.kind != "f" or values.shape != size:
             raise ValueError(f"{values.shape} {values.dtype}, expected a float map of the image's {size}")
         if not (values.min() >= 0 and values.max() <= 1):
             raise ValueError(f"values from {values.min()} to {values.max()}, expected [0, 1]")
     return values.astype(np.float32)
-
-
-def _read_png(path: Path, size: tuple[int, int]) -> NDArray[Any]:
-    with Image.open(path, formats=["PNG"]) as image:
-        if image.size != size[::-1] or image.mode not in ("1", "L", "I", "I;16"):
-            raise ValueError(
-                f"{image.width} x {image.height} pixels of mode {image.mode}, "
-                f"expected {size[1]} x {size[0]} of grey"
-            )
-        white = 65535 if image.mode.startswith("I") else 255
-        grey = image.convert("L") if image.mode == "1" else image
-        return np.asarray(grey).astype(np.float32) / white
 
 
 def cell_maxima(boundary: Tensor, scaled: tuple[int, int]) -> Tensor:

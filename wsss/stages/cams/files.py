@@ -1,14 +1,15 @@
 """CAMs of other systems, checked and brought into the form of this program's own.
 
-Each module of `wsss.stages.cams.formats` reads one format, `<folder>/<id>.npy` or `.npz`, whose classes are
-counted from 0, without the background. Maps of classes that the image does not have are left out, as this
-program computes the CAMs of the image's labels alone; a label without a map is an error.
+Each module of `wsss.stages.cams.formats` reads one format, `<folder>/<id>.npy` or `.npz`, or a file per
+class, whose classes are counted from 0, without the background. Maps of classes that the image does not have
+are left out, as this program computes the CAMs of the image's labels alone; a label without a map is an
+error.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,9 +25,10 @@ from wsss.method.resizing import bilinear
 from wsss.runtime import worker_count
 from wsss.stages.cams import CamItem, CamsJob
 from wsss.stages.cams.foreign import ForeignCams
-from wsss.stages.foreign.files import find_files, naming
+from wsss.stages.foreign.files import find_files, naming, shortened
 from wsss.study.config import FileCams
 from wsss.study.registry import CAM_FORMATS, module_name
+from wsss.study.sources import class_file
 
 FACTS = {"network": None}
 
@@ -46,20 +48,43 @@ class ImportedCams(NamedTuple):
 
 def compute(cams: FileCams, images: Manifest, job: CamsJob) -> Iterator[CamItem]:
     """Read the CAMs of a folder, whose files become inputs of the job."""
-    files = cam_files(images.rows, cams)
-    job.reads(files.values())
+    files = cam_files(images, cams)
+    job.reads(path for paths in files.values() for path in paths)
     return import_cams(images, files, cams, workers=worker_count(job.threads))
 
 
-def cam_files(rows: Iterable[ImageRow], cams: FileCams) -> dict[str, Path]:
-    """Find the file of each image that has labels. Raises as `find_files` does."""
-    suffixes = format_module(cams.format).FACTS["suffixes"]
-    labelled = (row for row in rows if row.labels)
-    return find_files(labelled, cams.folder, suffixes, f"CAMs of format {cams.format}")
+def cam_files(images: Manifest, cams: FileCams) -> dict[str, tuple[Path, ...]]:
+    """Find the file of each image that has labels, or one for each of its labels.
+
+    Raises:
+        ValueError: The folder or files are missing.
+    """
+    facts, what = format_module(cams.format).FACTS, f"CAMs of format {cams.format}"
+    labelled = [row for row in images.rows if row.labels]
+    if not facts.get("per_class"):
+        found = find_files(labelled, cams.folder, facts["suffixes"], what)
+        return {image_id: (path,) for image_id, path in found.items()}
+    if not Path(cams.folder).is_dir():
+        raise ValueError(f"{what}: there is no folder {cams.folder}")
+    files, missing = {}, []
+    for row in labelled:
+        names = [images.class_names[label] for label in row.labels]
+        paths = [
+            class_file(cams.folder, row.id, label, name)
+            for label, name in zip(row.labels, names, strict=True)
+        ]
+        missing += [f"{row.id} ({name})" for name, path in zip(names, paths, strict=True) if path is None]
+        files[row.id] = tuple(path for path in paths if path is not None)
+    if missing:
+        raise ValueError(
+            f"{what}: {cams.folder} lacks {len(missing)} maps, expected <id>_<class>.png or "
+            f"<id>/<class>.png, with the name of the class or its number from 0 on: {shortened(missing)}"
+        )
+    return files
 
 
 def import_cams(
-    images: Manifest, files: Mapping[str, Path], cams: FileCams, *, workers: int = 0
+    images: Manifest, files: Mapping[str, Sequence[Path]], cams: FileCams, *, workers: int = 0
 ) -> Iterator[CamItem]:
     """Read the CAMs of images; an image without labels needs no file.
 
@@ -80,7 +105,9 @@ def import_cams(
     n_classes = len(images.class_names)
 
     def read(row: ImageRow) -> tuple[ImageRow, ImportedCams]:
-        return row, read_cam_file(files[row.id], row, cams.format, n_classes) if row.labels else _no_cams(row)
+        return row, (
+            read_cam_files(files[row.id], row, cams.format, n_classes) if row.labels else _no_cams(row)
+        )
 
     foreign = divided = 0
     for row, imported in prefetch(read, images.rows, workers):
@@ -92,13 +119,20 @@ def import_cams(
     logger.info("divided maps above 1 by their maximum, in %d of %d images", divided, len(images))
 
 
-def read_cam_file(path: Path, row: ImageRow, format_name: str, n_classes: int) -> ImportedCams:
+def read_cam_files(paths: Sequence[Path], row: ImageRow, format_name: str, n_classes: int) -> ImportedCams:
     """Read the CAMs of one image. Raises `ValueError`: the file, what was found, and what is expected."""
-    read = format_module(format_name).read
+    module = format_module(format_name)
     # A full-size and a stride-4 map per class, of 8 bytes a value, is the most that any system writes.
     most_values = 2 * max(n_classes, 1) * row.height * row.width
-    with naming(path):
-        return _checked(read(path, most_values), row)
+    if not module.FACTS.get("per_class"):
+        with naming(paths[0]):
+            return _checked(module.read(paths[0], most_values), row)
+    maps = []
+    for path in paths:
+        with naming(path):
+            maps.append(module.read(path, most_values))
+            _check_size(maps[-1].shape, row, 1)
+    return _checked(ForeignCams(np.stack(maps), row.labels), row)
 
 
 def format_module(name: str) -> Any:
@@ -132,10 +166,14 @@ def _checked(cams: ForeignCams, row: ImageRow) -> ImportedCams:
 
 def _full_size(maps: NDArray[np.float32], row: ImageRow, stride: int) -> NDArray[np.float32]:
     """Bring maps (K, h, w) of a stride to the image's size, bilinearly."""
-    expected = -(-row.height // stride), -(-row.width // stride)
-    if maps.shape[1:] != expected:
-        raise ValueError(
-            f"maps of {maps.shape[1]} x {maps.shape[2]} (height x width), expected {expected[0]} x "
-            f"{expected[1]}, as the image has {row.height} x {row.width} pixels"
-        )
+    _check_size(maps.shape[1:], row, stride)
     return bilinear(torch.from_numpy(maps), (row.height, row.width)).numpy()
+
+
+def _check_size(size: tuple[int, ...], row: ImageRow, stride: int) -> None:
+    expected = -(-row.height // stride), -(-row.width // stride)
+    if size != expected:
+        raise ValueError(
+            f"maps of {size[0]} x {size[1]} (height x width), expected {expected[0]} x {expected[1]}, as the "
+            f"image has {row.height} x {row.width} pixels"
+        )

@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from wsss.data import ImageRow
-from wsss.stages.foreign.pickles import read_pickle
+from wsss.data.decoding import MAX_PIXELS
+from wsss.stages.foreign.pickles import Budget, read_pickle
+from wsss.study.sources import existing
 
 NAMED = 10
 """So many of the missing files are named."""
@@ -33,15 +36,21 @@ def find_files(
     """
     if not Path(folder).is_dir():
         raise ValueError(f"{what}: there is no folder {folder}")
-    candidates = {row.id: [Path(folder, f"{row.id}{suffix}") for suffix in suffixes] for row in rows}
-    found = {name: [path for path in paths if path.is_file()] for name, paths in candidates.items()}
-    if missing := [name for name, paths in found.items() if not paths]:
-        named = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
+    found = {
+        row.id: next(filter(None, (existing(folder, f"{row.id}{suffix}") for suffix in suffixes)), None)
+        for row in rows
+    }
+    if missing := [name for name, path in found.items() if path is None]:
         raise ValueError(
             f"{what}: {folder} lacks the files of {len(missing)} of {len(found)} images, "
-            f"expected <id>{' or <id>'.join(suffixes)}: {named}"
+            f"expected <id>{' or <id>'.join(suffixes)}: {shortened(missing)}"
         )
-    return {name: paths[0] for name, paths in found.items()}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Join the first names, with a sign if there are more."""
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
 
 
 @contextmanager
@@ -53,6 +62,22 @@ def naming(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:  # the disk's, not a decoder's
             raise
         raise ValueError(f"{path}: {error}") from error
+
+
+def read_grey_png(path: Path) -> NDArray[np.float32]:
+    """Read a grey PNG of 1 to 16 bits as (H, W) in [0, 1], white being 1.
+
+    Raises:
+        ValueError: It holds colours.
+    """
+    with Image.open(path, formats=["PNG"]) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels, expected at most {MAX_PIXELS:,}")
+        if image.mode not in ("1", "L", "I", "I;16", "I;16B"):
+            raise ValueError(f"pixels of mode {image.mode}, expected grey")
+        white = 65535 if image.mode.startswith("I") else 255
+        grey = image.convert("L") if image.mode == "1" else image
+        return np.asarray(grey).astype(np.float32) / np.float32(white)
 
 
 def read_npy(path: Path, most_values: int) -> NDArray[Any]:
@@ -88,7 +113,7 @@ def read_pickled_npy(path: Path, most_values: int) -> dict[int | str, Any]:
     shape, dtype, _, start = _header(data)
     if not dtype.hasobject or shape != ():
         raise ValueError(f"an array {shape} {dtype}, expected a pickled dictionary")
-    content = read_pickle(io.BytesIO(data[start:]))
+    content = read_pickle(io.BytesIO(data[start:]), Budget(bytes=3 * (8 * most_values + HEADERS)))
     if not isinstance(content, dict):
         raise ValueError(f"a pickled {type(content).__name__}, expected a dictionary")
     return content

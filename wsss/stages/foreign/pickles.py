@@ -3,8 +3,9 @@
 A pickle is a program, and Python's own machine calls whatever such a program names. This one knows only the
 instructions that build numbers, texts, lists, dictionaries, numpy arrays and torch tensors (which become
 arrays). It imports nothing, calls nothing but the functions below, and makes no array that is larger than the
-bytes that are there for it. Values that a pickle has built are not hashed or shown before their type is
-known: a pair of pairs of the same pair, sixty deep, would keep Python busy for ever.
+bytes that are there for it. What it makes in all is counted, as the same bytes can be used a thousand times.
+Values that a pickle has built are not hashed or shown before their type is known: a pair of pairs of the same
+pair, sixty deep, would keep Python busy for ever.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from numpy.typing import NDArray
 MOST_INSTRUCTIONS = 20_000
 """A dictionary of eighty arrays takes some 4,000."""
 
+MOST_BYTES = 1 << 30
+"""Of all values that a pickle makes, where the caller does not know better."""
+
 DTYPES = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"})
 
 STORAGES = {
@@ -31,9 +35,39 @@ STORAGES = {
 }  # fmt: skip
 """Element types of torch's storages."""
 
+BFLOAT16 = "torch.BFloat16Storage"
+"""Numpy has no such element type: the two bytes are the upper ones of a float32."""
 
-def read_pickle(stream: BinaryIO) -> Any:
+ON_GPU = "torch.cuda."
+"""Begins the names of storages in files of older versions, if they were on a GPU."""
+
+
+@dataclass
+class Budget:
+    """What may still be made: instructions to follow, and bytes of values."""
+
+    bytes: int = MOST_BYTES
+    instructions: int = MOST_INSTRUCTIONS
+
+    def follow(self) -> None:
+        """Count an instruction."""
+        self.instructions -= 1
+        if self.instructions < 0:
+            raise ValueError(f"a pickle of more than {MOST_INSTRUCTIONS:,} instructions")
+
+    def make(self, size: int) -> None:
+        """Count the bytes of a value, before it is made."""
+        self.bytes -= size
+        if self.bytes < 0:
+            raise ValueError("a pickle that makes more bytes of its values than any CAMs of the image take")
+
+
+def read_pickle(stream: BinaryIO, budget: Budget | None = None) -> Any:
     """Build what a pickle describes; `stream` then stands behind it.
+
+    Args:
+        stream: Of the pickle.
+        budget: What may be made, which pickles within it share.
 
     Returns:
         Numbers, texts, bytes, None, and tuples, lists and dictionaries of these and of arrays; the keys of
@@ -42,11 +76,10 @@ def read_pickle(stream: BinaryIO) -> Any:
     Raises:
         ValueError: the pickle is damaged, too long, or asks for anything else; the message says for what.
     """
-    machine = _Machine()
+    machine = _Machine(budget or Budget())
     try:
-        for count, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
-            if count > MOST_INSTRUCTIONS:
-                raise ValueError(f"a pickle of more than {MOST_INSTRUCTIONS:,} instructions")
+        for instruction, argument, _ in pickletools.genops(stream):
+            machine.budget.follow()
             machine.step(instruction.name, argument)
         (result,) = machine.stack
     except (IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
@@ -98,7 +131,8 @@ def _values(value: Any) -> Any:
 class _Machine:
     """The stack on which a pickle builds its values, and the memo in which it keeps some for later."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -114,10 +148,12 @@ class _Machine:
         elif name in _COMBINE:
             count, combine = _COMBINE[name]
             items = self.pop(count)
-            self.stack.append(combine(*items))
+            self.stack.append(combine(self.budget, *items) if name == "REDUCE" else combine(*items))
         elif name in _CHANGE:
             count, change = _CHANGE[name]
             items = self.pop(count)
+            for item in items:
+                self.budget.make(_bytes_of(item))
             change(self.stack[-1], *items)
         elif name == "MARK":
             self.marks.append(len(self.stack))
@@ -141,8 +177,9 @@ class _Machine:
 
 
 def _name(module: object, name: object) -> _Global:
-    found = _Global(f"{_text(module).replace('numpy._core', 'numpy.core')}.{_text(name)}")
-    if found not in _FUNCTIONS and found not in STORAGES and found != "numpy.ndarray":
+    given = f"{_text(module).replace('numpy._core', 'numpy.core')}.{_text(name)}"
+    found = _Global(given.replace(ON_GPU, "torch.") if given.endswith("Storage") else given)
+    if found not in _FUNCTIONS and found not in (*STORAGES, BFLOAT16, "numpy.ndarray"):
         raise ValueError(f"a pickle that asks for {found:.99}; it may ask for arrays only")
     return found
 
@@ -153,10 +190,16 @@ def _text(value: object) -> str:
     return value
 
 
-def _call(function: object, arguments: tuple[Any, ...]) -> Any:
+def _call(budget: Budget, function: object, arguments: tuple[Any, ...]) -> Any:
     if not isinstance(function, _Global) or function not in _FUNCTIONS:
         raise ValueError(f"a pickle that calls a {type(function).__name__}; it may build arrays only")
-    return _FUNCTIONS[function](*arguments)
+    return _FUNCTIONS[function](budget, *arguments)
+
+
+def _bytes_of(value: object) -> int:
+    """Return the size of an array that is put into a container: once more each time, as it may be copied."""
+    value = value.values if isinstance(value, _Array) else value
+    return value.nbytes if isinstance(value, np.ndarray) else 0
 
 
 def _append(target: object, *items: Any) -> None:
@@ -245,14 +288,15 @@ def _are_sizes(shape: object) -> bool:
     return isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape)
 
 
-def _encode(text: str, encoding: str) -> bytes:
+def _encode(budget: Budget, text: str, encoding: str) -> bytes:
     """How protocol 2 writes bytes."""
+    budget.make(len(_text(text)))
     if _text(encoding) != "latin1":
         raise ValueError(f"bytes in the encoding {encoding:.99}, expected latin1")
     return _text(text).encode("latin1")
 
 
-def _scalar(dtype: _Dtype, data: bytes) -> int | float:
+def _scalar(budget: Budget, dtype: _Dtype, data: bytes) -> int | float:
     value: int | float = _shaped(data, _numpy_dtype(dtype), (1,), "C")[0].item()
     return value
 
@@ -269,35 +313,53 @@ class _Storage:
     view: None
 
 
-def _load_storage(data: bytes) -> NDArray[Any]:
+def _load_storage(budget: Budget, data: bytes) -> NDArray[Any]:
     """Read a storage (N,) in torch's legacy format: five pickles, the number of values, the values."""
+    budget.make(len(data))
     stream = io.BytesIO(data)
-    _magic, _version, _machine, storage, _keys = (read_pickle(stream) for _ in range(5))
-    if not isinstance(storage, _Storage) or _text(storage.type) not in STORAGES:
+    _magic, _version, _machine, storage, _keys = (read_pickle(stream, budget) for _ in range(5))
+    if not isinstance(storage, _Storage) or _text(storage.type) not in (*STORAGES, BFLOAT16):
         raise ValueError("a torch tensor in an unknown format; convert it with .cpu().numpy()")
     stream.seek(8, io.SEEK_CUR)
+    if storage.type == BFLOAT16:
+        upper = _shaped(stream.read(), np.dtype("<u2"), (storage.size,), "C")
+        budget.make(2 * upper.nbytes)
+        return (upper.astype("<u4") << 16).view("<f4")
     return _shaped(stream.read(), np.dtype(STORAGES[storage.type]), (storage.size,), "C")
 
 
-def _rebuild_tensor(storage: NDArray[Any], offset: int, shape: Any, strides: Any, *_: Any) -> NDArray[Any]:
+def _rebuild_tensor(
+    budget: Budget, storage: NDArray[Any], offset: int, shape: Any, strides: Any, *_: Any
+) -> NDArray[Any]:
     """Cut a tensor out of its storage; several elements in one place, as `expand` makes them, are refused."""
     if not (isinstance(storage, np.ndarray) and _are_sizes((offset, *shape)) and _are_sizes(strides)):
         raise ValueError("a torch tensor whose sizes, strides or values are none")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if math.prod(shape) > len(storage) or (math.prod(shape) and last >= len(storage)):
         raise ValueError(f"a torch tensor that claims {shape}, strides {strides} in {len(storage)} values")
+    budget.make(math.prod(shape) * storage.itemsize)
     steps = [stride * storage.itemsize for stride in strides]
     return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps).copy()
+
+
+def _parameter(_: Budget, data: object, *__: Any) -> NDArray[Any]:
+    """A tensor that was trained is its values."""
+    if not isinstance(data, np.ndarray):
+        raise ValueError(f"a torch parameter of a {type(data).__name__}")
+    return data
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "numpy.core.multiarray._reconstruct": lambda *_: _Array(),
     "numpy.core.multiarray.scalar": _scalar,
-    "numpy.dtype": lambda code, *_: _Dtype(_text(code)),
+    "numpy.dtype": lambda _, code, *__: _Dtype(_text(code)),
     "_codecs.encode": _encode,
-    "__builtin__.bytes": lambda: b"",
-    "collections.OrderedDict": dict,
+    "__builtin__.bytes": lambda _: b"",
+    "collections.OrderedDict": lambda _: {},
     "torch.storage._load_from_bytes": _load_storage,
+    "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
 }
 """What a pickle may call, by the names that it uses, and what is done instead."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from wsss.study.config.fields import Count, Float, Int, Natural, NotBool, Section, Text
+from wsss.study.config.fields import Count, Float, Int, Natural, NotBool, PathText, Section, Text
 
 
 class Shapes(Section):
@@ -22,21 +22,33 @@ class Shapes(Section):
 class Splits(Section):
     """Files with one image id per line."""
 
-    train: Text = Field(description="ids of the training images")
-    val: Text = Field(description="ids of the images on which the segmentation network is scored")
+    train: PathText = Field(description="ids of the training images")
+    val: PathText = Field(description="ids of the images on which the segmentation network is scored")
 
 
 class Folder(Section):
     """A directory of images; the paths below `root` are relative to it."""
 
     kind: Literal["folder"] = Field(description="your own images")
-    root: Text = Field(description="the directory, relative to where snakemake runs", examples=["my_photos"])
-    images: Text = Field("images", description="folder of the images, <id>.jpg or <id>.png")
-    labels: Text = Field("labels.csv", description="image-level labels, lines of `id,class class ...`")
-    classes: Text = Field("classes.txt", description="one class per line; line n has the value n in masks")
-    masks: Text | None = Field(None, description="folder of masks, <id>.png, for scoring; null: none")
+    root: PathText = Field(
+        description="the directory, relative to where snakemake runs", examples=["my_photos"]
+    )
+    images: PathText = Field("images", description="folder of the images, <id>.jpg or <id>.png")
+    labels: PathText = Field(
+        "labels.csv", description="image-level labels, lines of `id,class class ...`; folders: one per class"
+    )
+    classes: PathText = Field(
+        "classes.txt", description="one class per line; line n has the value n in masks"
+    )
+    masks: PathText | None = Field(None, description="folder of masks, <id>.png, for scoring; null: none")
+    palette: PathText | None = Field(
+        None, description="masks in colours; voc, or a file of lines `class 128 0 0`; null: masks of values"
+    )
+    mask_values: dict[Natural, Text] | None = Field(
+        None, description="{0: background, 255: cat}: what other values mean, and void; null: as in `classes`"
+    )
     splits: Splits | None = Field(None, description="{train: file, val: file} of ids; null: see holdout")
-    scored: Text | None = Field(None, description="file of train ids to score; null: all with a mask")
+    scored: PathText | None = Field(None, description="file of train ids to score; null: all with a mask")
     holdout: Float = Field(
         0.1, gt=0.0, lt=1.0, description="without splits: share of images in val, by hash of id"
     )
@@ -44,6 +56,13 @@ class Folder(Section):
     def idle(self) -> frozenset[str]:
         """Lists of splits leave nothing to hold out."""
         return frozenset({"holdout"} if self.splits else ())
+
+    @field_validator("mask_values")
+    @classmethod
+    def _not_both(cls, values: dict[int, str] | None, info: ValidationInfo) -> dict[int, str] | None:
+        if values is not None and info.data.get("palette") is not None:
+            raise ValueError("allowed null, as `palette` already says what the masks mean")
+        return values
 
     @field_validator("scored")
     @classmethod
@@ -57,11 +76,11 @@ class Voc12(Section):
     """PASCAL VOC 2012, with the images that SBD adds to it."""
 
     kind: Literal["voc12"] = Field(description="PASCAL VOC 2012, see docs/datasets.md")
-    root: Text = Field(description="the folder VOCdevkit/VOC2012", examples=["data/VOCdevkit/VOC2012"])
+    root: PathText = Field(description="the folder VOCdevkit/VOC2012", examples=["data/VOCdevkit/VOC2012"])
     train: Literal["train_aug", "train"] = Field(
         "train_aug", description="train: the official 1,464 images; train_aug: the 10,582 with those of SBD"
     )
-    sbd: Text | None = Field(
+    sbd: PathText | None = Field(
         None, description="folder of SBD, for the lists of train_aug; null: the root has them"
     )
     difficult: Literal["kept", "dropped"] = Field(
@@ -80,7 +99,7 @@ class Coco(Section):
     """COCO as distributed: train2014/, val2014/ and annotations/instances_*.json, or those of 2017."""
 
     kind: Literal["coco"] = Field(description="COCO 2014 or 2017, see docs/datasets.md")
-    root: Text = Field(description="the folder that holds annotations/", examples=["data/coco"])
+    root: PathText = Field(description="the folder that holds annotations/", examples=["data/coco"])
     year: Annotated[Literal[2014, 2017], NotBool] = Field(2014, description="2014 or 2017")
     scored: Natural = Field(
         5000, description="training images on which CAMs and pseudo masks are scored, by hash of id"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -54,6 +55,13 @@ def settled(value: Number | Auto) -> Number:
     return value
 
 
+def _usable_path(path: str) -> str:
+    """Put the home folder in the place of `~`; refuse braces, which Snakemake would fill in."""
+    if braces := set("{}") & set(path):
+        raise ValueError(f"allowed paths without {' and '.join(sorted(braces))}, which Snakemake fills in")
+    return os.path.expanduser(path)
+
+
 # Last of the annotations with a constraint: those that follow it are lost to the JSON schema.
 NotBool = BeforeValidator(_no_truth)
 
@@ -67,6 +75,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0), NotBool]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0), NotBool]
 Turns = Annotated[float, Field(ge=0.0, le=0.5), NotBool]
 Text = Annotated[str, Field(min_length=1)]
+PathText = Annotated[str, Field(min_length=1), AfterValidator(_usable_path)]
 
 BatchNorm = Annotated[
     Literal["frozen", "trained"],

@@ -20,6 +20,7 @@ from wsss.study.config.fields import (
     InputScaleOrAuto,
     Jitter,
     NotBool,
+    PathText,
     Radius,
     Resize,
     Section,
@@ -49,7 +50,7 @@ class Network(Section):
         description="`small` trains from scratch in a minute; resnet38 and vgg16 are the paper's; "
         "timm/<name>: any of timm's; docs/backbones.md lists all",
     )
-    weights: Text = Field(
+    weights: PathText = Field(
         "none",
         description="none, imagenet (downloaded), or a path: .pth, .safetensors, .params, .caffemodel",
     )
@@ -152,7 +153,9 @@ class OnFeatures(Section):
 class AffinityNet(Network):
     """AffinityNet: how alike two cells of the stride-8 grid are, for all pairs within a radius."""
 
-    weights: Text = Field("classifier", description="classifier (its backbone), none, imagenet, or a path")
+    weights: PathText = Field(
+        "classifier", description="classifier (its backbone), none, imagenet, or a path"
+    )
     input_scale: InputScaleOrAuto = 2.0
     normalization: Literal["none", "group"] = Field(
         "group", description="of the 1x1 convolution of each of the three features"
@@ -199,7 +202,9 @@ class Segmenter(Network):
         description="deeplabv3, or smp/unet, smp/fpn, smp/deeplabv3plus, smp/segformer, smp/upernet on any "
         "backbone; largefov on vgg16; resnet38 on resnet38",
     )
-    weights: Text = Field("classifier", description="classifier (its backbone), none, imagenet, or a path")
+    weights: PathText = Field(
+        "classifier", description="classifier (its backbone), none, imagenet, or a path"
+    )
     frozen_stages: FrozenStages = 0
     batch_norm: BatchNorm = "trained"
     epochs: Epochs = 20.0

@@ -28,6 +28,7 @@ from wsss.study.config.fields import (
     InputScale,
     Natural,
     NonNegative,
+    PathText,
     Positive,
     Radius,
     Refine,
@@ -76,9 +77,11 @@ class FileCams(Section):
 
     kind: Literal["files"]
     format: Text = Field(
-        description="stacks, psa, irn or clip_es, see docs/other_cams.md", examples=["stacks"]
+        description="stacks, psa, irn, clip_es, puzzlecam or png, see docs/other_cams.md", examples=["stacks"]
     )
-    folder: Text = Field(description="folder of the files, <id>.npy or <id>.npz", examples=["my_cams"])
+    folder: PathText = Field(
+        description="folder of the files, <id>.npy or as the format has them", examples=["my_cams"]
+    )
 
     @field_validator("format")
     @classmethod
@@ -170,7 +173,7 @@ class BoundaryAffinities(Section):
     """1 - the largest boundary value on the path between two cells, as IRN has it."""
 
     kind: Literal["boundary"]
-    folder: Text = Field(
+    folder: PathText = Field(
         description="folder of boundary maps, <id>.npy or <id>.png", examples=["my_boundaries"]
     )
     input_scale: InputScale = 2.0
@@ -273,7 +276,7 @@ class Study(Section):
     name: str = Field(
         "shapes", pattern=r"^[a-z0-9][a-z0-9_-]*$", description="results lie in <results>/<name>/"
     )
-    results: Text = Field("results", description="relative to where snakemake runs")
+    results: PathText = Field("results", description="relative to where snakemake runs")
     recipe: Text | None = Field(
         None, description="settings of studies/recipes/ below those of the study itself; null: none"
     )

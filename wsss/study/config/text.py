@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from typing import Any, get_args
 
 import yaml
@@ -132,6 +133,15 @@ def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 Schema = Mapping[str, Any]
 
+_UNQUOTED: Mapping[type, str] = {
+    int: "number",
+    float: "number",
+    date: "date",
+    datetime: "date",
+    bool: "truth value",
+}
+"""What YAML makes of texts without quotes that look like it."""
+
 
 def _problem(found: Mapping[str, Any], schema: Schema) -> str:
     location, kind, context = found["loc"], found["type"], found.get("ctx", {})
@@ -141,6 +151,10 @@ def _problem(found: Mapping[str, Any], schema: Schema) -> str:
         location[-1], int
     ):  # an item of a list: say what the whole list must be
         location, kind = location[:-1], "too_short"
+    if location[-1] == "[key]":
+        return (
+            f"{_locate(location[:-2], schema)[0]}: got the key {location[-2]!r}, allowed whole numbers >= 0"
+        )
     path, node = _locate(location, schema)
     given = "" if isinstance(found["input"], (Mapping, BaseModel)) else f"got {_shown(found['input'])}, "
     if kind == "missing":
@@ -152,6 +166,9 @@ def _problem(found: Mapping[str, Any], schema: Schema) -> str:
         return f"{path}.{_KIND}: got {context['tag']!r}, allowed {kinds}"
     if kind == "value_error":
         return f"{path}: {given}{context['error']}"
+    if kind == "string_type" and type(found["input"]) in _UNQUOTED:
+        what = _UNQUOTED[type(found["input"])]
+        return f"{path}: {given}which YAML reads as a {what}, allowed text: put it in quotes, as in '2024'"
     return f"{path}: {given}allowed {_allowed(node, schema)}"
 
 
@@ -198,7 +215,9 @@ def _locate(location: Iterable[str | int], schema: Schema) -> tuple[str, Schema]
         if len(options) > 1:  # a number or a word: the step names one of them, it is no key
             break
         node = _resolved(options[0] if options else node, schema)
-        if "discriminator" in node:  # the step names the chosen model, it is no key
+        if "additionalProperties" in node and "properties" not in node:
+            path, node = f"{path}.{step}", node["additionalProperties"]
+        elif "discriminator" in node:  # the step names the chosen model, it is no key
             node = {"$ref": node["discriminator"]["mapping"][step]}
         elif isinstance(step, int):
             path, node = (
@@ -238,6 +257,8 @@ def _allowed(node: Schema, schema: Schema) -> str:
         return f"a section with the keys {', '.join(node['properties'])}"
     if "discriminator" in node:
         return f"a section with `{_KIND}` {_allowed_kinds(node, schema)}"
+    if "additionalProperties" in node:
+        return f"a mapping of whole numbers to {_allowed(node['additionalProperties'], schema)}"
     if "pattern" in node:
         return f"text that matches {node['pattern']}"
     words = {

@@ -1,0 +1,25 @@
+"""JSON files of annotation tools."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from wsss.data.problems import Problems
+
+MAX_BYTES = 1 << 30
+"""Larger files are not read."""
+
+
+def load_json(path: Path, problems: Problems) -> Any:
+    """Read a file; None, and a problem, if it cannot be read."""
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ValueError(f"{size:,} bytes, expected at most {MAX_BYTES:,}")
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        problems.add("missing file", f"{path}: {error.strerror}")
+    except (ValueError, RecursionError) as error:
+        problems.add("bad annotations", f"{path}: not JSON: {error}")
+    return None

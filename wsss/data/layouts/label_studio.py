@@ -1,0 +1,124 @@
+"""Label Studio's exports JSON and JSON-MIN: choices, boxes, outlines and brushes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from wsss.data.layouts.json_files import load_json
+from wsss.data.layouts.labels import Labels, labels_of
+from wsss.data.names import ImageNames, find_images
+from wsss.data.problems import Problems
+
+UPLOADED = re.compile(r"[0-9a-f]{8}-")
+"""Stands before the names of uploaded files."""
+
+NO_LABELS = frozenset(
+    [
+        "id",
+        "annotator",
+        "annotation_id",
+        "created_at",
+        "updated_at",
+        "lead_time",
+        "data",
+        "annotations",
+        "predictions",
+        "meta",
+    ]
+)
+"""Keys of a JSON-MIN task that hold no labels."""
+
+
+def is_label_studio(content: Any) -> bool:
+    """Tell whether the content of a JSON file is a list of tasks."""
+    tasks = content[:5] if isinstance(content, list) else []
+    return bool(tasks) and all(isinstance(task, dict) and _is_task(task) for task in tasks)
+
+
+def _is_task(task: dict[str, Any]) -> bool:
+    if isinstance(task.get("data"), dict):
+        return isinstance(task.get("annotations", task.get("completions")), list)
+    return "annotation_id" in task or "annotator" in task
+
+
+def read_label_studio(folder: Path, file: Path, without: Sequence[Path], problems: Problems) -> Labels:
+    """Read the labels of each task's last annotation that was not cancelled.
+
+    Args:
+        folder: Holds the images, in sub-folders too, under the names that they had before they were uploaded,
+            or those that Label Studio gave them.
+        file: The JSON file.
+        without: Sub-folders that hold masks.
+        problems: Collects what is wrong; tasks that nobody has annotated are none.
+    """
+    images = find_images(folder, problems, without)
+    names = ImageNames(images, folder)
+    found: dict[str, list[str]] = {}
+    content = load_json(file, problems)
+    for number, task in enumerate(content if isinstance(content, list) else []):
+        place = f"{file}: [{number}]"
+        if not isinstance(task, dict) or not _is_task(task):
+            problems.add("bad annotations", f"{place} is no task of Label Studio")
+            continue
+        ids = _image(task, names)
+        if len(ids) != 1:
+            data = task.get("data", task)
+            problems.add("missing image", f"{place}: there is no image for {data!r:.120}")
+        elif (labels := _labels(task)) is not None:
+            found[next(iter(ids))] = labels
+    return labels_of(images, found, problems)
+
+
+def _image(task: dict[str, Any], names: ImageNames) -> set[str]:
+    data = task["data"] if isinstance(task.get("data"), dict) else task
+    texts = [task.get("file_upload"), *(data[key] for key in sorted(data))]
+    for text in texts:
+        if isinstance(text, str) and "\n" not in text:
+            for name in _spellings(text):
+                if ids := names.find(name):
+                    return ids
+    return set()
+
+
+def _spellings(address: str) -> list[str]:
+    """Return the names for which an address may stand: of a file in its storage, or before its upload."""
+    parts = urlsplit(address)
+    path = unquote((parse_qs(parts.query).get("d") or [parts.path])[0])
+    folder, _, name = path.rpartition("/")
+    return (
+        [path, name, UPLOADED.sub("", name, count=1)] if folder else [path, UPLOADED.sub("", name, count=1)]
+    )
+
+
+def _labels(task: dict[str, Any]) -> list[str] | None:
+    """Return the labels of a task; None if nobody has annotated it."""
+    if not isinstance(task.get("data"), dict):
+        return list(_names({key: value for key, value in task.items() if _may_label(key, value)}))
+    annotations = task.get("annotations") or task.get("completions") or []
+    done = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
+    if not done:
+        return None
+    results = done[-1].get("result")
+    values = [result.get("value") for result in results if isinstance(result, dict)] if results else []
+    return [name for value in values if isinstance(value, dict) for name in _names(value)]
+
+
+def _may_label(key: str, value: Any) -> bool:
+    """Texts of JSON-MIN are labels only under the names that choices have: the others are data."""
+    return key not in NO_LABELS and (not isinstance(value, str) or key in ("choice", "label", "class"))
+
+
+def _names(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the texts below keys such as `choices`, `rectanglelabels` and `taxonomy`, or those of lists."""
+    if isinstance(value, str) and re.search(r"choice|label|class|taxonomy", key):
+        yield value
+    elif isinstance(value, list):
+        for item in value[-1:] if key == "taxonomy" and all(isinstance(i, str) for i in value) else value:
+            yield from _names(item, key)
+    elif isinstance(value, dict):
+        for inner, item in value.items():
+            yield from _names(item, inner)

@@ -1,0 +1,161 @@
+"""Image files of a folder and its sub-folders, and the ids that spellings of their names stand for."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from unicodedata import category, normalize
+
+from wsss.data.problems import Problems
+
+_JPEG = {".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
+_NETPBM = {".pbm", ".pgm", ".pnm", ".ppm"}
+IMAGE_SUFFIXES = {".avif", ".bmp", ".gif", ".png", ".tga", ".tif", ".tiff", ".webp"} | _JPEG | _NETPBM
+"""Extensions of image files; other files in a folder are not read."""
+
+FOLDER_MARK = "__"
+"""Stands in ids for the slash between a sub-folder and what is in it: results name one file per id."""
+
+_NO_TEXT = {"Cc", "Cs"}
+"""Unicode categories of control characters, and of bytes that are not UTF-8: no list can hold them."""
+
+
+def same_form(text: str) -> str:
+    """Bring text to the Unicode form NFC: `ü` may be one character or two that look the same."""
+    return normalize("NFC", text)
+
+
+def id_of(path: Path, folder: Path) -> str:
+    """Return the id of an image: its path in the folder without extension, `/` written as `__`."""
+    return same_form(FOLDER_MARK.join(path.relative_to(folder).with_suffix("").parts))
+
+
+def find_images(folder: Path, problems: Problems, without: Collection[Path] = ()) -> dict[str, Path]:
+    """Find the images in a folder and its sub-folders, by id.
+
+    Args:
+        folder: Where to look; hidden files and folders are passed over.
+        problems: Collects what cannot be used: names that no list can hold, two images of one id, links to
+            nothing, and devices or pipes that bear the name of an image.
+        without: Sub-folders that hold something else, such as masks.
+    """
+    images: dict[str, Path] = {}
+    for path in regular_files(folder, IMAGE_SUFFIXES, problems, without):
+        if _NO_TEXT & set(map(category, path.name)):
+            problems.add(
+                "unusable name", f"{path.parent}: {path.name!r} has control or undecodable characters"
+            )
+        image_id = id_of(path, folder)
+        if image_id in images:
+            problems.add("duplicate id", f"{path}: has the same id as {images[image_id]}")
+        images.setdefault(image_id, path)
+    return images
+
+
+def regular_files(
+    folder: Path, suffixes: Collection[str], problems: Problems, without: Collection[Path] = ()
+) -> Iterator[Path]:
+    """Yield the files of a folder and its sub-folders that have one of the suffixes, in ascending order.
+
+    Anything else under such a name is a problem: opening a pipe or a device could wait or read for ever.
+    """
+    left_out = {path.resolve() for path in without if path.resolve() != folder.resolve()}
+    for path in _below(folder, problems, left_out, frozenset()):
+        if path.suffix.lower() in suffixes:
+            if wrong := irregular(path):
+                problems.add("not a file", f"{path}: {wrong}")
+            else:
+                yield path
+
+
+def irregular(path: Path) -> str | None:
+    """Say why a path is no regular file, or a link to one; None if it is."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if path.is_symlink():
+            return f"a link to {os.readlink(path)}, which is not there"
+        return error.strerror
+    if stat.S_ISDIR(mode):
+        return "Is a directory"
+    return None if stat.S_ISREG(mode) else "a device, pipe or socket, expected a regular file"
+
+
+def _below(
+    folder: Path, problems: Problems, left_out: Collection[Path], above: frozenset[Path]
+) -> Iterator[Path]:
+    """Yield what is in a folder and its sub-folders; links that lead upwards are not followed."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        problems.add("missing file", f"{folder}: {error.strerror}")
+        return
+    above |= {folder.resolve()}
+    for path in entries:
+        if path.name.startswith("."):
+            continue
+        if not path.is_dir():
+            yield path
+        elif path.resolve() not in {*left_out, *above}:
+            yield from _below(path, problems, left_out, above)
+
+
+class ImageNames:
+    """Finds images by what people call them.
+
+    `a`, `a.jpg` beside a file `a.jpeg`, `images/a.jpg`, `C:\\photos\\a.jpg`, `A.JPG` and another Unicode form
+    stand for the image `a`; `holiday/a`, and `a` alone if no other folder has an `a`, for `holiday__a`.
+    """
+
+    def __init__(self, images: Mapping[str, Path], folder: Path) -> None:
+        self._whole: dict[str, set[str]] = defaultdict(set)
+        self._bare: dict[str, set[str]] = defaultdict(set)
+        for image_id, path in images.items():
+            inner = same_form(path.relative_to(folder).as_posix())
+            stem = inner.removesuffix(PurePosixPath(inner).suffix)
+            for spelling in (image_id, inner, stem):
+                self._whole[spelling].add(image_id)
+            for spelling in (PurePosixPath(inner).name, PurePosixPath(stem).name):
+                self._bare[spelling].add(image_id)
+        self._folded = [_folded(self._whole), _folded(self._bare)]
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+    @property
+    def example(self) -> str:
+        """The id of some image."""
+        return min(min(self._whole.values(), key=min))
+
+    def find(self, name: str) -> set[str]:
+        """Return the ids that a name may stand for: none, one, or several that it does not tell apart."""
+        name = same_form(name.strip().replace("\\", "/")).removeprefix("./")
+        spellings = (name, name.casefold())
+        for spelling, (whole, bare) in zip(spellings, ((self._whole, self._bare), self._folded), strict=True):
+            for known, tails in ((whole, _tails(spelling)), (bare, [spelling] if "/" not in name else [])):
+                for tail in tails:
+                    if found := known.get(tail) or known.get(without_suffix(tail)):
+                        return found
+        return set()
+
+
+def _folded(index: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    folded: dict[str, set[str]] = defaultdict(set)
+    for spelling, ids in index.items():
+        folded[spelling.casefold()] |= ids
+    return folded
+
+
+def _tails(name: str) -> list[str]:
+    """Return a path, then the path without its first folder, and so on: the whole path may lie elsewhere."""
+    parts = [part for part in name.split("/") if part]
+    return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
+def without_suffix(name: str) -> str:
+    """Take off the extension of an image; what follows another dot belongs to the name."""
+    suffix = PurePosixPath(name).suffix
+    return name.removesuffix(suffix) if suffix.lower() in IMAGE_SUFFIXES else name

@@ -1,0 +1,50 @@
+"""Text files as people save them: with or without a byte order mark, with line ends of any system."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+
+from wsss.data.names import irregular, same_form
+from wsss.data.problems import Problems
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_text(path: Path, problems: Problems) -> str | None:
+    """Read UTF-8, or UTF-16 with its mark, in the Unicode form NFC; None, and a problem, if that fails."""
+    if wrong := irregular(path):
+        problems.add("missing file", f"{path}: {wrong}")
+        return None
+    try:
+        content = path.read_bytes()
+        encoding = "utf-16" if content.startswith(_UTF16) else "utf-8-sig"
+        return same_form(content.decode(encoding))
+    except OSError as error:
+        problems.add("missing file", f"{path}: {error.strerror}")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        wrong = f"byte 0x{content[error.start]:02x} is not UTF-8"
+        problems.add("undecodable text", f"{path}:{line}: {wrong}, save the file as UTF-8")
+    return None
+
+
+def lines_of(path: Path, if_empty: str, problems: Problems) -> list[tuple[str, str]]:
+    """Return the lines that are not blank, each after its place (file:line).
+
+    An empty file is a problem of the kind ``if_empty``.
+    """
+    text = read_text(path, problems)
+    if text is None:
+        return []
+    found = [(f"{path}:{number}", line) for number, line in numbered(text) if line]
+    if not found:
+        problems.add(if_empty, f"{path}: the file is empty")
+    return found
+
+
+def numbered(text: str) -> Iterator[tuple[int, str]]:
+    """Yield number and content of each line; other marks that Unicode counts as line ends are left alone."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    yield from enumerate(map(str.strip, lines), start=1)
