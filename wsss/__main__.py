@@ -8,6 +8,7 @@ from wsss.commands import config, voc_submission
 from wsss.commands.branch import branch
 from wsss.commands.check import check
 from wsss.commands.compare import compare
+from wsss.commands.init import init
 from wsss.commands.run import run
 from wsss.commands.summary import summary
 from wsss.commands.tables import tables
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(branch)
 app.command()(check)
 app.command()(compare)
+app.command()(init)
 app.command()(run)
 app.command()(summary)
 app.command()(tables)

@@ -45,6 +45,12 @@ class Sizes(NamedTuple):
     largest: int
     megapixels: float
 
+    def in_words(self) -> str:
+        """The longest side of the photographs."""
+        if self.smallest == self.largest:
+            return f"longest side {self.median} px"
+        return f"longest side {self.smallest} to {self.largest} px, median {self.median}"
+
 
 def look_at(paths: Mapping[str, Path]) -> dict[str, Photograph]:
     """Look at photographs by id; those that cannot be read are left out."""

@@ -167,9 +167,10 @@ def _walks(study: Study, images: Images) -> dict[str, Work]:
         found["label_confident"] = Work(study.shards["train"], refined=images.counts["train"] * crf)
     values, train = swept(study), images.counts["train"]
     tried = min(train, study.sweep.images or train)
-    points = sum(t**0.5 for t in values.ts) * len(values.betas)
+    longest = max(values.ts) ** 0.5  # the others are on its way
     found["sweep_random_walk"] = Work(
-        len(values.betas) * study.shards["train"], walked=2 * tried * cells * (images.labels + 1) * points
+        len(values.betas) * study.shards["train"],
+        walked=len(values.betas) * tried * cells * (images.labels + 1) * longest,
     )
     found["choose_random_walk"] = Work(1, refined=FINISHED * tried * _refinement(study, walk, images))
     return found
