@@ -5,6 +5,7 @@ a stage's section of config.yaml, its module in wsss/stages/ and its folder unde
 """
 
 import os
+import sys
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
@@ -13,11 +14,12 @@ from wsss.planning.locks import note_owner
 from wsss.report.summary import summary
 from wsss.study.code_digest import ROOT
 from wsss.study.config import ConfigError
-from wsss.study.reading import workflow_study
+from wsss.study.reading import check_places, workflow_study
 
 min_version("9.25")
 
 try:
+    check_places(workflow.basedir, sys.executable)
     study = workflow_study(workflow)
 except (ConfigError, OSError) as error:
     raise WorkflowError(str(error))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wsss.study.config import ConfigError, ConstantBackground, Study
-from wsss.study.reading import workflow_study
+from wsss.study.reading import check_places, workflow_study
 
 
 def workflow(folder: Path, *overlays: Path, config: Any = None, replace: bool = False) -> Any:
@@ -69,3 +69,16 @@ def test_what_is_wrong_is_said_with_its_key(folder: Path) -> None:
         workflow_study(workflow(folder, wrong))
     with pytest.raises(FileNotFoundError, match="missing"):
         workflow_study(workflow(folder, folder / "missing.yaml"))
+
+
+@pytest.mark.parametrize("python", ["/home/anna/my photos/.venv/bin/python", "/srv/a&b/bin/python", "/o'b/bin/python"])
+def test_a_python_that_the_shell_cannot_name_is_refused_at_once(python: str) -> None:
+    folder = str(Path(python).parent.parent)
+    with pytest.raises(ConfigError, match=f"^{folder}: Snakemake starts no job .* move the virtual environment"):
+        check_places("/srv/wsss", python)
+
+
+def test_braces_in_the_folder_of_the_workflow_are_refused() -> None:
+    check_places("/srv/my wsss", "/srv/.venv/bin/python3.11")
+    with pytest.raises(ConfigError, match=r"^/srv/\{a\}/wsss: Snakemake fills in braces: rename the folder$"):
+        check_places("/srv/{a}/wsss", "/srv/.venv/bin/python")

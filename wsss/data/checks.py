@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,9 +95,9 @@ def check_masks(
 ) -> CheckedMasks:
     """Decode every mask of an image that could be read, and compare the sizes.
 
-    Where the file is not yet what every later stage can read, because its values or colours mean others, or
-    because it lies as its photograph is stored and not as its EXIF orientation turns it, the mask is written
-    below ``generated``.
+    Where the file is not yet what every later stage can read, because its values or colours mean others,
+    because it lies as its photograph is stored and not as its EXIF orientation turns it, or because its path
+    holds braces, which Snakemake would fill in, the mask is written below ``generated``.
     """
     images = {image_id: checked[image_id] for image_id in masks if image_id in checked}
     lying = _lying(masks, images)
@@ -119,8 +120,8 @@ def check_masks(
                 f"{mask.shape[1]} x {mask.shape[0]} pixels, but its image has {image.width} x {image.height}"
             )
             return Wrong("mask of another size", f"{path}: {sizes}")
-        if reader.converts or image_id in lying:
-            path = _written(folder / f"{image_id}.png", turned)
+        if reader.converts or image_id in lying or set("{}") & set(str(path)):
+            path = _written(folder / f"{quote(image_id, safe=' ')}.png", turned)
         return path, found
 
     for image_id, result in in_parallel(check, {image_id: image_id for image_id in images}, "checking masks"):

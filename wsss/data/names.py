@@ -112,15 +112,15 @@ class ImageNames:
 
     def __init__(self, images: Mapping[str, Path], folder: Path) -> None:
         self._whole: dict[str, set[str]] = defaultdict(set)
-        self._bare: dict[str, set[str]] = defaultdict(set)
+        self._inner: dict[str, set[str]] = defaultdict(set)
         for image_id, path in images.items():
             inner = same_form(path.relative_to(folder).as_posix())
             stem = inner.removesuffix(PurePosixPath(inner).suffix)
             for spelling in (image_id, inner, stem):
                 self._whole[spelling].add(image_id)
-            for spelling in (PurePosixPath(inner).name, PurePosixPath(stem).name):
-                self._bare[spelling].add(image_id)
-        self._folded = [_folded(self._whole), _folded(self._bare)]
+            for spelling in (*_tails(inner)[1:], *_tails(stem)[1:]):
+                self._inner[spelling].add(image_id)
+        self._folded = [_folded(self._whole), _folded(self._inner)]
 
     def __len__(self) -> int:
         return len(self._whole)
@@ -134,8 +134,10 @@ class ImageNames:
         """Return the ids that a name may stand for: none, one, or several that it does not tell apart."""
         name = same_form(name.strip().replace("\\", "/")).removeprefix("./")
         spellings = (name, name.casefold())
-        for spelling, (whole, bare) in zip(spellings, ((self._whole, self._bare), self._folded), strict=True):
-            for known, tails in ((whole, _tails(spelling)), (bare, [spelling] if "/" not in name else [])):
+        for spelling, (whole, inner) in zip(
+            spellings, ((self._whole, self._inner), self._folded), strict=True
+        ):
+            for known, tails in ((whole, _tails(spelling)), (inner, [spelling])):
                 for tail in tails:
                     if found := known.get(tail) or known.get(without_suffix(tail)):
                         return found

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any, Protocol
 
-from wsss.study.config import Study, read_study
+from wsss.study.config import ConfigError, Study, read_study
 
 BASE = "config.yaml"
 
@@ -43,6 +44,26 @@ def workflow_study(workflow: Workflow) -> Study:
     base = [] if settings.replace_workflow_config else [base_file(workflow.basedir)]
     workflow.configfiles.extend(base)
     return read_study(*base, *settings.configfiles, overrides=settings.config)
+
+
+def check_places(workflow_folder: Path | str, python: Path | str) -> None:
+    """Refuse folders in which no job can start, before the first one fails.
+
+    Args:
+        workflow_folder: The folder of the Snakefile.
+        python: The interpreter that runs the jobs.
+
+    Raises:
+        ConfigError: Saying what to move.
+    """
+    if quote(str(python)) != str(python):
+        environment = Path(python).parent.parent
+        raise ConfigError(
+            f"{environment}: Snakemake starts no job with a Python whose path holds a space or another sign "
+            "that the shell reads: move the virtual environment, or make it anew elsewhere"
+        )
+    if set("{}") & set(str(workflow_folder)):
+        raise ConfigError(f"{workflow_folder}: Snakemake fills in braces: rename the folder")
 
 
 def base_file(workflow_folder: Path | str) -> Path:

@@ -31,8 +31,10 @@ def read_coco(folder: Path, files: Sequence[Path], without: Sequence[Path], prob
         content = read_annotations(path, problems)
         classes |= dict.fromkeys(used_classes(content))
         for image in content.images.values():
-            beside = (path.parent / image.file_name).relative_to(folder).as_posix()
-            ids = names.find(beside) or names.find(image.file_name)
+            beside = path.parent / image.file_name
+            inside = beside.is_relative_to(folder)
+            ids = names.find(beside.relative_to(folder).as_posix()) if inside else set()
+            ids = ids or names.find(image.file_name)
             if len(ids) != 1:
                 problems.add("missing image", f"{path}: {image.file_name}: there is no such image")
                 continue

@@ -10,7 +10,7 @@ from typing import Literal
 
 from wsss.data.class_names import is_no_class
 from wsss.data.layouts.coco import read_coco
-from wsss.data.layouts.columns import find_columns
+from wsss.data.layouts.columns import IMAGE_HEADERS, find_columns, plain
 from wsss.data.layouts.folders import has_splits, read_folders
 from wsss.data.layouts.json_files import load_json
 from wsss.data.layouts.label_studio import is_label_studio, read_label_studio
@@ -193,9 +193,12 @@ def _table(folder: Path, images: Mapping[str, Path], classes: Path | None) -> Fo
     names = ImageNames(images, folder)
     best: tuple[bool, int, Path] | None = None
     for path in regular_files(folder, TABLE_SUFFIXES, Problems()):
-        lines = table_lines(path, names, Problems()) if path != classes else []
-        clear = bool(lines) and find_columns(lines, names, Problems()) is not None
-        named = sum(any(map(names.find, line.cells)) for line in lines if clear or any(line.cells[1:]))
+        faults = Problems()
+        lines = table_lines(path, names, faults) if path != classes else []
+        labelled = [line for line in lines if sum(map(bool, line.cells)) > 1]
+        clear = bool(labelled) and not faults and find_columns(lines, names, Problems()) is not None
+        named = sum(any(map(names.find, line.cells)) for line in (lines if clear else labelled))
+        named += bool(faults) and bool(labelled) and plain(labelled[0].cells[0]) in IMAGE_HEADERS
         if named and (best is None or (clear, named) > best[:2]):
             best = clear, named, path
     return ("table", (best[2],)) if best else None
