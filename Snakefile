@@ -7,13 +7,14 @@ a stage's section of config.yaml, its module in wsss/stages/ and its folder unde
 import os
 import sys
 
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from wsss.planning.locks import note_owner
+from wsss.report.failure import failure
 from wsss.report.summary import summary
 from wsss.study.code_digest import ROOT
 from wsss.study.config import ConfigError
+from wsss.study.invocation import Invocation
 from wsss.study.reading import check_places, workflow_study
 
 min_version("9.25")
@@ -22,11 +23,12 @@ try:
     check_places(workflow.basedir, sys.executable)
     study = workflow_study(workflow)
 except (ConfigError, OSError) as error:
-    raise WorkflowError(str(error))
+    raise SystemExit(str(error))  # the sentence alone, where a WorkflowError has a frame around it
 
 # In a clone, scripts import the wsss of this folder, whose digest they carry, before any that is installed elsewhere.
 if workflow.basedir == str(ROOT):
     os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
+os.environ.update(Invocation.of(workflow).environment())
 
 
 pathvars:
@@ -43,6 +45,7 @@ include: "rules/shards.smk"
 include: "rules/sweep.smk"
 include: "rules/masks.smk"
 include: "rules/scores.smk"
+include: "rules/health.smk"
 include: "rules/report.smk"
 include: "rules/voc_submission.smk"
 include: "rules/tables.smk"
@@ -54,6 +57,7 @@ rule all:
         expand("<results>/scores/{artifact}.json", artifact=study.scored_artifacts),
         expand("<results>/masks/random_walk/{split}/index.tsv", split=study.refined_splits),
         expand("<results>/masks/segmentation/{split}/index.tsv", split=study.segmentation.splits),
+        rules.gather_health.output,
         rules.plot_scores.output,
         rules.plot_history.output,
         rules.plot_train_gallery.output,
@@ -73,6 +77,4 @@ onsuccess:
 
 
 onerror:
-    print(
-        "See the log named above. Run the same command to continue: finished results are kept, trainings resume."
-    )
+    raise SystemExit(failure(f"{study.results}/{study.name}", log))

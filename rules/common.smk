@@ -7,8 +7,6 @@ reads, and a shard whose images are unchanged starts nothing. A job with a plain
 import csv
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 from wsss.study.code_digest import code_digest
 from wsss.study.counts import shard_counts
 from wsss.study.modules import loaded_modules
@@ -67,7 +65,7 @@ def weights_file(network):
     if weights in ("none", "imagenet", "classifier"):
         return []
     if not Path(weights).is_file():
-        raise WorkflowError(f"{network}.weights: {weights}: no such file ({Path(weights).absolute()})")
+        raise SystemExit(f"{network}.weights: {weights}: no such file ({Path(weights).absolute()})")
     return result(weights)
 
 
@@ -100,7 +98,7 @@ def files_of_shard(section):
 
     def files(wildcards):
         if not Path(folder).is_dir():
-            raise WorkflowError(f"{section}.folder: {folder}: no such folder ({Path(folder).absolute()})")
+            raise SystemExit(f"{section}.folder: {folder}: no such folder ({Path(folder).absolute()})")
         checkpoints.prepare_dataset.get()
         table = f"{study.results}/{study.name}/dataset/{wildcards.split}/{wildcards.shard}.tsv"
         try:
@@ -152,7 +150,7 @@ def of_test(files):
 
     def found(wildcards):
         if "test" not in study.splits:
-            raise WorkflowError(
+            raise SystemExit(
                 "voc_submission needs the test images of VOC 2012, dataset: {kind: voc12, test: true}; "
                 f"the dataset of this study is of kind {study.dataset.kind}, without them"
             )

@@ -12,6 +12,7 @@ rule plot_scores:
     """Draw and tabulate the scores of all stages."""
     input:
         **{artifact: result(f"<results>/scores/{artifact}.json") for artifact in study.scored_artifacts},
+        health=result("<results>/health.json"),
     output:
         classes="<results>/report/scores.png",
         backgrounds="<results>/report/backgrounds.png",

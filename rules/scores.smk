@@ -54,7 +54,7 @@ SCORES = {
 for artifact, facts in SCORES.items():
 
     rule:
-        """Score what a stage made, in all and image by image."""
+        """Score what a stage made, in all and image by image, before jobs of later stages if there is a choice."""
         name:
             f"score_{artifact}"
         input:
@@ -72,6 +72,7 @@ for artifact, facts in SCORES.items():
             f"<results>/logs/score_{artifact}.log",
         benchmark:
             f"<results>/benchmarks/score_{artifact}.tsv"
+        priority: 1
         conda:
             "../envs/wsss.yaml"
         threads: 8

@@ -14,6 +14,7 @@ rule write_tables:
             for artifact in ("cams", "random_walk", "segmentation")
         },
         chosen=chosen_values(),
+        health=result("<results>/health.json"),
         published=os.path.relpath(PUBLISHED / "published_results.tsv"),
         stages=os.path.relpath(PUBLISHED / "published_stages.tsv"),
     output:

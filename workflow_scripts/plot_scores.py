@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from wsss.report.figures import pictures, plot_backgrounds, plot_scores, score_table, write_figure, write_page
+from wsss.report.health import health_notice
 from wsss.results import read_json
 from wsss.stages.job import Job, run
 from wsss.study.params import Nothing
@@ -13,11 +14,13 @@ if TYPE_CHECKING:
 
 def main(job: Job[Nothing]) -> None:
     """Draw and tabulate the scores of all stages."""
-    metrics = {artifact: read_json(path) for artifact, path in job.input.items()}
+    files = dict(job.input.items())
+    health = health_notice(read_json(files.pop("health")))
+    metrics = {artifact: read_json(path) for artifact, path in files.items()}
     write_figure(job.output.classes, plot_scores(metrics))
     write_figure(job.output.backgrounds, plot_backgrounds(metrics["cams"], metrics["random_walk"]))
     figures = pictures(job.output.classes, job.output.backgrounds)
-    write_page(job.output.page, "Scores", figures, score_table(metrics))
+    write_page(job.output.page, "Scores", health, figures, score_table(metrics))
 
 
 if "snakemake" in globals():

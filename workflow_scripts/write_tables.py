@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsss.report.health import health_notice
 from wsss.report.tables import scored_results, write_tables
 from wsss.results import read_json
 from wsss.stages.job import Job, run
@@ -20,7 +21,8 @@ def main(job: Job[WriteTables]) -> None:
     params = job.params.model_copy(update={"random_walk": walk})
     folder = Path(job.output.page).parent
     published = (Path(job.input.published), Path(job.input.stages))
-    write_tables(folder, folder.parent.name, scored_results(metrics, params), published)
+    health = health_notice(read_json(job.input.health))
+    write_tables(folder, folder.parent.name, scored_results(metrics, params), published, health)
 
 
 if "snakemake" in globals():

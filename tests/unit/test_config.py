@@ -379,12 +379,50 @@ def test_a_study_does_not_change():
 
 
 @pytest.mark.parametrize(
-    ("text", "word"), [("a: [", "not valid YAML"), ("- 1", "expected a mapping"), ("", "expected a mapping")]
+    ("text", "said"),
+    [
+        (
+            "name: a\nseed: [1\n\ncams: 2\n",
+            ":4:5: not valid YAML: while parsing a flow sequence that begins in line 2, ",
+        ),
+        ("name: a\ncams:\n\tflip: no\n", ":3:1: not valid YAML: .*; indent with spaces"),
+        ("name: a\nseed: 1\nname: b\n", ":3: name is there twice, first in line 1"),
+        ("cams:\n  flip: no\n  flip: yes\n", r":3: cams\.flip is there twice, first in line 2"),
+        ("- 1", ": expected a mapping"),
+        ("", ": expected a mapping"),
+    ],
 )
-def test_unreadable_file_is_named(text: str, word: str, tmp_path: Path):
+def test_unreadable_file_is_named_with_the_line(text: str, said: str, tmp_path: Path):
     (tmp_path / "study.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=rf"study\.yaml: {word}"):
+    with pytest.raises(ConfigError, match=rf"study\.yaml{said}"):
         read_study(tmp_path / "study.yaml")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path):
+    (tmp_path / "study.yaml").write_bytes(b"name: \xff\xfe\n")
+    with pytest.raises(ConfigError, match=r"study\.yaml: not valid YAML"):
+        read_study(tmp_path / "study.yaml")
+
+
+def test_a_problem_names_the_file_and_line_of_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("one.yaml").write_text("name: a\ncams: {flip: maybe}\nclassifier:\n  epoch: 3\n")
+    Path("two.yaml").write_text("cams:\n  scales: [1, -1]\n  flip: perhaps\n")
+    with pytest.raises(ConfigError) as error:
+        read_study("one.yaml", "two.yaml", overrides={"segmenter": {"epochs": "x"}})
+    assert {line.strip() for line in str(error.value).splitlines()[1:]} == {
+        "one.yaml:4: classifier.epoch: unknown key, did you mean 'epochs'?",
+        "two.yaml:2: cams.scales[1]: got -1, allowed a number > 0",
+        "two.yaml:3: cams.flip: got 'perhaps', allowed true or false",
+        "segmenter.epochs: got 'x', allowed a number > 0",
+    }
+
+
+def test_a_missing_key_is_looked_for_in_its_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("one.yaml").write_text("name: a\n\ndataset:\n  kind: folder\n")
+    with pytest.raises(ConfigError, match=r"one\.yaml:3: dataset\.root: missing"):
+        read_study("one.yaml")
 
 
 def test_a_mapping_of_another_kind_replaces_the_one_below_it(tmp_path: Path):

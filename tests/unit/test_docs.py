@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from wsss.__main__ import app
+from wsss.stages.health import ALARMS
 from wsss.study.config import load_study, merged
 from wsss.study.params import PARAMS
 
@@ -61,6 +62,15 @@ def test_the_table_of_stages_names_every_rule() -> None:
     table = texts(ROOT / "docs" / "structure.md").partition("## One word per stage")[2].partition("\n## ")[0]
     named = set(re.findall(r"`([a-z_]+)`", table))
     assert set(PARAMS) - named == set()
+
+
+def test_the_page_of_alarms_says_what_the_program_says() -> None:
+    page = " ".join(texts(ROOT / "docs" / "health.md").split())
+    for alarm in ALARMS:
+        fires = f"{alarm.fires[0].upper()}{alarm.fires[1:]}."
+        helps = " ".join(f"- {text}" for text in alarm.help)
+        assert f"### `{alarm.name}`: {alarm.title} {fires} {alarm.meaning} {helps}" in page
+    assert page.count("###") == len(ALARMS)
 
 
 def test_the_glossary_lists_terms_once() -> None:

@@ -78,7 +78,9 @@ def test_tables(folder: Path, form: str) -> None:
     assert labels.unlabelled == []
 
 
-@pytest.mark.parametrize("text", ["image,labels\na,stop sign\na,dog\nb,dog\n", "image,labels\na,stop sign|dog\nb,dog\n"])
+@pytest.mark.parametrize(
+    "text", ["image,labels\na,stop sign\na,dog\nb,dog\n", "image,labels\na,stop sign|dog\nb,dog\n"]
+)
 def test_names_of_classes_with_spaces_between_other_marks(folder: Path, text: str) -> None:
     (folder / "labels.csv").write_text(text)
     labels = read_from(folder, "table")
@@ -144,7 +146,9 @@ def test_names_that_are_all_unknown_are_one_line(folder: Path) -> None:
 
 
 def test_a_folder_per_class(tmp_path: Path) -> None:
-    for number, name in enumerate(("cat/1.jpg", "cat/2.jpg", "stop sign/1.jpg", "none/9.jpg", "dog/old/5.jpg")):
+    for number, name in enumerate(
+        ("cat/1.jpg", "cat/2.jpg", "stop sign/1.jpg", "none/9.jpg", "dog/old/5.jpg")
+    ):
         picture(tmp_path / name, number)
     labels = read_from(tmp_path, "folders")
     assert labels.class_names == ("cat", "dog", "stop sign")
@@ -154,7 +158,13 @@ def test_a_folder_per_class(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_folders_of_two_classes_is_one_image_of_both(tmp_path: Path) -> None:
-    for name, grey in (("cat/1.png", 5), ("dog/1.png", 5), ("dog/2.png", 5), ("cat/3.png", 6), ("dog/3.png", 7)):
+    for name, grey in (
+        ("cat/1.png", 5),
+        ("dog/1.png", 5),
+        ("dog/2.png", 5),
+        ("cat/3.png", 6),
+        ("dog/3.png", 7),
+    ):
         picture(tmp_path / name, grey)
     labels = read_from(tmp_path, "folders")
     assert labels.labels["cat__1"] == ("cat", "dog")
@@ -262,11 +272,15 @@ def test_tasks_that_nobody_has_annotated_are_unlabelled(folder: Path) -> None:
 
 def labelme(image: str, labels: list[str], **flags: bool) -> str:
     shapes = [{"label": label, "points": [[1, 1], [5, 5], [1, 5]]} for label in labels]
-    return json.dumps({"version": "5.4.1", "flags": flags, "shapes": shapes, "imagePath": image, "imageData": None})
+    return json.dumps(
+        {"version": "5.4.1", "flags": flags, "shapes": shapes, "imagePath": image, "imageData": None}
+    )
 
 
 def test_labelme(folder: Path) -> None:
-    (folder / "images" / "a.json").write_text(labelme("..\\images\\a.jpeg", ["cat", "__ignore__", "cat"], dog=True))
+    (folder / "images" / "a.json").write_text(
+        labelme("..\\images\\a.jpeg", ["cat", "__ignore__", "cat"], dog=True)
+    )
     (folder / "images" / "b.json").write_text(labelme("renamed.jpg", ["cat"], dog=False))
     (folder / "images" / "c.json").write_text(labelme("c.png", ["_background_"]))
     labels = read_from(folder, "labelme")

@@ -71,10 +71,14 @@ def test_what_is_wrong_is_said_with_its_key(folder: Path) -> None:
         workflow_study(workflow(folder, folder / "missing.yaml"))
 
 
-@pytest.mark.parametrize("python", ["/home/anna/my photos/.venv/bin/python", "/srv/a&b/bin/python", "/o'b/bin/python"])
+@pytest.mark.parametrize(
+    "python", ["/home/anna/my photos/.venv/bin/python", "/srv/a&b/bin/python", "/o'b/bin/python"]
+)
 def test_a_python_that_the_shell_cannot_name_is_refused_at_once(python: str) -> None:
     folder = str(Path(python).parent.parent)
-    with pytest.raises(ConfigError, match=f"^{folder}: Snakemake starts no job .* move the virtual environment"):
+    with pytest.raises(
+        ConfigError, match=f"^{folder}: Snakemake starts no job .* move the virtual environment"
+    ):
         check_places("/srv/wsss", python)
 
 

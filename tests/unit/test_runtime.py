@@ -267,6 +267,16 @@ def test_progress_writes_a_line_every_ten_seconds(caplog: pytest.LogCaptureFixtu
     assert caplog.messages[-1] == "CAMs: 20 images in 1:24, 0.238 images/s"
 
 
+def test_progress_can_show_the_loss(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    losses = iter([0.7, 0.5])
+    list(progress(range(4), unit="steps", note=lambda: f"loss {next(losses)}", clock=Clock(4)))
+    assert caplog.messages == [
+        "3/4 steps (75%), 0.25 steps/s, 0:04 left, loss 0.7",
+        "4 steps in 0:20, 0.2 steps/s, loss 0.5",
+    ]
+
+
 def test_progress_without_a_length_tells_no_time_left(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     list(progress(iter("abc"), unit="steps", clock=Clock(4000)))

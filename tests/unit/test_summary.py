@@ -12,6 +12,7 @@ def metrics(miou: float, *, images: int = 3, split: str = "train") -> dict[str, 
         "scored_images": images,
         "split": split,
         "miou": miou,
+        "value_names": ["background", "dog", "cat"],
         "iou": {"background": 0.9, "cat": miou, "dog": float("nan")},
     }
 
@@ -24,6 +25,12 @@ def test_table_holds_each_stage_in_percent(tmp_path: Path) -> None:
     assert ["dog", "-", "-"] in lines
     assert ["mean", "43.1", "51.2"] in lines
     assert ["scored", "on", "3", "train", "2", "val"] in lines
+
+
+def test_classes_are_in_the_order_of_the_mask_values(tmp_path: Path) -> None:
+    write_json(tmp_path / "scores" / "cams.json", metrics(0.431))
+    lines = [line.split()[0] for line in summary(tmp_path).splitlines() if line]
+    assert lines[1:5] == ["background", "dog", "cat", "mean"]
 
 
 def test_without_masks_it_says_so(tmp_path: Path) -> None:
@@ -86,3 +93,68 @@ def test_places(tmp_path: Path) -> None:
     assert f"snakemake --report {tmp_path / 'report.html'}" in summary(tmp_path)
     (tmp_path / "report.html").touch()
     assert "snakemake --report" not in summary(tmp_path)
+
+
+# Alarms
+
+
+def finding(name: str, severity: str = "alarm") -> dict[str, object]:
+    command = (
+        "`snakemake sweep --configfile a/long/path/to/the/study.yaml another/long/path/to/an/overlay.yaml`"
+    )
+    return {
+        "alarm": name,
+        "severity": severity,
+        "title": f"title of {name}",
+        "figure": "10.5 of 40.7",
+        "meaning": f"meaning of {name}",
+        "help": [f"This command tries other values: {command} and says which is best."],
+    }
+
+
+def write_health(folder: Path, *findings: dict[str, object]) -> None:
+    count = [found["severity"] for found in findings].count
+    health = {
+        "alarms": count("alarm"),
+        "warnings": count("warning"),
+        "findings": findings,
+        "silent": [{}] * 9,
+    }
+    invocation = {"configfiles": ["mine.yaml"], "config": [], "snakefile": None}
+    write_json(folder / "health.json", {**health, "invocation": invocation})
+
+
+def test_alarms_come_last_with_what_helps(tmp_path: Path) -> None:
+    write_json(tmp_path / "scores" / "cams.json", metrics(0.431))
+    write_health(tmp_path, finding("one"), finding("two", "warning"))
+    text = summary(tmp_path)
+    scores, places, alarms = text.index("mean"), text.index("report:"), text.index("health:")
+    assert scores < places < alarms
+    assert "1 alarm and 1 warning in 11 checks" in text
+    assert text.index("ALARM  title of one: 10.5 of 40.7") < text.index("WARNING  title of two")
+    assert "meaning of two" in text
+
+
+def test_a_command_that_helps_is_on_one_line(tmp_path: Path) -> None:
+    write_health(tmp_path, finding("one"))
+    (line,) = [line for line in summary(tmp_path).splitlines() if "snakemake sweep" in line]
+    assert line.strip().startswith("`snakemake sweep")
+    assert "overlay.yaml`" in line
+
+
+def test_only_the_first_alarms_are_explained(tmp_path: Path) -> None:
+    write_health(tmp_path, *(finding(str(number)) for number in range(7)))
+    text = summary(tmp_path)
+    assert "what helps against the last 2 is there" in text
+    assert text.count("title of") == 7
+    assert text.count("meaning of") == 5
+
+
+def test_silence_is_said_as_well(tmp_path: Path) -> None:
+    write_health(tmp_path)
+    assert "nothing found in 9 checks" in summary(tmp_path)
+
+
+def test_commands_are_those_of_the_study(tmp_path: Path) -> None:
+    write_health(tmp_path)
+    assert f"snakemake --report {tmp_path / 'report.html'} --configfile mine.yaml" in summary(tmp_path)

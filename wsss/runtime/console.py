@@ -61,6 +61,7 @@ def progress(
     unit: str = "images",
     label: str = "",
     *,
+    note: Callable[[], str] = str,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Item]:
     """Yield the items of `iterable` and show how many are done, the rate and the time left.
@@ -73,16 +74,18 @@ def progress(
         total: Number of items; None: the length of `iterable` if it has one.
         unit: Plural noun for the items.
         label: Description in front of the numbers.
+        note: What to say behind the numbers, such as the loss; asked each time they are shown.
         clock: Time in seconds.
     """
     if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     with _bar(total, unit, label) as bar:
-        meter = _Meter(total, unit, label, clock, has_bar=bar is not None)
+        meter = _Meter(total, unit, label, note, clock, has_bar=bar is not None)
         for item in iterable:
             yield item
             meter.advance()
             if bar is not None:
+                bar.set_postfix_str(note(), refresh=False)
                 bar.update()
     meter.finish()
 
@@ -91,9 +94,15 @@ class _Meter:
     """Counts items and writes the plain lines."""
 
     def __init__(
-        self, total: int | None, unit: str, label: str, clock: Callable[[], float], has_bar: bool
+        self,
+        total: int | None,
+        unit: str,
+        label: str,
+        note: Callable[[], str],
+        clock: Callable[[], float],
+        has_bar: bool,
     ) -> None:
-        self.total, self.unit, self.label, self.clock = total, unit, label, clock
+        self.total, self.unit, self.label, self.note, self.clock = total, unit, label, note, clock
         self.has_bar = has_bar
         self.done = 0
         self.start = self.last_line = clock()
@@ -123,6 +132,7 @@ class _Meter:
         return f", {self.done / seconds:.3g} {self.unit}/s" if seconds > 0 else ""
 
     def _write(self, state: str, on_terminal: bool) -> None:
+        state = ", ".join(filter(None, [state, self.note()]))
         text = f"{self.label}: {state}" if self.label else state
         logger.info("%s", text, extra={"on_terminal": on_terminal})
 

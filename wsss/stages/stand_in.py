@@ -52,7 +52,7 @@ def read_workflow(configfiles: Sequence[Path | str] = (), threads: int = 1) -> A
     """Read the Snakefile, without planning anything: Snakemake's `Workflow`, with its rules.
 
     Raises:
-        StandInError: the configuration is invalid, or a file of it is missing.
+        StandInError: the configuration is invalid, or a file that it names is missing.
     """
     import snakemake.api  # before snakemake.workflow, which imports it too
     from snakemake.exceptions import WorkflowError
@@ -68,7 +68,7 @@ def read_workflow(configfiles: Sequence[Path | str] = (), threads: int = 1) -> A
             storage_settings=types.StorageSettings(),
         )
         workflow.include(WORKFLOW / "Snakefile", overwrite_default_target=True)
-    except (WorkflowError, OSError) as error:
+    except (WorkflowError, OSError, SystemExit) as error:
         raise StandInError(str(error)) from error
     return workflow
 

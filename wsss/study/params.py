@@ -265,6 +265,8 @@ PARAMS: Mapping[str, type[Params]] = {
     "score_affinities": ScoreAffinities,
     "score_random_walk": Nothing,
     "score_segmentation": Nothing,
+    "check_health": Nothing,
+    "gather_health": Nothing,
     "plot_scores": Nothing,
     "plot_history": Nothing,
     "plot_train_gallery": PlotGallery,

@@ -33,7 +33,8 @@ def score_table(metrics: Mapping[str, Metrics]) -> Markup:
         sections.append(_backgrounds(metrics["cams"]))
         sections += [_confident_regions(metrics["confident"])] if "confident" in metrics else []
         sections.append(_affinities(metrics["affinities"]))
-    sections += [_classifier(metrics["classifier"])] if "classifier" in metrics else []
+    if "classifier" in metrics:  # JSON is sorted by key; the others record the order of the mask values
+        sections.append(_classifier(metrics["classifier"], metrics["cams"]["value_names"]))
     return render("scores", sections=sections, **_protocols(metrics))
 
 
@@ -99,10 +100,10 @@ def _affinities(affinities: Metrics) -> Section:
     return Section("Affinities of neighbours", _head("neighbours", power), tuple(lines))
 
 
-def _classifier(classifier: Metrics) -> Section:
+def _classifier(classifier: Metrics, value_names: Sequence[str]) -> Section:
     mean = _line("mean", [_percent(classifier["map"])], "mean")
-    precision = classifier["average_precision"].items()
-    lines = [_line(name, [_percent(value)]) for name, value in precision]
+    precision = classifier["average_precision"]
+    lines = [_line(name, [_percent(precision[name])]) for name in value_names if name in precision]
     head = Cell("class"), Cell("average precision in %", detail=_counted(classifier))
     return Section("Classifier", head, (mean, *lines))
 

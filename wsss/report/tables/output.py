@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from markupsafe import Markup
+
 from wsss.report.figures import write_page
 from wsss.report.tables.comparison import column_names, comparison, has_voc_classes
 from wsss.report.tables.layout import decimal, html, markdown
@@ -13,7 +15,9 @@ from wsss.report.tables.results import Result
 from wsss.results import write_text
 
 
-def write_tables(folder: Path, study: str, results: Sequence[Result], data: tuple[Path, Path]) -> None:
+def write_tables(
+    folder: Path, study: str, results: Sequence[Result], data: tuple[Path, Path], *notices: Markup
+) -> None:
     """Write `results.md`, `results.html` and `results.tsv`.
 
     Args:
@@ -21,12 +25,13 @@ def write_tables(folder: Path, study: str, results: Sequence[Result], data: tupl
         study: its name.
         results: what was scored.
         data: files of the published results, and of the published stages.
+        notices: for the top of the page.
     """
     published, title = read_published(data[0]), f"{study} beside the published results"
     parts = comparison(study, results, published, read_stages(data[1]))
     write_text(folder / "results.md", markdown(title, parts))
     write_text(folder / "results.tsv", tab_separated(study, results, published))
-    write_page(folder / "results.html", title, html(parts))
+    write_page(folder / "results.html", title, *notices, html(parts))
 
 
 def tab_separated(study: str, results: Sequence[Result], published: Iterable[Published]) -> str:

@@ -65,7 +65,7 @@ def fit(
         history: TSV to write: step (number of steps done), epoch, learning_rate (of the first group),
             images_per_second, and the losses (means since the last row).
         resume: where an interrupted training left its state; it stays there until `ResumePoint.discard`.
-        label: what the progress bar calls the training.
+        label: what the progress bar calls the training; in lower case, its section of the configuration.
 
     Raises:
         TrainingError: the loss or the network is no longer finite.
@@ -78,7 +78,11 @@ def fit(
     with _History(history, rows, compute) as written:
         trained = together(module, compute)
         trained.train()
-        shown = progress(batches, plan.steps - start, "steps", label) if compute.leads else batches
+        shown = (
+            progress(batches, plan.steps - start, "steps", label, note=lambda: _loss(rows))
+            if compute.leads
+            else batches
+        )
         for step, batch in enumerate(shown, start):
             _set_rates(optimizer, first_rates, rate_factor(schedule, step, plan.steps))
             torch.manual_seed(plan.noise_seed(step, compute.rank))
@@ -86,7 +90,7 @@ def fit(
             if (step + 1) % STEPS_PER_ROW and not plan.epoch_ends(step):
                 continue
             rows.append(_row(step + 1, plan, optimizer, means))
-            _refuse_divergence(module, rows)
+            _refuse_divergence(module, rows, label.lower())
             written.append(rows[-1])
             if compute.leads:
                 resume.save_if_due(lambda: _state(module, optimizer, rows))
@@ -178,7 +182,12 @@ def _row(done: int, plan: Plan, optimizer: torch.optim.Optimizer, means: _Means)
     }
 
 
-def _refuse_divergence(module: nn.Module, rows: list[dict[str, float]]) -> None:
+def _loss(rows: list[dict[str, float]]) -> str:
+    """The loss for the progress, from the last row of the history."""
+    return f"loss {rows[-1]['loss']:.4g}" if rows else ""
+
+
+def _refuse_divergence(module: nn.Module, rows: list[dict[str, float]], section: str) -> None:
     row = rows[-1]
     values = [value for value in module.state_dict().values() if value.is_floating_point()]
     finite = torch.stack([value.isfinite().all() for value in values]).all()
@@ -192,8 +201,8 @@ def _refuse_divergence(module: nn.Module, rows: list[dict[str, float]]) -> None:
     )
     raise TrainingError(
         f"{what} after steps {first}–{row['step']:.0f}, at a learning rate of {row['learning_rate']:g}: the "
-        "training diverged and writes no checkpoint. Lower optimizer.learning_rate or "
-        "optimizer.head_lr_multiplier, or raise schedule.warmup."
+        f"training diverged and writes no checkpoint. Lower {section}.optimizer.learning_rate or "
+        f"{section}.optimizer.head_lr_multiplier, or raise {section}.schedule.warmup."
     )
 
 

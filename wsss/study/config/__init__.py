@@ -1,6 +1,7 @@
 """The configuration: one model per section, and the one source of `config.yaml` and its schema."""
 
 from wsss.study.config.datasets import Coco, Folder, Shapes, Voc12
+from wsss.study.config.files import ConfigError
 from wsss.study.config.networks import AffinityNet, Classifier, OnFeatures, OnImages, Segmenter
 from wsss.study.config.recipes import recipe_names, recipe_settings, recipe_title
 from wsss.study.config.sections import (
@@ -9,7 +10,6 @@ from wsss.study.config.sections import (
     Cams,
     ClassifierCams,
     Confident,
-    ConfigError,
     ConstantBackground,
     ConstantThresholds,
     DenseCrf,

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from wsss.study.config.datasets import Coco, Folder, Shapes, Voc12
@@ -38,17 +37,15 @@ from wsss.study.config.fields import (
     Ts,
     settled,
 )
+from wsss.study.config.files import ConfigError, read_yaml
 from wsss.study.config.networks import AffinityNet, Classifier, Network, Segmenter
 from wsss.study.config.recipes import recipe_names, recipe_settings
 from wsss.study.config.text import problems
 from wsss.study.registry import cam_formats
+from wsss.study.words import near
 
 BASE = "config.yaml"
 """Name of the file that holds the defaults, below recipes and studies."""
-
-
-class ConfigError(ValueError):
-    """A configuration that describes no study; the message lists every problem by key path."""
 
 
 class Shards(Section):
@@ -379,7 +376,7 @@ def load_study(config: Mapping[str, Any]) -> Study:
     Raises:
         ConfigError: Listing every problem: key path, what was given, what is allowed.
     """
-    return _validated(_over_recipe({}, config))
+    return _validated(_over_recipe({}, config), {})
 
 
 def _over_recipe(base: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -389,14 +386,6 @@ def _over_recipe(base: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str
     return merged(merged(base, settings), config)
 
 
-def _validated(config: Mapping[str, Any]) -> Study:
-    try:
-        return Study.model_validate(merged(_defaults(), config))
-    except ValidationError as error:
-        found = problems(error, Study)
-    raise ConfigError("\n  ".join(["invalid configuration:", *found]))
-
-
 def read_study(*files: Path | str, overrides: Mapping[str, Any] | None = None) -> Study:
     """The study of YAML files, each laid over those before it, see `merged`, and of `overrides` over all.
 
@@ -404,27 +393,37 @@ def read_study(*files: Path | str, overrides: Mapping[str, Any] | None = None) -
     below all others: the order is `config.yaml`, recipe, study.
 
     Raises:
-        ConfigError: If a file is no YAML mapping, or as for `load_study`.
+        ConfigError: If a file is no YAML mapping, or as for `load_study`, with file and line.
         OSError: If a file cannot be read.
     """
     base: dict[str, Any] = {}
     config: dict[str, Any] = {}
+    places: dict[str, str] = {}
     for file in map(Path, files):
+        content, lines = read_yaml(file)
         if file.name == BASE:
-            base = merged(base, _read(file))
+            base = merged(base, content)
         else:
-            config = merged(config, _read(file))
-    return _validated(_over_recipe(base, merged(config, overrides or {})))
+            config = merged(config, content)
+        places |= {key: f"{near(file)}:{line}" for key, line in lines.items()}
+    return _validated(_over_recipe(base, merged(config, overrides or {})), places)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _validated(config: Mapping[str, Any], places: Mapping[str, str]) -> Study:
+    """The study of a configuration, whose keys were read at `places`, or an error with these."""
     try:
-        overlay = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {error}") from error
-    if not isinstance(overlay, dict):
-        raise ConfigError(f"{file}: expected a mapping of keys and values")
-    return overlay
+        return Study.model_validate(merged(_defaults(), config))
+    except ValidationError as error:
+        found = [f"{_place(problem, places)}{problem}" for problem in problems(error, Study)]
+    raise ConfigError("\n  ".join(["invalid configuration:", *found]))
+
+
+def _place(problem: str, places: Mapping[str, str]) -> str:
+    """Where the key of a problem was read, or the section that lacks it; nothing for one of `--config`."""
+    key = problem.partition(":")[0]
+    while key and key not in places:
+        key = key[: max(key.rfind("."), key.rfind("["), 0)]
+    return f"{places[key]}: " if key else ""
 
 
 @cache
