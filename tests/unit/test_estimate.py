@@ -118,7 +118,8 @@ def test_jobs_that_ran_count_as_they_were(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (3, "about a minute"),
+        (3, "a few seconds"),
+        (44, "about 40 seconds"),
         (100, "about 2 minutes"),
         (11 * 60, "about 11 minutes"),
         (33 * 60, "about 35 minutes"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +14,7 @@ if TYPE_CHECKING:
     from wsss.data import Manifest
     from wsss.study.config import Study
 
-ERROR = re.compile(
-    r"^\S+ \S+ ERROR \S+: (.*?)(?=^Traceback|^\d{4}-\d\d-\d\d |\Z)", flags=re.MULTILINE | re.DOTALL
-)
-"""An error in the log of a job."""
+STAR = "  * the study's own value; all keys are explained in config.yaml"
 
 
 def check(overlays: Overlays = None) -> None:
@@ -28,6 +23,8 @@ def check(overlays: Overlays = None) -> None:
     Reads all images and their labels, as a run does first (the rule prepare_dataset), and nothing else.
     """
     from wsss.data import Manifest
+    from wsss.planning.recipe import recipe_lines
+    from wsss.planning.work import Images
 
     files = overlays_of(overlays)
     study = study_of(files)
@@ -36,6 +33,8 @@ def check(overlays: Overlays = None) -> None:
     _prepare_dataset(files, folder)
     manifest = Manifest.read(folder / "dataset" / "manifest.tsv")
     _say_data(manifest)
+    if study.recipe:
+        typer.echo("\n".join(["", *recipe_lines(study, Images.of(manifest)), STAR]))
     _say_work(files, study, manifest)
 
 
@@ -46,19 +45,18 @@ def _prepare_dataset(files: list[Path], folder: Path) -> None:
     if is_locked() and (folder / "dataset" / "manifest.tsv").is_file():
         typer.echo("Snakemake is at work here, so the data is as it was when that started.")
         return
-    start = time.time()
     try:
         said_by(snakemake_line(files, "prepare_dataset", cores="all"))
     except WorkflowFailed as error:
-        refuse(_mistakes(folder / "logs" / "prepare_dataset.log", start) or error)
+        refuse(_reasons() or error)
 
 
-def _mistakes(log: Path, start: float) -> str:
-    """What a log written since `start` says is wrong, without the traceback behind it."""
-    if not log.is_file() or log.stat().st_mtime < start:
-        return ""
-    found = [error[1].strip() for error in ERROR.finditer(log.read_text(encoding="utf-8"))]
-    return next((text for text in reversed(found) if not text.startswith("stopped after")), "")
+def _reasons() -> str:
+    """Why the jobs of the last run failed, as their logs say it."""
+    from wsss.report.failure import failed_jobs
+
+    logs = sorted(Path(".snakemake", "log").glob("*.log"), key=lambda path: path.stat().st_mtime_ns)
+    return "\n".join(job.reason for log in logs[-1:] for job in failed_jobs(log))
 
 
 def _say_data(manifest: Manifest) -> None:
@@ -87,5 +85,7 @@ def _say_work(files: list[Path], study: Study, manifest: Manifest) -> None:
     typer.echo(f"\n  {'to compute':24}{'jobs':>6}")
     for rule, count in planned.items():
         typer.echo(f"  {rule:24}{count:>6}  {in_words(count * seconds[rule])}")
-    typer.echo(f"\nIn all {in_words(total(planned, seconds))} on this machine. What runs it:")
+    typer.echo(
+        f"\nIn all {in_words(total(planned, seconds))} on this machine, if nothing else runs. What starts it:"
+    )
     typer.echo(f"  {wsss_line('run', *files)}")

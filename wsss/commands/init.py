@@ -116,4 +116,6 @@ def _say_what_comes_next(out: Path, images: Images) -> None:
     study = read_study(base_file(workflow_folder()), out)
     duration = in_words(total(jobs_of_a_run(study, images), job_seconds(study, images)))
     typer.echo(f"\nWhat checks data and settings:\n  {wsss_line('check', out)}")
-    typer.echo(f"What runs the study, {duration} on this machine as it is now:\n  {wsss_line('run', out)}")
+    typer.echo(
+        f"What runs the study, {duration} on this machine, if nothing else runs:\n  {wsss_line('run', out)}"
+    )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
 from wsss.study.code_digest import WORKFLOW
+from wsss.study.invocation import program
 
 STUDY = Path("study.yaml")
 """The overlay that `wsss init` writes, and that counts where a command is given none."""
@@ -71,16 +70,6 @@ def wsss_line(command: str, *arguments: Path | str) -> str:
     """A command of `wsss` as it can be typed in; a study that counts without being named is left out."""
     given = [str(argument) for argument in arguments]
     return shlex.join([*program("wsss"), command, *([] if given == [str(STUDY)] else given)])
-
-
-def program(name: str) -> list[str]:
-    """The words that start a program: by its path where the shell would not find that of this environment."""
-    own, found = Path(sys.executable).with_name(name), shutil.which(name)
-    if not own.is_file():
-        return [sys.executable, "-m", name]
-    if found and Path(found) == own:
-        return [name]
-    return [str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)]
 
 
 def planned_jobs(overlays: Sequence[Path | str] = (), *targets: str) -> dict[str, int]:

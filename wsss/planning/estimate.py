@@ -33,9 +33,11 @@ def total(planned: Mapping[str, int], seconds: Mapping[str, float]) -> float:
 
 
 def in_words(seconds: float) -> str:
-    """A duration as people say it: about a minute at least, and no more digits than it is known to."""
+    """A duration as people say it, with no more digits than it is known to."""
+    if seconds < 15:
+        return "a few seconds"
     if seconds < 90:
-        return "about a minute"
+        return f"about {10 * round(seconds / 10)} seconds"
     minutes = seconds / 60
     if minutes < 90:
         return f"about {_rounded(minutes):.0f} minutes"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -24,6 +25,12 @@ CONVOLUTION = 0.009
 
 REFINED, WALKED, READ = 0.03, 3.5e-7, 0.01
 """Seconds on that core, see `Work`: of the dense CRF, of the walk, of an image that is read."""
+
+MORE_THREADS = 0.7
+"""What each further thread of a job adds to the first."""
+
+JOB_THREADS = 8
+"""The most threads of a job, see `rules/`."""
 
 JOB = 4.0
 """Seconds in which a job starts and imports torch."""
@@ -45,10 +52,24 @@ class Speed:
 
 
 def measure(networks: Iterable[Backbone], precision: str = "auto", threads: int = 1) -> Speed:
-    """Try each backbone on one image, with fresh weights, and a convolution on the processor."""
-    set_threads(threads)
-    compute = Compute.of(device(), precision, threads)
-    return Speed({network: _seen(network, compute) for network in networks}, _processor())
+    """Try each backbone on one image, with fresh weights, and a convolution on the processor.
+
+    On a CPU the processor's own time counts, on one thread, so that other programs do not change it.
+
+    Args:
+        networks: those to be tried.
+        precision: of the study.
+        threads: those that a job of the study will have.
+    """
+    before = torch.get_num_threads()
+    set_threads(1)
+    try:
+        compute = Compute(device(), precision)
+        shared = 1.0 if compute.device.type == "cuda" else 1 + MORE_THREADS * (min(threads, JOB_THREADS) - 1)
+        seen = {network: _seen(network, compute) / shared for network in networks}
+        return Speed(seen, _processor())
+    finally:
+        set_threads(before)
 
 
 def _seen(backbone: Backbone, compute: Compute) -> float:
@@ -62,25 +83,22 @@ def _seen(backbone: Backbone, compute: Compute) -> float:
         if compute.device.type == "cuda":
             torch.cuda.synchronize()
 
-    return _fastest(see) / (SIDE * SIDE / 1e6)
+    clock = time.perf_counter if compute.device.type == "cuda" else time.process_time
+    return _fastest(see, clock) / (SIDE * SIDE / 1e6)
 
 
 def _processor() -> float:
     image, kernel = torch.rand(1, 64, 96, 96), torch.rand(64, 64, 3, 3)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return _fastest(lambda: torch.nn.functional.conv2d(image, kernel, padding=1), 8) / CONVOLUTION
-    finally:
-        torch.set_num_threads(threads)
+    convolve = partial(torch.nn.functional.conv2d, image, kernel, padding=1)
+    return _fastest(convolve, time.process_time, 8) / CONVOLUTION
 
 
-def _fastest(call: Callable[[], object], repeats: int = 2) -> float:
+def _fastest(call: Callable[[], object], clock: Callable[[], float], repeats: int = 3) -> float:
     """Seconds of the fastest of several calls, after a first one that warms up."""
     call()
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         call()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return min(times)

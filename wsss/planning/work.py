@@ -92,7 +92,7 @@ class Work:
 
 def study_work(study: Study, images: Images) -> dict[str, Work]:
     """The work of each rule of a study, by name, as if nothing was there yet."""
-    settled = _settled(study, images)
+    settled = settled_study(study, images)
     return {**_networks(settled, images), **_walks(settled, images), **_others(settled, images)}
 
 
@@ -188,7 +188,7 @@ def _others(study: Study, images: Images) -> dict[str, Work]:
     }
 
 
-def _settled(study: Study, images: Images) -> Study:
+def settled_study(study: Study, images: Images) -> Study:
     """The study with numbers in place of `auto`, but for those of the random walk."""
     side = images.longest_side
     sizes = [(side, side)] * images.counts["train"]
