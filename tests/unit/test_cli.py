@@ -201,7 +201,13 @@ def test_tables_prints_the_tables_of_a_study() -> None:
 
 
 def test_summary_prints_scores_and_places() -> None:
-    scores = {"iou": {"cat": 0.5}, "miou": 0.5, "scored_images": 3, "split": "train"}
+    scores = {
+        "value_names": ["background", "cat"],
+        "iou": {"cat": 0.5},
+        "miou": 0.5,
+        "scored_images": 3,
+        "split": "train",
+    }
     Path("results/mine/scores").mkdir(parents=True)
     Path("results/mine/scores/cams.json").write_text(json.dumps(scores))
     text = said("summary", "results/mine")

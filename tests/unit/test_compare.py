@@ -40,7 +40,11 @@ def study(
         for image, right in pixels.items()
     ]
     write_confusions(results / "scores" / "random_walk.tsv", images)
-    scores = {"iou": {"background": 0.9, "cat": iou}, "miou": (0.9 + iou) / 2}
+    scores = {
+        "value_names": ["background", "cat"],
+        "iou": {"background": 0.9, "cat": iou},
+        "miou": (0.9 + iou) / 2,
+    }
     write_json(results / "scores" / "random_walk.json", {**scores, "scored_images": 3, "split": "train"})
     artifact = results / "random_walk" / "train" / "00.h5"
     facts = {"code": {}, "inputs": {}, "seed": None, "versions": {}, "device": "cpu", "seconds": 1.0}

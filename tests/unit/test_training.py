@@ -306,7 +306,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(tmp_path: Path, value: flo
     spoiled = SquaredError(start.model, lambda step: value if step == 13 else 1.0)
     resume = ResumePoint(tmp_path / "state.pt", interval=0)
     with pytest.raises(
-        TrainingError, match=r"steps 13–18, at a learning rate of 0\.00.*Lower optimizer.learning_rate"
+        TrainingError, match=r"steps 13–18, at a learning rate of 0\.00.*Lower toy.optimizer.learning_rate"
     ):
         fit_toy(start, tmp_path, resume, losses=spoiled)
     state = resume.load()

@@ -65,7 +65,9 @@ def _scores(before: Path, after: Path) -> list[str]:
         if not (old.get("scored_images") and new.get("scored_images")):
             continue
         lines += ["", f"{title}, IoU in %, on {_seen(old, new)}"]
-        lines += [_row(f"  {name}", old["iou"][name], new["iou"].get(name)) for name in old["iou"]]
+        lines += [
+            _row(f"  {name}", old["iou"].get(name), new["iou"].get(name)) for name in old["value_names"]
+        ]
         lines.append(_row("  mean", old["miou"], new["miou"]))
     return lines if len(lines) > 1 else ["No stage has scores in both."]
 
@@ -123,7 +125,7 @@ def _image_scores(folder: Path, stage: str) -> dict[str, float]:
     metrics, table = _metrics(folder, stage), folder / "scores" / f"{stage}.tsv"
     if not metrics.get("scored_images") or not table.is_file():
         return {}
-    n_values = len(metrics["iou"])
+    n_values = len(metrics["value_names"])
     scored = [row for row in read_confusions(table, n_values) if row.split == metrics["split"]]
     return image_miou(scored, n_values)
 

@@ -70,8 +70,9 @@ class Verdict(NamedTuple):
 
 
 def percent(share: float) -> str:
-    """Write a share in [0, 1] with the digits that tell it from 0 and 100 %."""
-    return f"{100 * share:.1f} %"
+    """Write a share in [0, 1]: 0 % and 100 % are exactly these."""
+    value = 100 * share
+    return f"{value:.0f} %" if abs(value - round(value)) < 1e-9 else f"{value:.1f} %"
 
 
 def points(share: float) -> str:
