@@ -75,8 +75,9 @@ def choose(
         "widened": added,
         "finalists": compared,
     }
-    logger.info("%s", describe(result))
-    return result
+    sentence = describe(result)
+    logger.info("%s", sentence)
+    return result | {"sentence": sentence}
 
 
 def describe(result: Mapping[str, Any]) -> str:

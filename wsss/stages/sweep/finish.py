@@ -99,8 +99,8 @@ def _tally(mask: Mask, known: Pixels, class_values: NDArray[np.int64], n_values:
     spread = Counts(
         pixels=counts.pixels[None, None],
         changed=counts.changed[None, None],
-        border=counts.border[None, None],
-        contrast=counts.contrast[None, None],
+        parted=counts.parted[None, None],
+        parting=counts.parting[None, None],
     )
     return tally_image(spread, known, class_values, n_values)
 
