@@ -11,13 +11,13 @@ BY_NETWORK, BY_FILES = {"gpu": 1, "mem_mb": 8000, "runtime": 240}, {"mem_mb": 40
 
 STAGES = {
     "compute_cams": {
-        "message": "Compute CAMs",
+        "message": "Compute CAMs, {wildcards.split} {wildcards.shard}",
         "input": {"checkpoint": checkpoint_file(CAMS_NETWORK), "files": files_of_shard("cams")},
         "output": {"cams": "<results>/cams/{split}/{shard}.npz"},
         "resources": BY_NETWORK if CAMS_NETWORK else BY_FILES,
     },
     "label_confident": {
-        "message": "Label confident regions",
+        "message": "Label confident regions, {wildcards.shard}",
         "shard": "{shard}",
         "input": {
             "images": result("<results>/dataset/train/{shard}.tsv"),
@@ -27,13 +27,13 @@ STAGES = {
         "resources": {"gpu": 1, "mem_mb": 4000, "runtime": 60},
     },
     "compute_affinities": {
-        "message": "Compute affinities",
+        "message": "Compute affinities, {wildcards.split} {wildcards.shard}",
         "input": {"checkpoint": checkpoint_file(AFFINITIES_NETWORK), "files": files_of_shard("affinities")},
         "output": {"affinities": "<results>/affinities/{split}/{shard}.h5"},
         "resources": BY_NETWORK if AFFINITIES_NETWORK else BY_FILES,
     },
     "random_walk": {
-        "message": "Propagate CAMs",
+        "message": "Propagate CAMs, {wildcards.split} {wildcards.shard}",
         "input": {
             "cams": result("<results>/cams/{split}/{shard}.npz"),
             "affinities": result("<results>/affinities/{split}/{shard}.h5"),
@@ -43,7 +43,7 @@ STAGES = {
         "resources": {"gpu": 1, "mem_mb": 8000, "runtime": 240},
     },
     "compute_segmentation": {
-        "message": "Segment",
+        "message": "Segment, {wildcards.split} {wildcards.shard}",
         "input": {"checkpoint": checkpoint_file("segmenter")},
         "output": {"masks": "<results>/segmentation/{split}/{shard}.h5"},
         "resources": BY_NETWORK,
@@ -78,6 +78,6 @@ for stage, facts in STAGES.items():
         params:
             **params_of(stage),
         message:
-            f"{facts['message']}, {{wildcards}}"
+            facts["message"]
         script:
             "../workflow_scripts/{params.script}.py"

@@ -128,6 +128,12 @@ class Workflow:
 
 
 @pytest.fixture(scope="session")
+def workflow_of() -> Callable[[Path, Mapping[str, Any]], Workflow]:
+    """Makes the workflow in a folder, with a study."""
+    return Workflow.create
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """A finished run, which no test may change; `said.txt` is what it said."""
     workflow = Workflow.create(tmp_path_factory.mktemp("workflow"), STUDY)

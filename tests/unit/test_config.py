@@ -13,7 +13,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from wsss.study.config import ConfigError, Study, load_study, merged, read_study
+from wsss.method.affinity import Border
+from wsss.study.config import AffinityNet, ConfigError, Study, load_study, merged, read_study
 from wsss.study.config.text import commented_yaml, schema_yaml
 from wsss.study.modules import loaded_modules
 from wsss.study.params import PARAMS, params_class, rule_params
@@ -780,3 +781,8 @@ def test_a_backbone_reaches_its_training_and_what_is_computed_by_it(network: str
         "segmenter": {"compute_segmentation"},
     }
     assert reached(before, after) == {f"train_{network}", *computed[network]}
+
+
+def test_borders_are_those_of_the_method():
+    """The method knows no configuration: the one list of options that stands twice."""
+    assert get_args(AffinityNet.model_fields["border"].annotation) == get_args(Border)

@@ -43,7 +43,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"train_affinitynet", *AFTER_AFFINITYNET},
     ),
     "alpha": (
-        {"random_walk": {"background": {"alpha": 3.0}}},
+        {"random_walk": {"background": {"alpha": 5.5}}},
         {"random_walk", "score_affinities", *AFTER_WALK},
     ),
     "another kind of background": (

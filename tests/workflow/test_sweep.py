@@ -76,7 +76,7 @@ def test_another_beta_runs_its_own_jobs_alone(workflow) -> None:
     [
         ({"sweep": {"ts": [4, 16, 32]}}, 2),
         ({"sweep": {"betas": [8, 2]}}, 0),
-        ({"random_walk": {"background": {"alpha": 3.0}, "beta": 5.0, "t": 4}}, 0),
+        ({"random_walk": {"background": {"alpha": 5.5}, "beta": 5.0, "t": 4}}, 0),
         ({"affinities": {"flip": True}}, 2),
     ],
 )

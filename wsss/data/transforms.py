@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from wsss.method.labels import IGNORE
 from wsss.method.resizing import scaled_size
+from wsss.study.options import Padding
 
 Pixels = NDArray[np.uint8]
 Normalize = Callable[[Tensor], Tensor]
@@ -25,9 +26,6 @@ Normalize = Callable[[Tensor], Tensor]
 
 Jitter = tuple[float, float, float, float]
 """Largest change of brightness, contrast and saturation (shares) and of hue (turns of the colour circle)."""
-
-Padding = Literal["mean", "black"]
-"""Colour around an image smaller than its crop: the mean, or black as in the published AffinityNet code."""
 
 
 class Span(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DTDForbidden
@@ -13,6 +13,7 @@ from defusedxml.ElementTree import fromstring
 
 from wsss.data.names import same_form
 from wsss.data.problems import Problems
+from wsss.study.options import Difficult
 from wsss.study.words import did_you_mean
 
 CLASSES = (
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def read_annotations(
-    paths: Mapping[str, Path], difficult: Literal["kept", "dropped"], problems: Problems
+    paths: Mapping[str, Path], difficult: Difficult, problems: Problems
 ) -> dict[str, tuple[int, ...]]:
     """Read the labels of images, 0-based class indices in ascending order, from their annotations.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +17,11 @@ from wsss.models.checkpoints import Restored, read_network
 from wsss.models.network import Network
 from wsss.models.state import load_backbone
 from wsss.study.config import AffinityNet as Section
+from wsss.study.options import FeatureNormalization
 
 #: Channels of the three reduced features, and the group counts of their optional GroupNorm.
 WIDTHS = (64, 128, 256)
 GROUPS = (8, 16, 32)
-NORMALIZATIONS = ("none", "group")
 
 
 class AffinityNet(Network):
@@ -32,8 +33,8 @@ class AffinityNet(Network):
 
     def __init__(self, backbone: Backbone, *, radius: int, border: Border, normalization: str) -> None:
         super().__init__(backbone, "affinity")
-        if normalization not in NORMALIZATIONS:
-            raise ValueError(f"normalization: got {normalization!r}, allowed {', '.join(NORMALIZATIONS)}")
+        if normalization not in (allowed := get_args(FeatureNormalization)):
+            raise ValueError(f"normalization: got {normalization!r}, allowed {', '.join(allowed)}")
         self.radius = radius
         self.border = border
         early, middle, last = backbone.channels

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
 from wsss.models.normalization import IMAGENET, Normalization
+from wsss.study.options import BatchNormMode
 
 #: The networks that a backbone can be built into.
 Task = Literal["classifier", "affinity", "segmentation"]
@@ -113,7 +114,7 @@ class Backbone(nn.Module):
         """
         if not 0 <= frozen_stages <= len(self.stages):
             raise ValueError(f"frozen_stages: got {frozen_stages}, allowed 0 … {len(self.stages)}")
-        if batch_norm not in ("frozen", "trained"):
+        if batch_norm not in get_args(BatchNormMode):
             raise ValueError(f"batch_norm: got {batch_norm!r}, allowed 'frozen' or 'trained'")
         self._frozen = [part for stage in self.stages[:frozen_stages] for part in stage]
         if batch_norm == "frozen":

@@ -20,7 +20,7 @@ from wsss.results.confusions import (
 )
 from wsss.results.files import ArtifactError, replacing, write_text
 from wsss.results.image_map import ImageMap, Shards, open_shards
-from wsss.results.masks import Masks, Pooling, pooling_of, read_masks, write_confident, write_masks
+from wsss.results.masks import Masks, pooling_of, read_masks, write_confident, write_masks
 from wsss.results.records import (
     HistoryWriter,
     read_history,
@@ -41,7 +41,6 @@ __all__ = [
     "ImageConfusion",
     "ImageMap",
     "Masks",
-    "Pooling",
     "Shards",
     "image_miou",
     "load_checkpoint",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import h5py
 import numpy as np
@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from wsss.results.files import ArtifactError
 from wsss.results.hdf5 import Hdf5Map, Recorded, writing
+from wsss.study.options import Pooling
 
 _FORMAT = "wsss masks 1"
-
-Pooling = Literal["vote", "scores"]
-"""How the cells of confident regions were labelled, see the key `confident.pooling` of the configuration."""
 
 
 def write_masks(path: str | Path, items: Iterable[tuple[str, NDArray[np.uint8]]]) -> None:

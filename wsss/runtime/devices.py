@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
 
 from wsss.runtime.locks import first_free
+from wsss.study.options import Precision
 
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}
 """Linux's names of the x86 and Arm instruction sets that multiply bfloat16 natively."""
@@ -89,7 +91,7 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     Raises:
         ValueError: Another precision was given.
     """
-    if precision not in ("auto", "float32", "bfloat16"):
+    if precision not in get_args(Precision):
         raise ValueError(f"precision: got {precision!r}, allowed 'auto', 'float32' or 'bfloat16'")
     wanted = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)

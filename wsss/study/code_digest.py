@@ -26,6 +26,7 @@ WORKFLOW = ROOT if (ROOT / "Snakefile").is_file() else ROOT / PACKAGE / "workflo
 WITHOUT_INFLUENCE = frozenset(
     {
         "wsss.study.config",
+        "wsss.study.options",
         "wsss.study.params",
         "wsss.study.provenance",
         "wsss.study.registry",

@@ -7,7 +7,7 @@ once, into the same sections, and hands those on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -31,10 +31,9 @@ from wsss.study.config import (
 )
 from wsss.study.config.fields import Section
 from wsss.study.counts import shard_counts
+from wsss.study.options import Precision, ScoreNormalization
 from wsss.study.swept import images_per_shard, swept
 from wsss.study.words import did_you_mean
-
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class Params(Section):
@@ -147,7 +146,7 @@ class SweepRandomWalk(Params):
     constants: tuple[float, ...]
     ts: tuple[int, ...]
     tolerance: float
-    normalize: tuple[Literal["none", "class", "image"], ...]
+    normalize: tuple[ScoreNormalization, ...]
     images: int | None
 
     @classmethod

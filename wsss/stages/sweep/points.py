@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import product
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from wsss.study.config import ConstantBackground, PowerBackground, RandomWalk
+from wsss.study.options import ScoreNormalization
 from wsss.study.params import SweepRandomWalk
-
-Normalize = Literal["none", "class", "image"]
 
 KEYS = ("background", "alpha", "constant", "beta", "t", "normalize")
 """Columns of a point: the kind of its background, its alpha or constant score, and what follows."""
@@ -19,7 +18,7 @@ class Point(NamedTuple):
     """Values of the section `random_walk`."""
 
     background: PowerBackground | ConstantBackground
-    normalize: Normalize
+    normalize: ScoreNormalization
     beta: float
     t: int
 
@@ -81,7 +80,7 @@ class Grid(NamedTuple):
     beta: float
     ts: tuple[int, ...]
     tolerance: float
-    normalize: tuple[Normalize, ...] = ("none", "class")
+    normalize: tuple[ScoreNormalization, ...] = ("none", "class")
 
     @classmethod
     def of(cls, params: SweepRandomWalk, beta: float) -> Grid:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from wsss.study.config.fields import Count, Float, Int, Natural, NotBool, PathText, Section, Text
+from wsss.study.options import Difficult
 
 
 class Shapes(Section):
@@ -83,7 +84,7 @@ class Voc12(Section):
     sbd: PathText | None = Field(
         None, description="folder of SBD, for the lists of train_aug; null: the root has them"
     )
-    difficult: Literal["kept", "dropped"] = Field(
+    difficult: Difficult = Field(
         "dropped",
         description="objects marked difficult: dropped from the image's labels, or kept, as published",
     )

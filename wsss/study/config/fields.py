@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from wsss.study.options import BatchNormMode, Refinement
+
 
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, and values never change."""
@@ -78,7 +80,7 @@ Text = Annotated[str, Field(min_length=1)]
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_usable_path)]
 
 BatchNorm = Annotated[
-    Literal["frozen", "trained"],
+    BatchNormMode,
     Field(description="frozen: keep the statistics and scales of the loaded weights"),
 ]
 FrozenStages = Annotated[Natural, Field(description="number of first backbone stages that are not trained")]
@@ -123,7 +125,7 @@ ImageScales = Annotated[
 ]
 Flip = Annotated[bool, Field(description="average with the mirror image: twice the work")]
 Refine = Annotated[
-    Literal["none", "dense_crf"],
+    Refinement,
     Field(description="dense_crf: sharpen the scores at image edges, see section dense_crf"),
 ]
 Radius = Annotated[int, Field(ge=2, description="reach of a pair in cells; 5: 34 pairs per cell"), NotBool]

@@ -27,6 +27,7 @@ from wsss.study.config.fields import (
     Text,
 )
 from wsss.study.config.training import Optimizer, Polynomial, Schedule, Sgd
+from wsss.study.options import FeatureNormalization, Padding
 from wsss.study.registry import Backbone, backbone_facts, head_facts
 
 UNTRAINED = ("none", "imagenet", "classifier")
@@ -138,7 +139,7 @@ class OnImages(Section):
     kind: Literal["images"] = Field("images", description="augmented images, or features, see below")
     frozen_stages: FrozenStages = 0
     batch_norm: BatchNorm = "frozen"
-    padding: Literal["mean", "black"] = Field(
+    padding: Padding = Field(
         "mean", description="around an image smaller than the crop: the mean colour; black: as published"
     )
     jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
@@ -157,7 +158,7 @@ class AffinityNet(Network):
         "classifier", description="classifier (its backbone), none, imagenet, or a path"
     )
     input_scale: InputScaleOrAuto = 2.0
-    normalization: Literal["none", "group"] = Field(
+    normalization: FeatureNormalization = Field(
         "group", description="of the 1x1 convolution of each of the three features"
     )
     radius: Radius = 5

@@ -41,6 +41,7 @@ from wsss.study.config.files import ConfigError, read_yaml
 from wsss.study.config.networks import AffinityNet, Classifier, Network, Segmenter
 from wsss.study.config.recipes import recipe_names, recipe_settings
 from wsss.study.config.text import problems
+from wsss.study.options import Pooling, Precision, ScoreNormalization
 from wsss.study.registry import cam_formats
 from wsss.study.words import near
 
@@ -136,7 +137,7 @@ class Confident(Section):
         PowerThresholds()
     )
     refine: Refine = "dense_crf"
-    pooling: Literal["vote", "scores"] = Field(
+    pooling: Pooling = Field(
         "vote",
         description="label of a stride-8 cell; vote: the most frequent of its pixels; scores: the winner of "
         "their mean scores, as published",
@@ -217,7 +218,7 @@ class RandomWalk(Section):
         "sweep",
     )
     tolerance: Float = Field(0.0001, gt=0.0, lt=1.0, description="largest error of the propagated scores")
-    normalize: Literal["none", "class", "image"] = Field(
+    normalize: ScoreNormalization = Field(
         "none",
         description="after the walk; class: divide each class by its own maximum; image: divide all by the "
         "largest, as IRN does",
@@ -278,9 +279,7 @@ class Study(Section):
         None, description="settings of studies/recipes/ below those of the study itself; null: none"
     )
     seed: Natural = Field(0, description="of initial weights, crops and order; mIoU varies by about 2 points")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto: bfloat16 where faster"
-    )
+    precision: Precision = Field("auto", description="auto: bfloat16 where faster")
     refined_splits: tuple[Literal["train", "val"], ...] = Field(
         ("train",), description="splits for which CAMs and pseudo masks are computed"
     )

@@ -1,0 +1,12 @@
+"""Words that keys of the configuration may have and that other code compares with: each list once."""
+
+from typing import Literal
+
+Precision = Literal["auto", "float32", "bfloat16"]
+BatchNormMode = Literal["frozen", "trained"]
+FeatureNormalization = Literal["none", "group"]
+Padding = Literal["mean", "black"]
+Pooling = Literal["vote", "scores"]
+ScoreNormalization = Literal["none", "class", "image"]
+Refinement = Literal["none", "dense_crf"]
+Difficult = Literal["kept", "dropped"]
