@@ -15,7 +15,6 @@ from wsss.study.registry import AFFINITY_KINDS, CAM_KINDS, choices
 from wsss.study.shards import shard_names, shard_of
 from wsss.study.sources import shard_files, source_images, source_tables
 
-
 SHARDS = shard_counts(study)
 
 

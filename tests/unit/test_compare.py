@@ -31,6 +31,7 @@ def study(
     config: dict[str, object],
     rule: str = "random_walk",
     iou: float = 0.5,
+    settled: dict[str, object] | None = None,
 ) -> Path:
     """A study whose pseudo masks have some of 100 pixels of a cat right, by image, and all of the rest."""
     results = Path("results", name)
@@ -49,7 +50,7 @@ def study(
     artifact = results / "random_walk" / "train" / "00.h5"
     facts = {"code": {}, "inputs": {}, "seed": None, "versions": {}, "device": "cpu", "seconds": 1.0}
     made = {"artifact": str(artifact), "rule": rule, "config": config, "peak_memory_mb": 1.0, "created": ""}
-    write_manifest(artifact, ArtifactManifest(**facts, **made))
+    write_manifest(artifact, ArtifactManifest(**facts, **made, settled=settled or {}))
     return results
 
 
@@ -90,6 +91,12 @@ def test_what_only_one_has_made_is_no_difference() -> None:
     b = study("b", {}, config={"precision": "auto"}, rule="compute_cams")
     assert differing_keys(a, b) == {}
     assert "configuration: the same in all that both have made" in wsss(str(a), str(b)).stdout
+
+
+def test_what_was_chosen_counts_in_place_of_auto() -> None:
+    a = study("a", {}, config=walk(t="auto"), settled={"random_walk.t": 32})
+    b = study("b", {}, config=walk(t="auto"), settled={"random_walk.t": 64})
+    assert differing_keys(a, b) == {"random_walk.t": (32, 64)}
 
 
 def test_images_that_changed_most_come_first(both) -> None:

@@ -94,9 +94,9 @@ def _configuration(before: Path, after: Path) -> list[str]:
 
 
 def _configured(folder: Path) -> dict[str, dict[str, Any]]:
-    """What the results in a folder were made with, by rule and key."""
+    """What the results in a folder were made with, by rule and key: numbers in place of `auto`."""
     found = [manifest for manifest in manifests(folder).values() if manifest]
-    return {manifest.rule: dict(_leaves(manifest.config)) for manifest in found}
+    return {manifest.rule: dict(_leaves(manifest.config)) | manifest.settled for manifest in found}
 
 
 def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
