@@ -79,7 +79,7 @@ def test_a_study_of_photographs_is_made_and_planned_in_an_empty_folder(
     folder.mkdir()
     wsss = [sys.executable, "-m", "wsss"]
     made = said([*wsss, "init", "../my photos"], folder, PYTHONPATH=str(installed))
-    assert "16 images, 5 classes" in made
+    assert "16 images with labels of 5 classes" in made
     planned = said([*wsss, "run", "--dry-run"], folder, PYTHONPATH=str(installed))
     assert f"--snakefile {installed}/wsss/workflow/Snakefile" in planned
     assert "prepare_dataset" in planned
