@@ -9,8 +9,10 @@ import sys
 
 from snakemake.utils import min_version
 
+from wsss.planning.locks import note_owner
 from wsss.report.failure import failure
 from wsss.report.summary import summary
+from wsss.study.code_digest import ROOT
 from wsss.study.config import ConfigError
 from wsss.study.invocation import Invocation
 from wsss.study.reading import check_places, workflow_study
@@ -23,8 +25,9 @@ try:
 except (ConfigError, OSError) as error:
     raise SystemExit(str(error))  # the sentence alone, where a WorkflowError has a frame around it
 
-# Scripts import the wsss of this folder, whose digest they carry, before any that is installed elsewhere.
-os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
+# In a clone, scripts import the wsss of this folder, whose digest they carry, before any that is installed elsewhere.
+if workflow.basedir == str(ROOT):
+    os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
 os.environ.update(Invocation.of(workflow).environment())
 
 
@@ -46,6 +49,7 @@ include: "rules/health.smk"
 include: "rules/report.smk"
 include: "rules/voc_submission.smk"
 include: "rules/tables.smk"
+include: "rules/targets.smk"
 
 
 rule all:
@@ -59,16 +63,13 @@ rule all:
         rules.plot_train_gallery.output,
         rules.plot_val_gallery.output,
         rules.write_tables.output,
+        rules.plot_sweep.output if study.random_walk.chosen_keys else [],
     message:
         "All results are there"
 
 
-rule sweep:
-    input:
-        rules.rank_sweep.output,
-        rules.plot_sweep.output,
-    message:
-        "The sweep is done"
+onstart:
+    note_owner()
 
 
 onsuccess:

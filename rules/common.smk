@@ -8,11 +8,14 @@ import csv
 from pathlib import Path
 
 from wsss.study.code_digest import code_digest
+from wsss.study.counts import shard_counts
 from wsss.study.modules import loaded_modules
 from wsss.study.params import rule_params
 from wsss.study.registry import AFFINITY_KINDS, CAM_KINDS, choices
 from wsss.study.shards import shard_names, shard_of
 from wsss.study.sources import shard_files, source_images, source_tables
+
+SHARDS = shard_counts(study)
 
 
 wildcard_constraints:
@@ -23,7 +26,7 @@ wildcard_constraints:
 
 def params_of(rule):
     """Params of a rule: its script, the part of the configuration that it uses, and the digest of its code."""
-    code = code_digest(f"workflow_scripts/{rule}.py", loaded_modules(study, rule))
+    code = code_digest(f"{workflow.basedir}/workflow_scripts/{rule}.py", loaded_modules(study, rule))
     return {"script": rule, "config": rule_params(study, rule), "code": code}
 
 
@@ -49,7 +52,7 @@ def all_shards(path, split=None):
 
 def shards_of(split):
     """The values of the wildcards `split` and `shard` for all shards of a split."""
-    return {"split": split, "shard": shard_names(study.shards[split])}
+    return {"split": split, "shard": shard_names(SHARDS[split])}
 
 
 def weights_file(network):
@@ -79,6 +82,11 @@ def network_of(kinds, kind):
 def checkpoint_file(network):
     """Input function: the checkpoint of a network, if there is one."""
     return result(f"<results>/{network}/checkpoint.pt") if network else []
+
+
+def chosen_values():
+    """Input function: the values of the random walk that say `auto`, if any do."""
+    return result("<results>/sweep/chosen.yaml") if study.random_walk.chosen_keys else []
 
 
 def files_of_shard(section):
@@ -116,7 +124,7 @@ def true_masks(split):
             next(table)  # the classes
             rows = list(csv.DictReader(table, delimiter="\t"))
         scored = [row for row in rows if row["split"] == split and row[counts]]
-        count = study.shards[split]
+        count = SHARDS[split]
         return [row["mask"] for row in scored if shard is None or shard_of(row["id"], count) == int(shard)]
 
     return files

@@ -36,6 +36,7 @@ SCORES = {
             "cams": all_shards("<results>/cams/{split}/{shard}.npz", "train"),
             "affinities": all_shards("<results>/affinities/{split}/{shard}.h5", "train"),
             "truth": true_masks("train"),
+            "chosen": chosen_values(),
         },
         "resources": {"gpu": 1, "mem_mb": 8000, "runtime": 240},
     },

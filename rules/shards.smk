@@ -37,6 +37,7 @@ STAGES = {
         "input": {
             "cams": result("<results>/cams/{split}/{shard}.npz"),
             "affinities": result("<results>/affinities/{split}/{shard}.h5"),
+            "chosen": chosen_values(),
         },
         "output": {"masks": "<results>/random_walk/{split}/{shard}.h5"},
         "resources": {"gpu": 1, "mem_mb": 8000, "runtime": 240},

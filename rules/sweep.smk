@@ -2,9 +2,12 @@
 
 Input: the CAMs, affinities and confident regions of train, and the true masks, if there are any. Output: `sweep/`,
 counts per beta and shard, the ranking of all points, and `best.yaml`, which makes the best of them the study's.
+Where `random_walk` says `auto`, all of it runs before the walk, which reads the chosen values from `chosen.yaml`.
 """
 
-BETAS = [f"{beta:.12g}" for beta in study.sweep.betas]
+from wsss.study.swept import swept
+
+BETAS = [f"{beta:.12g}" for beta in swept(study).betas]
 
 
 wildcard_constraints:
@@ -64,6 +67,38 @@ rule rank_sweep:
         **params_of("rank_sweep"),
     message:
         "Rank the points of the sweep"
+    script:
+        "../workflow_scripts/{params.script}.py"
+
+
+rule choose_random_walk:
+    """Choose the values that say `auto`: widen the grid, finish the first points with the dense CRF, take the best."""
+    input:
+        manifest=result("<results>/dataset/manifest.tsv"),
+        points=result("<results>/sweep/points.json"),
+        images=all_shards("<results>/dataset/train/{shard}.tsv", "train"),
+        truth=true_masks("train"),
+        cams=all_shards("<results>/cams/train/{shard}.npz", "train"),
+        affinities=all_shards("<results>/affinities/train/{shard}.h5", "train"),
+        labels=all_shards("<results>/confident/{shard}.h5", "train"),
+    output:
+        chosen="<results>/sweep/chosen.yaml",
+        reasons="<results>/sweep/chosen.json",
+        provenance=expand("<results>/sweep/{file}.json", file=["chosen.yaml", "chosen.json"]),
+    log:
+        "<results>/logs/choose_random_walk.log",
+    benchmark:
+        "<results>/benchmarks/choose_random_walk.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        **params_of("choose_random_walk"),
+    message:
+        "Choose the values of the random walk"
     script:
         "../workflow_scripts/{params.script}.py"
 

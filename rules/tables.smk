@@ -3,6 +3,8 @@
 Input: metrics, and the published results that come with the package. Output: `tables/results.{md,tsv,html}`.
 """
 
+PUBLISHED = ROOT / "wsss" / "report" / "tables"
+
 
 rule write_tables:
     """Set the scores beside the paper's tables where the classes are VOC's, and name the protocol."""
@@ -11,9 +13,10 @@ rule write_tables:
             artifact: result(f"<results>/scores/{artifact}.json")
             for artifact in ("cams", "random_walk", "segmentation")
         },
+        chosen=chosen_values(),
         health=result("<results>/health.json"),
-        published=os.path.relpath(f"{workflow.basedir}/wsss/report/tables/published_results.tsv"),
-        stages=os.path.relpath(f"{workflow.basedir}/wsss/report/tables/published_stages.tsv"),
+        published=os.path.relpath(PUBLISHED / "published_results.tsv"),
+        stages=os.path.relpath(PUBLISHED / "published_stages.tsv"),
     output:
         markdown="<results>/tables/results.md",
         values="<results>/tables/results.tsv",

@@ -7,6 +7,7 @@ from wsss.results import read_affinities, read_cams, write_masks
 from wsss.runtime import progress
 from wsss.stages.job import Job, run
 from wsss.stages.random_walk import propagate_images
+from wsss.stages.sweep.chosen import chosen_walk
 from wsss.study.params import WalkCams
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ def main(job: Job[WalkCams]) -> None:
     """Propagate CAMs, and take the strongest class of each pixel."""
     images, params = Manifest.read(job.input.images), job.params
     with read_cams(job.input.cams) as cams, read_affinities(job.input.affinities) as affinities:
-        walk, dense_crf = params.random_walk, params.dense_crf
+        walk = job.settle("random_walk", chosen_walk(params.random_walk, job.input.get("chosen")))
         masks = propagate_images(
-            images.rows, cams, affinities, walk, dense_crf, device=job.device, threads=job.threads
+            images.rows, cams, affinities, walk, params.dense_crf, device=job.device, threads=job.threads
         )
         write_masks(job.output.masks, progress(masks, len(images)))
 

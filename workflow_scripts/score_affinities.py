@@ -6,6 +6,7 @@ from wsss.data import Manifest
 from wsss.results import AffinityGrid, open_shards, read_affinities, read_cams, write_confusions, write_json
 from wsss.stages.job import Job, run
 from wsss.stages.scores import Truth, score_affinities
+from wsss.stages.sweep.chosen import chosen_walk
 from wsss.study.params import ScoreAffinities
 
 if TYPE_CHECKING:
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 def main(job: Job[ScoreAffinities]) -> None:
     """Measure what the affinities leak, and walk the same CAMs over true affinities."""
     truth = Truth(Manifest.read(job.input.images), "train")
+    walk = job.settle("random_walk", chosen_walk(job.params.random_walk, job.input.get("chosen")))
     with (
         open_shards(job.input.cams, read_cams) as cams,
         open_shards(job.input.affinities, read_affinities) as affinities,
     ):
-        grid, walk = AffinityGrid.of(affinities), job.params.random_walk
+        grid = AffinityGrid.of(affinities)
         scored = score_affinities(truth, affinities, cams, grid=grid, walk=walk, device=job.device)
     write_json(job.output.metrics, scored.metrics)
     write_confusions(job.output.table, scored.images)

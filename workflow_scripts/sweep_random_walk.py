@@ -21,7 +21,8 @@ def main(job: Job[SweepRandomWalk]) -> None:
         read_affinities(job.input.affinities) as affinities,
         read_masks(job.input.labels) as labels,
     ):
-        counted = sweep_shard(manifest, shard, cams, affinities, labels, grid, job.threads)
+        limit = job.params.images
+        counted = sweep_shard(manifest, shard, cams, affinities, labels, grid, job.threads, limit)
     write_json(job.output.counts, counted)
 
 

@@ -8,6 +8,7 @@ from wsss.results import open_shards, pooling_of, read_masks
 from wsss.stages.affinitynet import train_affinitynet
 from wsss.stages.job import Job, run
 from wsss.stages.training.run import Run
+from wsss.study.follow import settled_section
 from wsss.study.params import TrainAffinityNet
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def main(job: Job[TrainAffinityNet]) -> None:
     """Train AffinityNet; one that is loaded finished needs no confident regions."""
-    images, section = Manifest.read(job.input.images), job.params.affinitynet
+    images = Manifest.read(job.input.images)
+    section = job.settle("affinitynet", settled_section(job.params.affinitynet, images.sizes))
     classifier = Path(job.input.classifier) if section.weights == "classifier" else None
     training = Run.of(job, images.class_names)
     with open_shards(job.input.labels, read_masks) as labels:

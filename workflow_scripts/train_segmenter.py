@@ -8,6 +8,7 @@ from wsss.results import open_shards, read_masks
 from wsss.stages.job import Job, run
 from wsss.stages.segmenter import train_segmenter
 from wsss.stages.training.run import Run
+from wsss.study.follow import settled_section
 from wsss.study.params import TrainSegmenter
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def main(job: Job[TrainSegmenter]) -> None:
     """Train the segmentation network."""
-    images, section = Manifest.read(job.input.images), job.params.segmenter
+    images = Manifest.read(job.input.images)
+    section = job.settle("segmenter", settled_section(job.params.segmenter, images.sizes))
     classifier = Path(job.input.classifier) if section.weights == "classifier" else None
     training = Run.of(job, images.class_names)
     with open_shards(job.input.masks, read_masks) as masks:

@@ -155,7 +155,7 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
         ),
         (
             {"segmenter": {"crop_size": 100}},
-            "segmenter.crop_size: got 100, allowed a whole number >= 32 and a multiple of 8",
+            "segmenter.crop_size: got 100, allowed a whole number >= 32 and a multiple of 8 or 'auto'",
         ),
         ({"segmenter": {"scale": [2, 1]}}, "segmenter.scale: got [2, 1], allowed [lowest, highest]"),
         ({"cams": {"scales": [1, -1]}}, "cams.scales[1]: got -1, allowed a number > 0"),
@@ -530,11 +530,20 @@ STUDIES: dict[str, dict[str, Any]] = {
     "lists of splits": {
         "dataset": {"kind": "folder", "root": "p", "splits": {"train": "a.txt", "val": "b.txt"}},
     },
+    "follows the photographs": {
+        "shards": {"train": "auto", "val": "auto", "test": "auto"},
+        "classifier": {"crop_size": "auto"},
+        "dense_crf": {"bilateral": [0.16, 10, 3], "distances": "share"},
+        "affinitynet": {"input_scale": "auto"},
+        "random_walk": {"background": {"alpha": "auto"}, "beta": "auto", "t": 50},
+        "segmenter": {"crop_size": "auto"},
+        "sweep": {"images": 100},
+    },
 }
 
 TRAININGS = {"train_classifier", "train_affinitynet", "train_segmenter"}
 NETWORKS = {"score_classifier", "compute_cams", "compute_affinities", "compute_segmentation"}
-WALKING = {"random_walk", "score_affinities", "write_tables"}
+WALKING = {"random_walk", "score_affinities", "write_tables", "choose_random_walk"}
 
 REACHES: dict[str, set[str]] = {
     "name": set(),
@@ -548,20 +557,23 @@ REACHES: dict[str, set[str]] = {
     "cams": {"compute_cams", "write_tables"},
     "confident": {"label_confident"},
     "confident.refine": {"label_confident", "score_cams"},
-    "dense_crf": {"label_confident", "random_walk", "score_cams", "compute_segmentation"},
+    "dense_crf": {
+        "label_confident", "random_walk", "choose_random_walk", "score_cams", "compute_segmentation",
+    },
     "affinitynet": {"train_affinitynet"},
     "affinities": {"compute_affinities"},
     "random_walk": WALKING,
-    "random_walk.refine": {"random_walk", "write_tables", "score_cams"},
+    "random_walk.refine": {"random_walk", "choose_random_walk", "write_tables", "score_cams"},
     "random_walk.tolerance": WALKING | {"sweep_random_walk"},
     "sweep": {"sweep_random_walk"},
     "sweep.betas": set(),
+    "sweep.images": {"sweep_random_walk", "choose_random_walk"},
     "segmenter": {"train_segmenter"},
     "segmenter.head": {"train_segmenter", "compute_segmentation"},
     "segmentation": {"compute_segmentation", "write_tables"},
     "segmentation.splits": set(),
     "report": {"plot_train_gallery", "plot_val_gallery"},
-}
+}  # fmt: skip
 """By key, or by section for all keys without an entry of their own."""
 
 WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
@@ -604,11 +616,22 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
     },
+    "follows the photographs": {
+        "shards.test": {"prepare_dataset"},
+        "dense_crf": {"compute_segmentation"},
+        "confident.refine": {"score_cams"},
+        "random_walk.refine": {"score_cams"},
+    },
 }  # fmt: skip
 """By study: the rules that a key, or all keys of a section, does not reach because of the others' values."""
 
-NORMALIZES_IN_SWEEP = ("other kinds", "random_walk.normalize")
-"""The sweep tries the study's own normalisation, which is by image in one of the studies alone."""
+SWEPT_TOO = {
+    ("other kinds", "random_walk.normalize"): {"sweep_random_walk"},
+    ("follows the photographs", "random_walk.t"): {"sweep_random_walk"},
+    ("follows the photographs", "shards.train"): {"sweep_random_walk", "choose_random_walk"},
+}
+"""The sweep tries the walk's own normalisation, the values that a walk with `auto` leaves to no choice, and
+a share of `sweep.images` in each shard."""
 
 OTHER_VALUES: dict[str, Any] = {
     "name": "other",
@@ -632,7 +655,9 @@ OTHER_VALUES: dict[str, Any] = {
     "format": "psa",
     "difficult": "kept",
     "year": 2017,
-    "train": {"train": "train_aug"},
+    "train": {"train": "train_aug", "auto": 3},
+    "val": {"auto": 3},
+    "test": {"auto": 3},
     "splits": {("train", "val"): ["val"]},
     "alphas": [3.0],
     "constants": [0.2],
@@ -644,7 +669,12 @@ OTHER_VALUES: dict[str, Any] = {
     "scale": [0.5, 2.0],
     "gaussian": [2.0, 2.0],
     "bilateral": [10.0, 10.0, 2.0],
-    "crop_size": {128: 136, 192: 200},
+    "crop_size": {128: 136, 192: 200, "auto": 128},
+    "input_scale": {"auto": 1.0},
+    "alpha": {"auto": 2.0},
+    "beta": {"auto": 8.0},
+    "distances": {"pixels": "share", "share": "pixels"},
+    "images": {None: 50},
 }
 """By the last word of a key: another possible value, perhaps by the value before; None: none alone."""
 
@@ -695,6 +725,8 @@ def longest(path: str, table: dict[str, set[str]]) -> set[str]:
 def run(study: Study) -> set[str]:
     """The rules that a study runs."""
     skipped = set() if study.uses_classifier else {"train_classifier", "score_classifier"}
+    if not study.random_walk.chosen_keys:
+        skipped |= {"choose_random_walk"}
     if not study.uses_affinitynet:
         skipped |= {"train_affinitynet", "label_confident", "score_confident"}
     return set(RULES) - skipped
@@ -723,8 +755,7 @@ def test_a_key_reaches_the_rules_whose_result_it_changes(name: str, path: str, v
     base = merged(STUDIES[name], NEEDS.get(path, {}))
     before, after = load_study(base), load_study(merged(base, nested(path, another(path, value))))
     expected = longest(path, REACHES) - longest(path, WITHOUT_EFFECT[name])
-    if (name, path) == NORMALIZES_IN_SWEEP:
-        expected = expected | {"sweep_random_walk"}
+    expected = expected | SWEPT_TOO.get((name, path), set())
     assert reached(before, after) == expected & run(before)
 
 

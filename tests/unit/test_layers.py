@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("study", "method", "runtime", "results", "models", "data", "stages", "report")
+PACKAGES = (
+    "study",
+    "method",
+    "runtime",
+    "results",
+    "models",
+    "data",
+    "stages",
+    "report",
+    "planning",
+    "commands",
+)
 
 
 def lint(folder: Path) -> tuple[bool, str]:
@@ -33,7 +44,7 @@ def tiny(tmp_path: Path) -> Path:
     for folder in ("", *PACKAGES):
         (tmp_path / "wsss" / folder).mkdir()
         (tmp_path / "wsss" / folder / "__init__.py").touch()
-    for module in ("__main__", "report/summary", "report/failure", "stages/stand_in"):
+    for module in ("__main__", "report/summary", "report/failure", "planning/locks", "stages/stand_in"):
         (tmp_path / "wsss" / f"{module}.py").touch()
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
@@ -66,6 +77,8 @@ def test_an_empty_package_keeps_them(tiny: Path) -> None:
             "def draw():\n    import wsss.stages",
             "wsss.report is not allowed to import wsss.stages",
         ),
+        ("stages/cams", "import wsss.commands", "wsss.stages is not allowed to import wsss.commands"),
+        ("commands/run", "import wsss.__main__", "wsss.commands is not allowed to import wsss.__main__"),
         ("stages/cams", "import wsss.__main__", "wsss.stages is not allowed to import wsss.__main__"),
         ("study/config", "import torch", "wsss.study is not allowed to import torch"),
         ("study/config", "import numpy.typing", "wsss.study is not allowed to import numpy"),
@@ -87,6 +100,7 @@ def test_a_forbidden_import_is_found(tiny: Path, module: str, statement: str, re
 @pytest.mark.parametrize(
     ("module", "statement"),
     [
+        ("commands/run", "import wsss.stages, wsss.report, wsss.data"),
         ("stages/cams", "import wsss.models, wsss.data, wsss.method, wsss.study"),
         ("report/page", "import wsss.data, wsss.results"),
         ("models/vgg", "import wsss.study, torch"),

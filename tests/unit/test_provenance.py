@@ -312,7 +312,7 @@ def test_stale_names_what_differs():
 def finished(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with CAMs, pseudo masks made of them, and scores, all as the default study makes them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(wsss.study.provenance, "ROOT", tmp_path)
+    monkeypatch.setattr(wsss.study.provenance, "WORKFLOW", tmp_path)
     write({f"workflow_scripts/{rule}.py": "import wsss" for rule in ("compute_cams", "random_walk")})
     cams, masks = "results/shapes/cams/train/00.npz", "results/shapes/random_walk/train/00.h5"
     write({"config.yaml": "{}", "checkpoint.pt": "weights", cams: "cams", masks: "masks"})

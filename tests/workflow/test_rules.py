@@ -14,7 +14,7 @@ from wsss.study.params import PARAMS, rule_params
 from wsss.study.reading import workflow_study
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = {"all", "sweep"}
+TARGETS = {"all", "cams", "masks", "sweep"}
 NETWORK_JOBS = {
     "train_classifier",
     "train_affinitynet",

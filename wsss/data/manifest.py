@@ -58,6 +58,11 @@ class Manifest:
         """Iterate over the images."""
         return iter(self.rows)
 
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each image in pixels."""
+        return [(row.height, row.width) for row in self.rows]
+
     def split(self, name: str) -> Manifest:
         """Return the images of one split."""
         return replace(self, rows=tuple(row for row in self.rows if row.split == name))

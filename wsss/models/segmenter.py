@@ -14,6 +14,7 @@ from wsss.models.checkpoints import Restored, read_network
 from wsss.models.network import Network
 from wsss.models.state import load_backbone
 from wsss.study.config import Segmenter as Section
+from wsss.study.config.fields import settled
 from wsss.study.registry import head_facts
 
 
@@ -54,7 +55,9 @@ def build_segmenter(
             f"segmenter.head: {section.head} needs the backbone {facts.backbone}, got {section.backbone}"
         )
     backbone = load_backbone(build_backbone(section.backbone, section.output_stride), weights)
-    head = import_module(facts.module).build(section.head, backbone.maps, n_values, section.crop_size)
+    head = import_module(facts.module).build(
+        section.head, backbone.maps, n_values, settled(section.crop_size)
+    )
     return Segmenter(backbone, head)
 
 

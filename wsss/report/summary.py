@@ -37,6 +37,7 @@ def summary(results: Path | str) -> str:
             "",
             *_scores(folder),
             *_classifier(folder),
+            *_chosen(folder),
             *_sweep(folder, invocation),
             "",
             *_places(folder, invocation),
@@ -74,6 +75,14 @@ def _classifier(folder: Path) -> list[str]:
     metrics = _read(folder / "scores" / "classifier.json")
     seen = f"{metrics['scored_images']} {metrics['split']}" if metrics else ""
     return [f"  classifier: mAP {_percent(metrics['map'])} on {seen}"] if metrics else []
+
+
+def _chosen(folder: Path) -> list[str]:
+    """What was chosen for keys of the walk that said `auto` when the pseudo masks were made, if any did."""
+    manifests = sorted(folder.glob("random_walk/train/*.h5.json"))
+    settled = manifests and _read(manifests[0]).get("settled")
+    reasons = _read(folder / "sweep" / "chosen.json") if settled else {}
+    return [f"  random walk: {reasons['sentence']}"] if reasons else []
 
 
 def _sweep(folder: Path, invocation: Invocation) -> list[str]:

@@ -28,6 +28,7 @@ from wsss.stages.training.run import Run, adopt, distribute, first_weights, requ
 from wsss.stages.training.sampling import Sample
 from wsss.study.config import AffinityNet as AffinityNetSection
 from wsss.study.config import OnImages
+from wsss.study.config.fields import settled
 
 LabelMap = NDArray[np.uint8]
 LabelMaps = Mapping[str, LabelMap]
@@ -104,7 +105,9 @@ def images_with_pairs(
     """Reduce confident labels to cells; return the images in which they form pairs, and their cells."""
 
     def reduce(row: ImageRow) -> Tensor | None:
-        reduced = cell_labels(torch.tensor(scaled_labels(labels[row.id], section.input_scale)), pooled)
+        reduced = cell_labels(
+            torch.tensor(scaled_labels(labels[row.id], settled(section.input_scale))), pooled
+        )
         # Of all pairs, because a crop has a border of its own, wherever the image lies in it.
         return reduced if any(pair_counts(pair_targets(reduced[None], section.radius, "full"))) else None
 
@@ -131,7 +134,7 @@ def train_on_features(
     grids = [(labels.shape[0], labels.shape[1]) for labels in cells]
     side = min(section.crop_size // STRIDE, max(map(max, grids)))
     with FeatureStore(run.checkpoint.parent, grids, sum(widths)) as store:
-        fill(store, network.eval(), rows, section.input_scale, run.compute)
+        fill(store, network.eval(), rows, settled(section.input_scale), run.compute)
 
         def read(index: int, generator: np.random.Generator) -> Sample:
             return crop_cells(store[index], cells[index].numpy(), side, generator)
@@ -178,7 +181,7 @@ def augmentation(
     """Make the views of images and label maps that train the whole network."""
     return TrainTransform(
         section.crop_size,
-        (section.input_scale, section.input_scale),
+        (settled(section.input_scale),) * 2,
         views.jitter,
         normalization,
         padding=views.padding,

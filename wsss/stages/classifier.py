@@ -18,6 +18,7 @@ from wsss.stages.training.loop import Losses
 from wsss.stages.training.run import Run, adopt, distribute, train
 from wsss.stages.training.sampling import Sample
 from wsss.study.config import Classifier as ClassifierSection
+from wsss.study.config.fields import settled
 
 
 def train_classifier(rows: Sequence[ImageRow], section: ClassifierSection, run: Run) -> None:
@@ -46,7 +47,7 @@ def _train(section: ClassifierSection, run: Run, rows: Sequence[ImageRow]) -> No
     freeze(network, section.frozen_stages, section.batch_norm)
     run.compute.place(network)
     transform = TrainTransform(
-        section.crop_size,
+        settled(section.crop_size),
         section.scale,
         section.jitter,
         network.backbone.normalization,

@@ -22,10 +22,13 @@ from wsss.runtime import gpu_slots
 from wsss.runtime.compute import Compute
 from wsss.runtime.console import configure_logging
 from wsss.runtime.devices import peak_memory_mb, seed_everything, set_threads
+from wsss.study.config.fields import Section
+from wsss.study.follow import settled_values
 from wsss.study.params import Params, params_class
 from wsss.study.provenance import ArtifactManifest, file_digest
 
 ParamsT = TypeVar("ParamsT", bound=Params)
+SectionT = TypeVar("SectionT", bound=Section)
 
 logger = logging.getLogger(__name__)
 
@@ -75,11 +78,13 @@ class Job(Generic[ParamsT]):
         code: digests of the rule's code by module.
         label: the rule and its wildcards.
         inputs: digests of the input files by path, set within the `with` block.
+        settled: the values of keys that say `auto`, see `settle`.
         devices: set within the `with` block; the CPU for rules that ask for no GPU.
     """
 
     devices: tuple[torch.device, ...]
     inputs: dict[str, str]
+    settled: dict[str, Any]
 
     def __init__(self, snakemake: SnakemakeJob) -> None:
         self.rule = snakemake.rule
@@ -87,6 +92,7 @@ class Job(Generic[ParamsT]):
         self.config: dict[str, Any] = snakemake.params.config
         self.code: dict[str, str] = snakemake.params.code
         self.params = cast(ParamsT, params_class(self.rule).model_validate(self.config))
+        self.settled = {}
         self.seed = int(self.config.get("seed", 0))
         self.threads = int(snakemake.threads)
         self.label = " ".join([self.rule, "/".join(str(value) for value in self.wildcards)]).strip()
@@ -134,6 +140,14 @@ class Job(Generic[ParamsT]):
         """Record files as inputs in the manifests that are not inputs of the rule."""
         self.inputs |= {str(path): file_digest(path) for path in paths}
 
+    def settle(self, name: str, section: SectionT) -> SectionT:
+        """Record in log and manifests what a section of the params says in place of `auto`; return it."""
+        values = settled_values(getattr(self.params, name), section, name)
+        for key, value in values.items():
+            logger.info("%s: auto is %s here", key, value)
+        self.settled |= values
+        return section
+
     @contextmanager
     def _held_devices(self) -> Iterator[tuple[torch.device, ...]]:
         if not self._gpus:
@@ -152,6 +166,7 @@ class Job(Generic[ParamsT]):
             config=self.config,
             code=self.code,
             inputs=self.inputs,
+            settled=self.settled,
             seed=self.config.get("seed"),
             versions=_versions(),
             device=" and ".join(map(_device_name, self.devices)),

@@ -18,6 +18,7 @@ from wsss.method.random_walk import propagate
 from wsss.results import Affinities, AffinityGrid, Cams
 from wsss.stages.inference.refinement import Refine, image_refinement
 from wsss.study.config import ConstantBackground, DenseCrf, PowerBackground, RandomWalk
+from wsss.study.config.fields import settled
 
 
 def propagate_images(
@@ -89,7 +90,7 @@ def propagate_image(
     walked = walk_scores(stencil, cams, input_scale=input_scale, walk=walk, boundary=boundary)
     fine = from_grid(walked, cams.shape[-2:], input_scale)
     if walk.background.kind == "constant":
-        fine[0] = walk.background.score  # to the last digit, which resizing may round
+        fine[0] = settled(walk.background.score)  # to the last digit, which resizing may round
     winner = (refine(fine) if refine else fine).argmax(0).cpu().numpy()
     mask: NDArray[np.uint8] = np.array([BACKGROUND, *class_values], np.uint8)[winner]
     return mask
@@ -111,7 +112,9 @@ def walk_scores(
     scores = to_grid(with_background(cams, background_of(cams, walk.background)), input_scale)
     if boundary is not None:
         scores[1:] *= 1 - boundary.to(scores.dtype)
-    walked = propagate(stencil.float(), scores, beta=walk.beta, t=walk.t, tolerance=walk.tolerance)
+    walked = propagate(
+        stencil.float(), scores, beta=settled(walk.beta), t=settled(walk.t), tolerance=walk.tolerance
+    )
     if walk.normalize != "none":
         walked[1:] = peaks_to_one(walked[1:], walk.normalize)
     return walked
@@ -120,5 +123,5 @@ def walk_scores(
 def background_of(cams: Tensor, background: PowerBackground | ConstantBackground) -> Tensor:
     """Score the background of CAMs (K, H, W) by the rule of a study: (H, W) float32."""
     if background.kind == "power":
-        return background_score(cams, background.alpha)
-    return constant_background(cams, background.score)
+        return background_score(cams, settled(background.alpha))
+    return constant_background(cams, settled(background.score))

@@ -21,6 +21,7 @@ from wsss.stages.training.loop import Losses
 from wsss.stages.training.run import Run, distribute, first_weights, require_all, train
 from wsss.stages.training.sampling import Sample
 from wsss.study.config import Segmenter as SegmenterSection
+from wsss.study.config.fields import settled
 
 PseudoMasks = Mapping[str, NDArray[np.uint8]]
 
@@ -65,7 +66,7 @@ def _train(
     freeze(network, section.frozen_stages, section.batch_norm)
     run.compute.place(network)
     normalization = network.backbone.normalization
-    transform = TrainTransform(section.crop_size, section.scale, section.jitter, normalization)
+    transform = TrainTransform(settled(section.crop_size), section.scale, section.jitter, normalization)
 
     def read(index: int, generator: np.random.Generator) -> Sample:
         row = rows[index]

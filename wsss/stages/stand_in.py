@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from wsss.stages.job import Job, SnakemakeJob, run
-from wsss.study.code_digest import ROOT
+from wsss.study.code_digest import WORKFLOW
 from wsss.study.words import did_you_mean
 
-SCRIPTS = ROOT / "workflow_scripts"
+SCRIPTS = WORKFLOW / "workflow_scripts"
 
 
 class StandInError(ValueError):
@@ -67,7 +67,7 @@ def read_workflow(configfiles: Sequence[Path | str] = (), threads: int = 1) -> A
             logger_manager=LoggerManager(logger, types.OutputSettings()),
             storage_settings=types.StorageSettings(),
         )
-        workflow.include(ROOT / "Snakefile", overwrite_default_target=True)
+        workflow.include(WORKFLOW / "Snakefile", overwrite_default_target=True)
     except (WorkflowError, OSError, SystemExit) as error:
         raise StandInError(str(error)) from error
     return workflow

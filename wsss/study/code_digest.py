@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+"""Folder that holds the package."""
+
 PACKAGE = __name__.partition(".")[0]
+
+WORKFLOW = ROOT if (ROOT / "Snakefile").is_file() else ROOT / PACKAGE / "workflow"
+"""Folder of the Snakefile, rules and scripts: the clone around the package, or their copy in a wheel."""
 
 # Scripts import these modules and packages, but nothing in them changes a result, so their edits rerun
 # nothing. The configuration reaches a job as `params`, which Snakemake compares itself.
@@ -42,7 +47,7 @@ def code_digest(script: Path | str, loaded: Iterable[str] = (), root: Path = ROO
     defines it, and not to the other networks.
 
     Args:
-        script: Path of the script, relative to `root`.
+        script: Path of the script, absolute or relative to `root`.
         loaded: Modules that it loads by name, see `wsss.study.modules`; what they import counts too.
         root: Folder that holds the package.
 

@@ -94,7 +94,7 @@ class Invocation:
         config = ["--config", *self.config] if self.config else []
         files = [*self.configfiles, *overlays]
         configfiles = ["--configfile", *files] if files else []
-        return shlex.join([_program("snakemake"), *arguments, *snakefile, *config, *configfiles])
+        return shlex.join([*program("snakemake"), *arguments, *snakefile, *config, *configfiles])
 
     def runnable(self, text: str) -> str:
         """Complete the commands of Snakemake in a text, code spans such as `` `snakemake sweep` ``."""
@@ -103,8 +103,9 @@ class Invocation:
         )
 
 
-def _program(name: str) -> str:
-    """A program's name, or its path where the shell would find another one or none."""
-    own = Path(sys.executable).with_name(name)
-    found = shutil.which(name)
-    return name if not own.exists() or (found and Path(found).resolve() == own.resolve()) else near(own)
+def program(name: str) -> list[str]:
+    """The words that start a program: by its path where the shell would find another one or none."""
+    own, found = Path(sys.executable).with_name(name), shutil.which(name)
+    if not own.exists():
+        return [name] if found else [sys.executable, "-m", name]
+    return [name if found and Path(found).resolve() == own.resolve() else near(own)]

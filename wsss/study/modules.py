@@ -65,6 +65,9 @@ def _loaded(study: Study, rule: str) -> list[str]:
             return [*_engines("random_walk"), *_dense_crf(study, study.random_walk)]
         case "sweep_random_walk":
             return _engines("random_walk", gpu=False)
+        case "choose_random_walk":
+            walk = _engines("random_walk", gpu=False)
+            return [*walk, *(_engines("dense_crf", gpu=False) if refining(study, study.random_walk) else [])]
         case "score_affinities":
             return _engines("random_walk")
         case "score_cams":

@@ -30,7 +30,9 @@ from wsss.study.config import (
     Voc12,
 )
 from wsss.study.config.fields import Section
+from wsss.study.counts import shard_counts
 from wsss.study.options import Precision, ScoreNormalization
+from wsss.study.swept import images_per_shard, swept
 from wsss.study.words import did_you_mean
 
 
@@ -69,7 +71,7 @@ class PrepareDataset(Params):
     def of(cls, study: Study) -> Self:
         """The number of shards of test counts only where the data set has test images."""
         unused = {} if "test" in study.splits else {"test": 1}
-        return cls(dataset=study.dataset, shards=study.shards.model_copy(update=unused))
+        return cls(dataset=study.dataset, shards=shard_counts(study).model_copy(update=unused))
 
 
 class TrainClassifier(Params):
@@ -145,14 +147,31 @@ class SweepRandomWalk(Params):
     ts: tuple[int, ...]
     tolerance: float
     normalize: tuple[ScoreNormalization, ...]
+    images: int | None
 
     @classmethod
     def of(cls, study: Study) -> Self:
         """Without normalisation, and with that of the random walk, by class if it has none."""
-        sweep, walk = study.sweep, study.random_walk
+        sweep, walk = swept(study), study.random_walk
         normalized = "class" if walk.normalize == "none" else walk.normalize
         values = {"alphas": sweep.alphas, "constants": sweep.constants, "ts": sweep.ts}
-        return cls(**values, tolerance=walk.tolerance, normalize=("none", normalized))
+        return cls(
+            **values, tolerance=walk.tolerance, normalize=("none", normalized), images=images_per_shard(study)
+        )
+
+
+class ChooseRandomWalk(Params):
+    """Which keys of the random walk are chosen, and the dense CRF if it refines the masks."""
+
+    random_walk: RandomWalk
+    dense_crf: DenseCrf | None
+    images: int | None
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """The dense CRF counts only where it refines."""
+        walk = study.random_walk
+        return cls(random_walk=walk, dense_crf=refining(study, walk), images=images_per_shard(study))
 
 
 class TrainSegmenter(Params):
@@ -234,6 +253,7 @@ PARAMS: Mapping[str, type[Params]] = {
     "random_walk": WalkCams,
     "sweep_random_walk": SweepRandomWalk,
     "rank_sweep": Nothing,
+    "choose_random_walk": ChooseRandomWalk,
     "plot_sweep": Nothing,
     "train_segmenter": TrainSegmenter,
     "compute_segmentation": ComputeSegmentation,

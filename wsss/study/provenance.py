@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from wsss.study.code_digest import ROOT, code_digest
+from wsss.study.code_digest import WORKFLOW, code_digest
 from wsss.study.config import Study
 from wsss.study.modules import loaded_modules
 from wsss.study.params import PARAMS, rule_params
@@ -38,6 +38,7 @@ class ArtifactManifest(BaseModel):
         config: The `section_params` of the rule.
         code: The `code_digest` of the rule's script.
         inputs: `file_digest` of each input, by path.
+        settled: The values by key path of the keys of `config` that say `auto`.
         seed: Seed of random numbers, or None where there are none.
         versions: Versions of Python and of the libraries, by name.
         device: The processor or GPU.
@@ -53,6 +54,7 @@ class ArtifactManifest(BaseModel):
     config: dict[str, Any]
     code: dict[str, str]
     inputs: dict[str, str]
+    settled: dict[str, Any] = {}
     seed: int | None
     versions: dict[str, str]
     device: str
@@ -147,7 +149,7 @@ def _reasons(artifact: Path, manifest: ArtifactManifest | None, study: Study) ->
         return ["its manifest cannot be read"]
     if not artifact.is_file():
         return ["is gone, its manifest is still there"]
-    script = ROOT / "workflow_scripts" / f"{manifest.rule}.py"
+    script = WORKFLOW / "workflow_scripts" / f"{manifest.rule}.py"
     if manifest.rule not in PARAMS or not script.is_file():
         return [f"rule {manifest.rule} no longer exists"]
     inputs = {path: file_digest(path) for path in manifest.inputs if Path(path).is_file()}

@@ -41,7 +41,7 @@ def score_table(metrics: Mapping[str, Metrics]) -> Markup:
 def sweep_table(ranking: Mapping[str, Any], count: int = 20) -> Markup:
     """Lay out the best points of a sweep, and say how they are counted; `ranking` is `sweep/points.json`."""
     keys = ("background", "alpha", "constant", "beta", "t", "normalize")
-    shares, numbers = ("miou", "agreement", "changed", "vanished"), ("label_free", "contrast")
+    shares, numbers = ("miou", "agreement", "changed", "vanished"), ("label_free", "alignment")
     head = ["rank", *keys, *(f"{name} in %" for name in shares), *numbers]
     lines = [
         _line(

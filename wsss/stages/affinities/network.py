@@ -18,6 +18,7 @@ from wsss.runtime import Compute
 from wsss.stages.affinities import AffinitiesJob, ComputedAffinities
 from wsss.stages.inference.passes import passes, scaled_batches
 from wsss.study.config import NetworkAffinities
+from wsss.study.config.fields import settled
 
 FACTS = {"network": "affinitynet"}
 
@@ -25,7 +26,7 @@ FACTS = {"network": "affinitynet"}
 def compute(affinities: NetworkAffinities, images: Manifest, job: AffinitiesJob) -> ComputedAffinities:
     """Compute affinities with the AffinityNet whose checkpoint, an input of the job, says on which grid."""
     trained = restore_affinitynet(job.input.checkpoint)
-    model, input_scale = job.compute.place(trained.network), trained.section.input_scale
+    model, input_scale = job.compute.place(trained.network), settled(trained.section.input_scale)
     items = compute_affinities(
         model, images.rows, input_scale=input_scale, flip=affinities.flip, compute=job.compute
     )

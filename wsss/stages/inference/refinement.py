@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -29,9 +30,23 @@ def image_refinement(row: ImageRow, dense_crf: DenseCrf, device: torch.device = 
         A function from scores (C, H, W) to the posterior (C, H, W) float32 of the dense CRF.
     """
     image = torch.tensor(read_image(row.image), device=device)
-    return DenseCRF(
-        image,
+    return DenseCRF(image, **kernels(dense_crf, max(image.shape[:2])))
+
+
+class Kernels(TypedDict):
+    """What `DenseCRF` is told besides the image, distances in pixels."""
+
+    iterations: int
+    gaussian: tuple[float, float]
+    bilateral: tuple[float, float, float]
+
+
+def kernels(dense_crf: DenseCrf, longest_side: int) -> Kernels:
+    """Return the kernels for an image of this longest side, in pixels; numbers of pixels count as written."""
+    unit = longest_side if dense_crf.distances == "share" else 1
+    (smooth, weight), (reach, colours, strength) = dense_crf.gaussian, dense_crf.bilateral
+    return Kernels(
         iterations=dense_crf.iterations,
-        gaussian=dense_crf.gaussian,
-        bilateral=dense_crf.bilateral,
+        gaussian=(smooth * unit, weight),
+        bilateral=(reach * unit, colours, strength),
     )

@@ -16,6 +16,7 @@ from wsss.results import AffinityGrid, Cams
 from wsss.stages.random_walk import propagate_image
 from wsss.stages.scores.truth import PROTOCOL, Scored, Truth
 from wsss.study.config import RandomWalk
+from wsss.study.config.fields import settled
 
 AFFINITY_PROTOCOL = (
     "equal, different: mean of W^beta over truly equal and truly different neighbours, averaged over images. "
@@ -51,7 +52,7 @@ def score_affinities(
         scaled = torch.tensor(scaled_labels(true_mask.numpy(), grid.input_scale))
         cells = grid_labels(scaled, STRIDE, ignore_votes=False)
         stencil = torch.from_numpy(affinities[image_id])
-        means.append(affinity_leak(stencil, cells, walk.beta, grid.radius, grid.border))
+        means.append(affinity_leak(stencil, cells, settled(walk.beta), grid.radius, grid.border))
         scores, class_values = cams[image_id]
         reached = propagate_image(
             oracle_stencil(cells, grid.radius).to(device),

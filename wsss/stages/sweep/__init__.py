@@ -1,5 +1,9 @@
 """The sweep: random walks with other values over the affinities and CAMs of a study, without any network."""
 
+from wsss.stages.sweep.choice import best_first, candidates, widened
+from wsss.stages.sweep.choosing import choose, describe
+from wsss.stages.sweep.chosen import chosen_text, chosen_walk
+from wsss.stages.sweep.finish import ShardResults, finish_images
 from wsss.stages.sweep.images import sweep_image
 from wsss.stages.sweep.pixels import describe_pixels, read_pixels, swept_rows
 from wsss.stages.sweep.points import Grid, Point
@@ -10,8 +14,16 @@ from wsss.stages.sweep.tally import Tally, tally_image, total
 __all__ = [
     "Grid",
     "Point",
+    "ShardResults",
     "Tally",
+    "best_first",
+    "candidates",
+    "choose",
+    "chosen_text",
+    "chosen_walk",
+    "describe",
     "describe_pixels",
+    "finish_images",
     "gather",
     "overlay",
     "rank",
@@ -22,4 +34,5 @@ __all__ = [
     "table",
     "tally_image",
     "total",
+    "widened",
 ]

@@ -25,14 +25,14 @@ class Counts(NamedTuple):
     Attributes:
         pixels: (..., K + 1, X) by winner, 0 the background and 1 … K the image's classes, and by context.
         changed: (...) pixels whose winner is not that of the CAMs over the same background.
-        border: (...) pairs of neighbours with different winners.
-        contrast: (...) sum over these of the image's contrast there.
+        parted: (...) of the image's pairs of pixels, those with different winners.
+        parting: (...) sum over these of the differences of their colours.
     """
 
     pixels: NDArray[np.int64]
     changed: NDArray[np.int64]
-    border: NDArray[np.int64]
-    contrast: NDArray[np.float64]
+    parted: NDArray[np.int64]
+    parting: NDArray[np.float64]
 
 
 def winning_slots(scores: Floats, backgrounds: Floats) -> Slots:
@@ -56,12 +56,11 @@ def count_winners(scores: Floats, backgrounds: Floats, before: Slots, known: Pix
     """
     n_backgrounds = len(backgrounds)
     pixels = np.zeros((n_backgrounds, len(scores) + 1, len(known.contexts)), np.int64)
-    changed, border = np.zeros((2, n_backgrounds), np.int64)
-    contrast = np.zeros(n_backgrounds)
-    above = np.zeros((known.width, n_backgrounds), np.uint8)
-    inputs = scores, backgrounds, before, known.kinds, known.contrast
-    _count(*inputs, above, pixels, changed, border, contrast)
-    return Counts(pixels, changed, border, contrast)
+    changed, parted = np.zeros((2, n_backgrounds), np.int64)
+    parting = np.zeros(n_backgrounds)
+    _count(scores, backgrounds, before, known.kinds, pixels, changed)
+    _count_pairs(scores, backgrounds, known.pairs, known.differences, parted, parting)
+    return Counts(pixels, changed, parted, parting)
 
 
 @njit(cache=True, nogil=True)
@@ -82,20 +81,24 @@ def _fill_winners(scores, backgrounds, slots):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _count(scores, backgrounds, before, kinds, contrasts, above, pixels, changed, border, contrast):  # type: ignore[no-untyped-def]
-    """Go through the pixels row by row; `above` (W, B) holds the last winner of each column."""
-    width = len(above)
+def _count(scores, backgrounds, before, kinds, pixels, changed):  # type: ignore[no-untyped-def]
     for i in range(len(kinds)):
         slot, best = _strongest(scores, i)
-        x, kind = i % width, kinds[i]
         for b in range(len(backgrounds)):
             winner = slot if best > backgrounds[b, i] else 0
-            pixels[b, winner, kind] += 1
+            pixels[b, winner, kinds[i]] += 1
             changed[b] += winner != before[b, i]
-            if x > 0 and above[x - 1, b] != winner:
-                border[b] += 1
-                contrast[b] += contrasts[0, i - 1]
-            if i >= width and above[x, b] != winner:
-                border[b] += 1
-                contrast[b] += contrasts[1, i - width]
-            above[x, b] = winner
+
+
+@njit(cache=True, nogil=True)
+def _count_pairs(scores, backgrounds, pairs, differences, parted, parting):  # type: ignore[no-untyped-def]
+    for place in range(len(pairs)):
+        i, j = pairs[place]
+        slot, best = _strongest(scores, i)
+        other, highest = _strongest(scores, j)
+        for b in range(len(backgrounds)):
+            winner = slot if best > backgrounds[b, i] else 0
+            opposite = other if highest > backgrounds[b, j] else 0
+            if winner != opposite:
+                parted[b] += 1
+                parting[b] += differences[place]

@@ -28,6 +28,7 @@ def sweep_shard(
     labels: Mapping[str, NDArray[np.uint8]],
     grid: Grid,
     threads: int = 1,
+    limit: int | None = None,
 ) -> dict[str, Any]:
     """Count what the masks of a shard would be at all points of a grid.
 
@@ -38,11 +39,12 @@ def sweep_shard(
         labels: their confident regions (H, W), mask values and 255.
         grid: the points.
         threads: the most images at once.
+        limit: the most images in all, see `swept_rows`.
 
     Returns:
         The content of `sweep/<beta>/<shard>.json`, which `gather` reads.
     """
-    rows, names = swept_rows(manifest, shard), value_names(manifest.class_names)
+    rows, names = swept_rows(manifest, shard, limit), value_names(manifest.class_names)
     input_scale = AffinityGrid.of(affinities).input_scale
 
     def sweep_row(row: ImageRow) -> Tally:

@@ -1,4 +1,4 @@
-"""What a sweep counts over all images: pixels that are right, confident or changed, and where borders run.
+"""What a sweep counts over all images: pixels that are right, confident or changed, and pairs that it parts.
 
 Axes of the arrays are those of `Grid.shape`, (T, N, B), and then the C mask values. Sums over
 images and shards are sums of arrays, so that jobs can be as small as one likes.
@@ -17,6 +17,9 @@ from wsss.method.labels import BACKGROUND, IGNORE
 from wsss.stages.sweep.counting import Counts
 from wsss.stages.sweep.pixels import Pixels
 from wsss.stages.sweep.points import Grid
+
+SPECK = 0.001
+"""Share of an image: a class that wins less of it has vanished, but for a few specks."""
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.floating]
@@ -50,9 +53,10 @@ class Tally(NamedTuple):
         confident: against the confident regions.
         predicted: (T, N, B, C) pixels that each class wins.
         changed: (T, N, B) pixels that the CAMs with the same background give to another class.
-        vanished: (T, N, B, C) images with a class among their labels that wins no pixel.
-        border: (T, N, B) pairs of neighbours of different classes.
-        contrast: (T, N, B) sum over these of the image's contrast there, whose mean over the image is 1.
+        vanished: (T, N, B, C) images with a class among their labels that wins less than `SPECK` of them.
+        parted: (T, N, B) of the pairs of distant pixels, those of different classes.
+        parting: (T, N, B) sum over these of the differences of their colours.
+        pairs: (3,) number of all pairs, and sum of the differences of their colours and of their squares.
         given_images: (C,) images with the class among their labels; all of them have background.
         given_pixels: (C,) pixels of these.
     """
@@ -62,8 +66,9 @@ class Tally(NamedTuple):
     predicted: Integers
     changed: Integers
     vanished: Integers
-    border: Integers
-    contrast: Floats
+    parted: Integers
+    parting: Floats
+    pairs: Floats
     given_images: Integers
     given_pixels: Integers
 
@@ -91,7 +96,7 @@ def tally_image(counts: Counts, known: Pixels, class_values: NDArray[np.int64], 
         n_values: C, the number of mask values, background included.
     """
     values = np.array([BACKGROUND, *class_values])
-    won = counts.pixels.sum(-1)
+    won, colours = counts.pixels.sum(-1), known.differences.astype(np.float64)
     given = np.zeros(n_values, np.int64)
     given[values] = 1
     return Tally(
@@ -99,9 +104,10 @@ def tally_image(counts: Counts, known: Pixels, class_values: NDArray[np.int64], 
         confident=_overlap(counts, values, known.contexts[:, 1], n_values),
         predicted=_by_class(won, values, n_values),
         changed=counts.changed,
-        vanished=_by_class((won == 0).astype(np.int64), values, n_values),
-        border=counts.border,
-        contrast=counts.contrast,
+        vanished=_by_class((won < SPECK * len(known.kinds)).astype(np.int64), values, n_values),
+        parted=counts.parted,
+        parting=counts.parting,
+        pairs=np.array([len(colours), colours.sum(), (colours**2).sum()]),
         given_images=given,
         given_pixels=given * won[0, 0, 0].sum(),
     )
@@ -116,7 +122,7 @@ def _nothing(grid: Grid, n_values: int) -> Tally:
     points, classes = np.zeros(grid.shape, np.int64), np.zeros(n_values, np.int64)
     both = np.zeros((*grid.shape, n_values), np.int64)
     none = Overlap(classes, both, both)
-    return Tally(none, none, both, points, both, points, 0.0 * points, classes, classes)
+    return Tally(none, none, both, points, both, points, 0.0 * points, np.zeros(3), classes, classes)
 
 
 def _add(first: Any, second: Any) -> Any:

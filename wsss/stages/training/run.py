@@ -22,6 +22,7 @@ from wsss.stages.training.optimizers import build_optimizer
 from wsss.stages.training.resume import ResumePoint, resume_path
 from wsss.stages.training.sampling import Plan, ReadSample, require_equal_shares
 from wsss.study.config import AffinityNet, Classifier, Segmenter
+from wsss.study.config.fields import settled
 
 if TYPE_CHECKING:
     from wsss.stages.job import Job
@@ -121,7 +122,7 @@ def train(
     Raises:
         TrainingError: the training diverged.
     """
-    plan = Plan(samples, section.batch_size, section.epochs, run.seed)
+    plan = Plan(samples, section.batch_size, settled(section.epochs), run.seed)
     label = type(network).__name__
     logger.info("%s: %d steps of %d from %d images", label, plan.steps, plan.batch_size, samples)
     fit(

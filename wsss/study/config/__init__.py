@@ -3,6 +3,7 @@
 from wsss.study.config.datasets import Coco, Folder, Shapes, Voc12
 from wsss.study.config.files import ConfigError
 from wsss.study.config.networks import AffinityNet, Classifier, OnFeatures, OnImages, Segmenter
+from wsss.study.config.recipes import recipe_names, recipe_settings, recipe_title
 from wsss.study.config.sections import (
     Affinities,
     BoundaryAffinities,
@@ -66,4 +67,7 @@ __all__ = [
     "load_study",
     "merged",
     "read_study",
+    "recipe_names",
+    "recipe_settings",
+    "recipe_title",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -38,6 +38,25 @@ def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted(set(values)))
 
 
+Auto = Literal["auto"]
+"""Instead of a number: it follows the photographs, see docs/settings.md."""
+
+AUTO: Auto = "auto"
+
+Number = TypeVar("Number", int, float)
+
+
+def settled(value: Number | Auto) -> Number:
+    """Return a number that may have said `auto` and has been settled since.
+
+    Raises:
+        ValueError: it still says `auto`: whoever reads it comes before it is settled.
+    """
+    if value == AUTO:
+        raise ValueError("a value that says `auto` is read before it is settled")
+    return value
+
+
 def _usable_path(path: str) -> str:
     """Put the home folder in the place of `~`; refuse braces, which Snakemake would fill in."""
     if braces := set("{}") & set(path):
@@ -65,19 +84,29 @@ BatchNorm = Annotated[
     Field(description="frozen: keep the statistics and scales of the loaded weights"),
 ]
 FrozenStages = Annotated[Natural, Field(description="number of first backbone stages that are not trained")]
-Epochs = Annotated[Positive, Field(description="passes over train; steps = epochs * images / batch_size")]
+Epochs = Annotated[
+    Positive | Auto,
+    Field(
+        description="passes over train; steps = epochs * images / batch_size; auto: as many as good studies "
+        "took steps, see docs/settings.md"
+    ),
+]
 EpochsOrNone = Annotated[
-    NonNegative,
+    NonNegative | Auto,
     Field(
         description="passes over train; steps = epochs * images / batch_size; 0 skips training, so `weights` "
-        "must be the path of a trained checkpoint"
+        "must be the path of a trained checkpoint; auto: as many as good studies took steps"
     ),
 ]
 BatchSize = Annotated[Count, Field(description="images per step")]
-CropSize = Annotated[
-    int,
-    Field(ge=32, multiple_of=8, description="side of the square crop in pixels, a multiple of 8"),
-    NotBool,
+_Crop = Annotated[int, Field(ge=32, multiple_of=8), NotBool]
+CropSize = Annotated[_Crop, Field(description="side of the square crop in pixels, a multiple of 8")]
+CropSizeOrAuto = Annotated[
+    _Crop | Auto,
+    Field(
+        description="side of the square crop in pixels, a multiple of 8; auto: seven eighths of the longest "
+        "side, see docs/settings.md"
+    ),
 ]
 Resize = Annotated[
     tuple[Positive, Positive],
@@ -117,6 +146,13 @@ Betas = Annotated[
     tuple[Positive, ...],
     Field(min_length=1, description="one job per value and shard; a new value runs only its own jobs"),
     AfterValidator(_distinct),
+]
+InputScaleOrAuto = Annotated[
+    Positive | Auto,
+    Field(
+        description="image resize factor; a cell covers 8 / input_scale pixels; auto: 64 cells along the "
+        "longest side"
+    ),
 ]
 Ts = Annotated[
     tuple[Count, ...],

@@ -7,15 +7,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from wsss.study.config.fields import (
+    Auto,
     BatchNorm,
     BatchSize,
     Count,
     CropSize,
+    CropSizeOrAuto,
     Epochs,
     EpochsOrNone,
     Fraction,
     FrozenStages,
-    InputScale,
+    InputScaleOrAuto,
     Jitter,
     NotBool,
     PathText,
@@ -83,7 +85,7 @@ class Network(Section):
 
     @field_validator("epochs", check_fields=False)
     @classmethod
-    def _trained_or_finished(cls, epochs: float, info: ValidationInfo) -> float:
+    def _trained_or_finished(cls, epochs: float | Auto, info: ValidationInfo) -> float | Auto:
         if epochs == 0 and info.data.get("weights") in UNTRAINED:
             raise ValueError("0 skips training, so `weights` must be the path of a trained checkpoint")
         return epochs
@@ -121,7 +123,7 @@ class Classifier(Network):
     dropout: Fraction = Field(0.0, description="share of the last features' channels dropped in training")
     epochs: EpochsOrNone = 30.0
     batch_size: BatchSize = 16
-    crop_size: CropSize = 128
+    crop_size: CropSizeOrAuto = 128
     longest_side: Count | None = Field(
         None, description="pixels to which the longest side is resized before `scale`; null: unchanged"
     )
@@ -155,7 +157,7 @@ class AffinityNet(Network):
     weights: PathText = Field(
         "classifier", description="classifier (its backbone), none, imagenet, or a path"
     )
-    input_scale: InputScale = 2.0
+    input_scale: InputScaleOrAuto = 2.0
     normalization: FeatureNormalization = Field(
         "group", description="of the 1x1 convolution of each of the three features"
     )
@@ -208,7 +210,7 @@ class Segmenter(Network):
     batch_norm: BatchNorm = "trained"
     epochs: Epochs = 20.0
     batch_size: BatchSize = 16
-    crop_size: CropSize = 128
+    crop_size: CropSizeOrAuto = 128
     scale: Resize = (0.9, 1.2)
     jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
     optimizer: Optimizer = Sgd()

@@ -15,7 +15,9 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from wsss.study.config.datasets import Coco, Folder, Shapes, Voc12
 from wsss.study.config.fields import (
+    AUTO,
     Alphas,
+    Auto,
     Betas,
     Constants,
     Count,
@@ -33,25 +35,31 @@ from wsss.study.config.fields import (
     Share,
     Text,
     Ts,
+    settled,
 )
 from wsss.study.config.files import ConfigError, read_yaml
 from wsss.study.config.networks import AffinityNet, Classifier, Network, Segmenter
+from wsss.study.config.recipes import recipe_names, recipe_settings
 from wsss.study.config.text import problems
 from wsss.study.options import Pooling, Precision, ScoreNormalization
 from wsss.study.registry import cam_formats
 from wsss.study.words import near
 
+BASE = "config.yaml"
+"""Name of the file that holds the defaults, below recipes and studies."""
+
 
 class Shards(Section):
     """Result files per split and stage. More shards: smaller jobs, so that a new image recomputes less."""
 
-    train: Count = Field(2, description="100 to 500 images per shard work well")
-    val: Count = Field(1, description="the same for val")
-    test: Count = Field(1, description="the same for test, of a data set that has it")
+    train: Count | Auto = Field(2, description="100 to 500 images per shard work well; auto: about 250")
+    val: Count | Auto = Field(1, description="the same for val")
+    test: Count | Auto = Field(1, description="the same for test, of a data set that has it")
 
     def __getitem__(self, split: str) -> int:
-        """The number of shards of a split."""
-        return int(getattr(self, split))
+        """The number of shards of a split, once it is settled, see `wsss.study.follow`."""
+        count: int | Auto = getattr(self, split)
+        return settled(count)
 
 
 class ClassifierCams(Section):
@@ -141,10 +149,14 @@ class DenseCrf(Section):
 
     iterations: Natural = Field(10, description="mean field iterations")
     gaussian: tuple[Positive, NonNegative] = Field(
-        (3.0, 3.0), description="smoothing kernel: [pixels, weight]"
+        (3.0, 3.0), description="smoothing kernel: [distance, weight]"
     )
     bilateral: tuple[Positive, Positive, NonNegative] = Field(
-        (20.0, 10.0, 3.0), description="kernel that follows colours: [pixels, grey levels, weight]"
+        (20.0, 10.0, 3.0), description="kernel that follows colours: [distance, grey levels, weight]"
+    )
+    distances: Literal["pixels", "share"] = Field(
+        "pixels",
+        description="pixels, or share: of the longest side of each image, 0.16 in place of 40 of 250",
     )
 
 
@@ -175,14 +187,18 @@ class PowerBackground(Section):
     kind: Literal["power"] = Field(
         "power", description="power: (1 - largest CAM)^alpha; or constant, see below"
     )
-    alpha: Positive = Field(3.0, description="exponent; larger: less background; published: 16")
+    alpha: Positive | Auto = Field(
+        3.0, description="exponent; larger: less background; published: 16; auto: chosen by a sweep"
+    )
 
 
 class ConstantBackground(Section):
     """A background with the same score everywhere."""
 
     kind: Literal["constant"]
-    score: Share = Field(0.3, description="its score; larger: more background")
+    score: Share | Auto = Field(
+        0.3, description="its score; larger: more background; auto: chosen by a sweep"
+    )
 
 
 class RandomWalk(Section):
@@ -191,10 +207,16 @@ class RandomWalk(Section):
     background: Annotated[PowerBackground | ConstantBackground, Field(discriminator="kind")] = (
         PowerBackground()
     )
-    beta: Positive = Field(
-        12.0, description="exponent of the affinities; larger: fainter borders stop the walk"
+    beta: Positive | Auto = Field(
+        12.0,
+        description="exponent of the affinities; larger: fainter borders stop the walk; auto: chosen by a "
+        "sweep",
     )
-    t: Count = Field(16, description="steps of the walk; it spreads over about radius * sqrt(t) / 2 cells")
+    t: Count | Auto = Field(
+        16,
+        description="steps of the walk; it spreads over about radius * sqrt(t) / 2 cells; auto: chosen by a "
+        "sweep",
+    )
     tolerance: Float = Field(0.0001, gt=0.0, lt=1.0, description="largest error of the propagated scores")
     normalize: ScoreNormalization = Field(
         "none",
@@ -202,6 +224,12 @@ class RandomWalk(Section):
         "largest, as IRN does",
     )
     refine: Refine = "dense_crf"
+
+    @property
+    def chosen_keys(self) -> tuple[str, ...]:
+        """The keys that say `auto`, of `alpha` or `score`, `beta`, `t`: a sweep chooses their values."""
+        values = {**dict(self.background), "beta": self.beta, "t": self.t}
+        return tuple(key for key, value in values.items() if value == AUTO)
 
 
 class Sweep(Section):
@@ -211,6 +239,9 @@ class Sweep(Section):
     constants: Constants = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
     betas: Betas = (4.0, 6.0, 8.0, 12.0, 16.0)
     ts: Ts = (8, 16, 32, 64, 128, 256)
+    images: Count | None = Field(
+        None, description="most images that are swept, by hash of id; null: all that are scored, or all"
+    )
 
 
 class Segmentation(Section):
@@ -244,6 +275,9 @@ class Study(Section):
         "shapes", pattern=r"^[a-z0-9][a-z0-9_-]*$", description="results lie in <results>/<name>/"
     )
     results: PathText = Field("results", description="relative to where snakemake runs")
+    recipe: Text | None = Field(
+        None, description="settings of studies/recipes/ below those of the study itself; null: none"
+    )
     seed: Natural = Field(0, description="of initial weights, crops and order; mIoU varies by about 2 points")
     precision: Precision = Field("auto", description="auto: bfloat16 where faster")
     refined_splits: tuple[Literal["train", "val"], ...] = Field(
@@ -292,6 +326,18 @@ class Study(Section):
         road = ("classifier", "cams", "confident", "affinities", "random_walk", "segmentation")
         return [artifact for artifact in road if not skipped.get(artifact)]
 
+    def scored_up_to(self, artifact: str) -> list[str]:
+        """What this study scores on the road up to an artifact, itself included."""
+        scored = self.scored_artifacts
+        return scored[: scored.index(artifact) + 1]
+
+    @field_validator("recipe")
+    @classmethod
+    def _known(cls, recipe: str | None) -> str | None:
+        if recipe is not None:
+            recipe_settings(recipe)
+        return recipe
+
     @field_validator("refined_splits")
     @classmethod
     def _with_train(cls, splits: tuple[str, ...]) -> tuple[str, ...]:
@@ -314,38 +360,53 @@ class Study(Section):
     @classmethod
     def _on_the_cells_of_the_labels(cls, network: AffinityNet, info: ValidationInfo) -> AffinityNet:
         confident = info.data.get("confident")
-        if confident and confident.pooling == "scores" and network.input_scale != 1:
+        scale = network.input_scale
+        if confident and confident.pooling == "scores" and scale != 1:
             raise ValueError(
                 f"`confident.pooling: scores` labels cells of 8 pixels of the image, so allowed is "
-                f"input_scale 1, not {network.input_scale:g}"
+                f"input_scale 1, not {scale if scale == AUTO else format(scale, 'g')}"
             )
         return network
 
 
 def load_study(config: Mapping[str, Any]) -> Study:
-    """The study that a configuration describes: laid over the defaults, see `merged`.
+    """The study of a configuration: laid over its recipe, and that over the defaults, see `merged`.
 
     Raises:
         ConfigError: Listing every problem: key path, what was given, what is allowed.
     """
-    return _validated(config, {})
+    return _validated(_over_recipe({}, config), {})
+
+
+def _over_recipe(base: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a configuration over the recipe that it names, and that over a base."""
+    recipe = config.get("recipe", base.get("recipe"))
+    settings = recipe_settings(recipe) if recipe in recipe_names() else {}  # validation refuses any other
+    return merged(merged(base, settings), config)
 
 
 def read_study(*files: Path | str, overrides: Mapping[str, Any] | None = None) -> Study:
     """The study of YAML files, each laid over those before it, see `merged`, and of `overrides` over all.
 
+    The settings of a recipe, whichever file names it, are laid over files with the name `config.yaml`, and
+    below all others: the order is `config.yaml`, recipe, study.
+
     Raises:
         ConfigError: If a file is no YAML mapping, or as for `load_study`, with file and line.
         OSError: If a file cannot be read.
     """
+    base: dict[str, Any] = {}
     config: dict[str, Any] = {}
     places: dict[str, str] = {}
     for file in map(Path, files):
         content, lines = read_yaml(file)
-        config = merged(config, content)
+        if file.name == BASE:
+            base = merged(base, content)
+        else:
+            config = merged(config, content)
         places |= {key: f"{near(file)}:{line}" for key, line in lines.items()}
     places |= dict.fromkeys(_key_paths(overrides or {}), "")
-    return _validated(merged(config, overrides or {}), places)
+    return _validated(_over_recipe(base, merged(config, overrides or {})), places)
 
 
 def _validated(config: Mapping[str, Any], places: Mapping[str, str]) -> Study:

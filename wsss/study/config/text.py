@@ -211,8 +211,10 @@ def _locate(location: Iterable[str | int], schema: Schema) -> tuple[str, Schema]
     """Key path as people write it, and the schema of what belongs there."""
     path, node = "", schema
     for step in location:
-        node = next((option for option in node.get("anyOf", ()) if option.get("type") != "null"), node)
-        node = _resolved(node, schema)
+        options = [option for option in node.get("anyOf", ()) if option.get("type") != "null"]
+        if len(options) > 1:  # a number or a word: the step names one of them, it is no key
+            break
+        node = _resolved(options[0] if options else node, schema)
         if "additionalProperties" in node and "properties" not in node:
             path, node = f"{path}.{step}", node["additionalProperties"]
         elif "discriminator" in node:  # the step names the chosen model, it is no key

@@ -1,0 +1,67 @@
+"""`wsss run`: Snakemake with the right Snakefile, profile and study."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wsss.commands.arguments import Overlays, overlays_of, refuse, study_of
+from wsss.planning.command_line import Target, snakemake_line
+
+Only = Annotated[Target | None, typer.Option(help="Stop after these results.")]
+Cores = Annotated[str | None, typer.Option(help="Number of cores; otherwise as the profile says, all.")]
+Profile = Annotated[str | None, typer.Option(help="A folder below profiles/, such as slurm.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only list what would be computed.")]
+
+
+def run(
+    overlays: Overlays = None,
+    only: Only = None,
+    cores: Cores = None,
+    profile: Profile = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Compute a study with Snakemake, whose line it prints.
+
+    After an interruption run it again: finished results are kept, and trainings go on where they stopped.
+    """
+    words, named = _without_target(overlays or [])
+    files = overlays_of(words)
+    study_of(files)
+    target = only or named
+    targets = [] if target in (None, Target.ALL) else [str(target)]
+    line = snakemake_line(files, *targets, cores=cores, profile=profile, dry_run=dry_run)
+    if not dry_run:
+        _clear_dead_lock(files)
+    typer.echo(shlex.join(line))
+    os.execvp(line[0], line)
+
+
+def _without_target(words: list[Path]) -> tuple[list[Path], Target | None]:
+    """Split off the name of a target that stands behind the overlays."""
+    if words and str(words[-1]) in set(Target) and not words[-1].is_file():
+        return words[:-1], Target(str(words[-1]))
+    return words, None
+
+
+def _clear_dead_lock(files: list[Path]) -> None:
+    """Remove the lock of a Snakemake that was killed; end the command if another one may still run."""
+    from wsss.planning.locks import is_locked, owner, owner_is_dead
+
+    if not is_locked():
+        return
+    unlock = snakemake_line(files, unlock=True)
+    if not owner_is_dead():
+        last = owner()
+        who = f"process {last.pid} on {last.host}" if last else "another Snakemake"
+        refuse(
+            f"{Path.cwd()}: locked by {who}. If that no longer runs, remove the lock and start again:\n"
+            f"  {shlex.join(unlock)}"
+        )
+    subprocess.run(unlock, check=True, capture_output=True)
+    typer.echo("The last run was killed; its lock is removed.")

@@ -1,0 +1,52 @@
+"""What a recipe sets, with the numbers that `auto` stands for on a study's photographs."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wsss.planning.work import Images, settled_study
+from wsss.study.config import Study, recipe_settings, recipe_title
+from wsss.study.config.fields import AUTO
+
+WIDTH = 100
+
+
+def recipe_lines(study: Study, images: Images) -> list[str]:
+    """What the recipe of a study is for, with a paragraph for each section; nothing without one.
+
+    A key to which the study itself gives another value is marked with a star.
+    """
+    if study.recipe is None:
+        return []
+    values = settled_study(study, images).model_dump(mode="json")
+    lines = [f"recipe {study.recipe}: {recipe_title(study.recipe)}"]
+    for section, settings in recipe_settings(study.recipe).items():
+        keys = _keys(settings) if isinstance(settings, dict) else [("", settings)]
+        said = [_said(key, value, _effective(values[section], key)) for key, value in keys]
+        margin = f"  {section}: "
+        lines += textwrap.wrap(", ".join(said), WIDTH, initial_indent=margin, subsequent_indent=" " * 4)
+    return lines
+
+
+def _keys(settings: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _keys(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+def _effective(values: Any, key: str) -> Any:
+    """The value of a key in a section; None if the study chose a kind that does not have it."""
+    for step in key.split(".") if key else ():
+        values = values.get(step) if isinstance(values, dict) else None
+    return values
+
+
+def _said(key: str, given: Any, effective: Any) -> str:
+    follows = given == AUTO and effective != AUTO
+    changed = effective != given and not follows
+    value = f"{given} ({effective})" if follows else f"{effective}"
+    return f"{key} {value}{'*' if changed else ''}".strip()
