@@ -24,7 +24,9 @@ from wsss.data.shapes import draw_shapes
 from wsss.study.config import Shapes, Voc12, merged
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "wsss", "profiles", "envs", "report")
+PARTS = (
+    "Snakefile", "config.yaml", "rules", "workflow_scripts", "wsss", "profiles", "envs", "report", "studies",
+)  # fmt: skip
 
 STUDY: dict[str, Any] = {
     "name": "tiny",
