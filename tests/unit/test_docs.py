@@ -45,7 +45,8 @@ def test_examples_of_configurations_are_valid(page: Path) -> None:
     base = {"dataset": {"kind": "folder", "root": "photos"}, "classifier": {"backbone": "resnet38"}}
     for block in re.findall(r"```yaml\n(.*?)```", texts(page), flags=re.DOTALL):
         networks = {name: {"backbone": "resnet38"} for name in ("affinitynet", "segmenter")}
-        study = load_study(merged({**base, **networks}, yaml.safe_load(block)))
+        values = yaml.safe_load(block)
+        study = load_study(values if "recipe" in values else merged({**base, **networks}, values))
         assert study.name
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from wsss.stages.training.sampling import Plan
-from wsss.study.config import Voc12, read_study
+from wsss.study.config import Voc12, merged, read_study, recipe_settings
 from wsss.study.params import rule_params
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,8 +42,9 @@ def paths(mapping: Mapping[str, Any], above: str = "") -> Iterator[str]:
 
 
 def stated(name: str) -> dict[str, Any]:
+    """What a study and its recipe say."""
     content: dict[str, Any] = yaml.safe_load((STUDIES / f"{name}.yaml").read_text("utf-8"))
-    return content
+    return merged(recipe_settings(content["recipe"]), content) if "recipe" in content else content
 
 
 @pytest.mark.parametrize("name", [*PAPER, "voc12-resnet50"])

@@ -131,7 +131,7 @@ def test_boundaries_and_the_images_peak_count_as_in_the_study() -> None:
 
 
 def distant(image: np.ndarray) -> tuple[list[tuple[tuple[int, int], tuple[int, int]]], np.ndarray]:
-    """Pairs of places (y, x) 12 % of the longest side apart, one of each direction from every pixel; colours."""
+    """Pairs of places (y, x) 12 % of the longest side apart, in each direction; and their colours."""
     height, width, _ = image.shape
     reach = max(1, round(0.12 * max(height, width)))
     pairs = [

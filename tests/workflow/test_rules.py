@@ -103,6 +103,18 @@ def test_the_splits_that_are_segmented_are_exported_and_scored(rules_of, splits:
     assert {name for name in names if name in ("train", "val")} == set(splits)
 
 
+CHOSEN = {"background": {"kind": "constant", "score": "auto"}}
+
+
+@pytest.mark.parametrize(("walk", "chooses"), [({}, False), ({"t": "auto"}, True), (CHOSEN, True)])
+def test_a_walk_that_says_auto_waits_for_its_values_and_no_other(rules_of, walk: Any, chooses: bool) -> None:
+    rules = rules_of(random_walk=walk)
+    for name in ("random_walk", "score_affinities", "write_tables"):
+        assert bool(rules[name].input.get("chosen")) == chooses, name
+    targets = {str(path) for path in rules["all"].input}
+    assert ("results/tiny/report/sweep.png" in targets) == chooses
+
+
 def test_an_invalid_configuration_is_one_message_with_the_key(rules_of) -> None:
     with pytest.raises(StandInError, match=r"random_walk\.background\.score"):
         rules_of(random_walk={"background": {"kind": "power", "score": 0.3}})

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from wsss.models.backbones import build_backbone
+from wsss.study.config import read_study
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ ROAD = {
 def test_a_dry_run_plans_the_whole_road(name: str, voc_study) -> None:
     workflow = voc_study(name)
     if name in PAPER:
-        weights = yaml.safe_load((workflow.folder / "study.yaml").read_text())["classifier"]["weights"]
+        weights = read_study(workflow.folder / "study.yaml").classifier.weights
         command = workflow.command("--dry-run")
         refused = subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True)
         assert refused.returncode != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,8 @@ BOUNDS = {"alpha": (0.25, 64.0), "score": (0.05, 0.95), "beta": (1.0, 64.0), "t"
 
 WIDENINGS = 3
 """The most times that a grid is widened: at a ratio of 2, that makes it 8 times as wide."""
+
+logger = logging.getLogger(__name__)
 
 Sweep = Callable[[Grid], Sequence[Row]]
 """Function from a grid to its points with their metrics."""
@@ -71,6 +74,8 @@ def widened(
         }
         if not further:
             break
+        values = " and ".join(f"{key} {value:g}" for key, value in further.items())
+        logger.info("the best point is at the edge of the grid: %s too", values)
         for grid in _grids(best, axes, further, walk.tolerance):
             found |= {_place(point): point for point in sweep(grid)}
         for key, value in further.items():

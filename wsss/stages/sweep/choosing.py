@@ -110,12 +110,6 @@ def _sweep(
     manifest: Manifest, shards: Sequence[Shard], limit: int | None, threads: int, grid: Grid
 ) -> Sequence[Row]:
     """Sweep a further grid over all shards."""
-    logger.info(
-        "the best point is at an edge: beta %g, t %s, %s are tried too",
-        grid.beta,
-        grid.ts,
-        grid.alphas or grid.constants,
-    )
     swept = [sweep_shard(manifest, images, *results, grid, threads, limit) for images, results in shards]
     points: Sequence[Row] = rank(*gather(swept))["points"]
     return points
