@@ -39,6 +39,9 @@ include: "rules/sweep.smk"
 include: "rules/masks.smk"
 include: "rules/scores.smk"
 include: "rules/report.smk"
+include: "rules/corrected.smk"
+include: "rules/bundle.smk"
+include: "rules/predict.smk"
 include: "rules/voc_submission.smk"
 include: "rules/tables.smk"
 
@@ -53,6 +56,7 @@ rule all:
         rules.plot_train_gallery.output,
         rules.plot_val_gallery.output,
         rules.write_tables.output,
+        expand("<results>/bundle/{network}/model.json", network=study.trained_networks),
     message:
         "All results are there"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from wsss.commands import config, voc_submission
+from wsss.commands import config, export, voc_submission
+from wsss.commands.predict import predict
 from wsss.commands.summary import summary
 from wsss.commands.tables import tables
 from wsss.commands.verify import verify
@@ -17,11 +18,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command()(predict)
 app.command()(summary)
 app.command()(tables)
 app.command()(verify)
 app.command()(weights)
 app.add_typer(config.app, name="config")
+app.add_typer(export.app, name="export")
 app.add_typer(voc_submission.app, name="voc-submission")
 
 if __name__ == "__main__":

@@ -447,32 +447,42 @@ STUDIES: dict[str, dict[str, Any]] = {
 
 TRAININGS = {"train_classifier", "train_affinitynet", "train_segmenter"}
 NETWORKS = {"score_classifier", "compute_cams", "compute_affinities", "compute_segmentation"}
-WALKING = {"random_walk", "score_affinities", "write_tables"}
+WALKED = {"random_walk", "bundle_affinitynet"}
+WALKING = {"score_affinities", "write_tables", *WALKED}
+SEGMENTATION = {"compute_segmentation", "bundle_segmenter"}
+SEGMENTING = {"predict_images", *SEGMENTATION}
+BUNDLES = {"bundle_classifier", "bundle_affinitynet", "bundle_segmenter"}
 
 REACHES: dict[str, set[str]] = {
-    "name": set(),
+    "name": BUNDLES,
     "results": set(),
     "refined_splits": set(),
     "seed": TRAININGS,
-    "precision": TRAININGS | NETWORKS,
+    "precision": TRAININGS | NETWORKS | BUNDLES,
     "shards": {"prepare_dataset"},
     "dataset": {"prepare_dataset"},
     "classifier": {"train_classifier"},
-    "cams": {"compute_cams", "write_tables"},
+    "cams": {"compute_cams", "write_tables", "bundle_classifier"},
+    "cams.format": {"compute_cams", "write_tables"},
+    "cams.folder": {"compute_cams", "write_tables"},
     "confident": {"label_confident"},
     "confident.refine": {"label_confident", "score_cams"},
-    "dense_crf": {"label_confident", "random_walk", "score_cams", "compute_segmentation"},
+    "dense_crf": {"label_confident", "score_cams", *WALKED, *SEGMENTATION},
     "affinitynet": {"train_affinitynet"},
-    "affinities": {"compute_affinities"},
+    "affinities": {"compute_affinities", "bundle_affinitynet"},
     "random_walk": WALKING,
-    "random_walk.refine": {"random_walk", "write_tables", "score_cams"},
+    "random_walk.refine": {"write_tables", "score_cams", *WALKED},
     "random_walk.tolerance": WALKING | {"sweep_random_walk"},
     "sweep": {"sweep_random_walk"},
     "sweep.betas": set(),
     "segmenter": {"train_segmenter"},
-    "segmenter.head": {"train_segmenter", "compute_segmentation"},
-    "segmentation": {"compute_segmentation", "write_tables"},
+    "segmenter.head": {"train_segmenter", *SEGMENTING},
+    "segmenter.corrected": {"train_segmenter", "check_corrected"},
+    "segmentation": {"compute_segmentation", "write_tables", "bundle_segmenter"},
+    "segmentation.refine": {"write_tables", *SEGMENTING},
     "segmentation.splits": set(),
+    "predict": set(),
+    "predict.images": {"predict_images"},
     "report": {"plot_train_gallery", "plot_val_gallery"},
 }
 """By key, or by section for all keys without an entry of their own."""
@@ -480,22 +490,22 @@ REACHES: dict[str, set[str]] = {
 WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
     "default": {
         "shards.test": {"prepare_dataset"},
-        "dense_crf": {"compute_segmentation"},
+        "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
     },
     "other kinds": {
         "shards.test": {"prepare_dataset"},
-        "dense_crf": {"label_confident", "random_walk", "score_cams"},
+        "dense_crf": {"label_confident", "score_cams", *WALKED},
         "precision": {"compute_cams", "compute_affinities"},
     },
     "features, nothing refined": {
         "dataset.sbd": {"prepare_dataset"},
-        "dense_crf": {"label_confident", "random_walk", "score_cams", "compute_segmentation"},
+        "dense_crf": {"label_confident", "score_cams", *WALKED, *SEGMENTATION},
     },
     "finished networks": {
         "shards.test": {"prepare_dataset"},
-        "dense_crf": {"compute_segmentation"},
+        "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
         **{
@@ -513,7 +523,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
     "lists of splits": {
         "shards.test": {"prepare_dataset"},
         "dataset.holdout": {"prepare_dataset"},
-        "dense_crf": {"compute_segmentation"},
+        "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
     },
@@ -551,6 +561,8 @@ OTHER_VALUES: dict[str, Any] = {
     "ts": [3],
     "scales": [1.0, 2.0],
     "masks": {None: "m", "masks": "m"},
+    "corrected": "corrected",
+    "images": {None: "new", "images": "other"},
     "jitter": [0.1, 0.1, 0.1, 0.01],
     "scale": [0.5, 2.0],
     "gaussian": [2.0, 2.0],
@@ -605,9 +617,11 @@ def longest(path: str, table: dict[str, set[str]]) -> set[str]:
 
 def run(study: Study) -> set[str]:
     """The rules that a study runs."""
-    skipped = set() if study.uses_classifier else {"train_classifier", "score_classifier"}
+    skipped = (
+        set() if study.uses_classifier else {"train_classifier", "score_classifier", "bundle_classifier"}
+    )
     if not study.uses_affinitynet:
-        skipped |= {"train_affinitynet", "label_confident", "score_confident"}
+        skipped |= {"train_affinitynet", "label_confident", "score_confident", "bundle_affinitynet"}
     return set(RULES) - skipped
 
 
@@ -659,8 +673,8 @@ def test_a_backbone_reaches_its_training_and_what_is_computed_by_it(network: str
     }
     before, after = load_study(base), load_study(merged(base, {network: {"backbone": "resnet18"}}))
     computed = {
-        "classifier": {"compute_cams", "score_classifier"},
-        "affinitynet": {"compute_affinities"},
-        "segmenter": {"compute_segmentation"},
+        "classifier": {"compute_cams", "score_classifier", "bundle_classifier"},
+        "affinitynet": {"compute_affinities", "bundle_affinitynet"},
+        "segmenter": SEGMENTING,
     }
     assert reached(before, after) == {f"train_{network}", *computed[network]}

@@ -33,7 +33,7 @@ def tiny(tmp_path: Path) -> Path:
     for folder in ("", *PACKAGES):
         (tmp_path / "wsss" / folder).mkdir()
         (tmp_path / "wsss" / folder / "__init__.py").touch()
-    for module in ("__main__", "report/summary", "stages/stand_in"):
+    for module in ("__main__", "public", "report/summary", "stages/stand_in"):
         (tmp_path / "wsss" / f"{module}.py").touch()
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path

@@ -12,14 +12,10 @@ from wsss.data.checks import check_files, list_images
 from wsss.data.lists import Labelled, read_classes, read_ids, read_labels
 from wsss.data.manifest import Manifest
 from wsss.data.problems import Problems
+from wsss.study.sources import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from wsss.study.config import Folder
-
-_JPEG = {".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
-_NETPBM = {".pbm", ".pgm", ".pnm", ".ppm"}
-IMAGE_SUFFIXES = {".avif", ".bmp", ".gif", ".png", ".tga", ".tif", ".tiff", ".webp"} | _JPEG | _NETPBM
-"""Extensions of image files; other files in the folder are not read."""
 
 _NO_TEXT = {"Cc", "Cs"}
 """Unicode categories of control characters, and of bytes that are not UTF-8: no list can hold them."""

@@ -61,6 +61,31 @@ def read_image(path: Path | str) -> NDArray[np.uint8]:
     return decode_image(Path(path).read_bytes(), path)
 
 
+def image_pixels(image: Path | str | Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a file, a Pillow image or an array as `read_image` returns a file: (H, W, 3) uint8 RGB, upright.
+
+    An array is taken as it is.
+
+    Raises:
+        ValueError: It cannot be read, or the array has another shape or type.
+        FileNotFoundError: There is no such file.
+    """
+    if isinstance(image, (str, Path)):
+        if Path(image).is_dir():
+            raise ValueError(f"{image}: a folder, expected an image")
+        return read_image(image)
+    if isinstance(image, Image.Image):
+        name = getattr(image, "filename", "") or "the image"
+        with _naming(name, b"-"):
+            _check_size(image.size)
+            return np.asarray(_rgb(_turned(image)), dtype=np.uint8)
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
+        found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"expected a path, a Pillow image or an array (H, W, 3) uint8 in RGB, got {found}")
+    _check_size((image.shape[1], image.shape[0]))
+    return image
+
+
 def decode_image(content: bytes, name: Path | str) -> NDArray[np.uint8]:
     """Decode the bytes of a file as `read_image` does; ``name`` is used in messages."""
     with _naming(name, content):
@@ -128,9 +153,13 @@ def _upright(content: bytes) -> Image.Image:
     """Decode completely, and rotate."""
     with Image.open(BytesIO(content)) as image:
         _check_size(image.size)
-        image.load()
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-        return image.copy() if turn is None else image.transpose(turn)
+        return _turned(image)
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    image.load()
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image.copy() if turn is None else image.transpose(turn)
 
 
 def _check_size(size: tuple[int, int]) -> None:
