@@ -126,7 +126,8 @@ class SegmentationModel(_Model):
 
         Returns:
             A `SegmentedImage`; of a list or tuple a list of them; of an iterator an iterator, which reads
-            some images ahead. Several images give what each gives by itself, but for the last digit of scores.
+            some images ahead. Several images give what each gives by itself, up to the last digit of
+            scores.
 
         Raises:
             ValueError: an image cannot be read, or is no image; the message names the file.
