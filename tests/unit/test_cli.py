@@ -49,7 +49,7 @@ def said(*arguments: str | Path, status: int = 0) -> str:
 @pytest.mark.parametrize(
     "command",
     [[], ["verify"], ["weights"], ["tables"], ["summary"], ["voc-submission"], ["voc-submission", "check"],
-     ["config"], ["config", "write"]],
+     ["config"], ["config", "write"], ["predict"], ["export"], ["export", "model"], ["export", "masks"]],
 )  # fmt: skip
 def test_every_command_explains_itself(command: list[str]) -> None:
     usage, *lines = said(*command, "--help").splitlines()

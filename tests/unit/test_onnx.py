@@ -28,8 +28,15 @@ NAMES = ("dog", "person")
 STUDY = load_study({"precision": "float32"})
 SIZES = [(1, 50, 37), (3, 96, 64)]
 MADE = Provenance(
-    study="s", wsss="1", code="", inputs={}, seed=0, versions={}, training_images=1, training_images_of_class={}
-)  # fmt: skip
+    study="s",
+    wsss="1",
+    code="",
+    inputs={},
+    seed=0,
+    versions={},
+    training_images=1,
+    training_images_of_class={},
+)
 
 
 def photographs(size: tuple[int, int, int]) -> np.ndarray:

@@ -99,7 +99,7 @@ def test_images_that_differ_in_their_extension_alone(photos: Path) -> None:
 )
 def test_what_cannot_be_found(photos: Path, named: list[str], said: str) -> None:
     Path("empty").mkdir()
-    with pytest.raises(ValueError, match="no such file|the same name|no images") as error:
+    with pytest.raises(ValueError, match=r"no such file|the same name|no images") as error:
         find_images(named)
     assert said in str(error.value)
 
@@ -245,12 +245,18 @@ def test_masks_of_others_with_a_list_of_classes_and_a_folder_of_images(masks: Pa
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (lambda: write_mask("masks/a.png", np.full((8, 8), 7, np.uint8)), "masks/a.png: values [7], expected 0 … 2"),
+        (
+            lambda: write_mask("masks/a.png", np.full((8, 8), 7, np.uint8)),
+            "masks/a.png: values [7], expected 0 … 2",
+        ),
         (lambda: write_mask("masks/z.png", np.zeros((8, 8), np.uint8)), "masks/z.png: no image 'z'"),
-        (lambda: Path("masks/classes.txt").write_text("a\na\n"), "masks/classes.txt: expected 1 … 254 different"),
+        (
+            lambda: Path("masks/classes.txt").write_text("a\na\n"),
+            "masks/classes.txt: expected 1 … 254 different",
+        ),
         (lambda: Path("masks/index.tsv").write_text("id\tfile\nx\ty\n"), "masks/index.tsv: lines without id"),
     ],
-)  # fmt: skip
+)
 def test_masks_that_cannot_be_handed_over(masks: Path, edit, said: str) -> None:
     edit()
     done = wsss_command("export", "masks", masks, "--labelme", "--out", "json")
