@@ -47,6 +47,9 @@ include: "rules/masks.smk"
 include: "rules/scores.smk"
 include: "rules/health.smk"
 include: "rules/report.smk"
+include: "rules/corrected.smk"
+include: "rules/bundle.smk"
+include: "rules/predict.smk"
 include: "rules/voc_submission.smk"
 include: "rules/tables.smk"
 include: "rules/targets.smk"
@@ -64,6 +67,7 @@ rule all:
         rules.plot_val_gallery.output,
         rules.write_tables.output,
         rules.plot_sweep.output if study.random_walk.chosen_keys else [],
+        expand("<results>/bundle/{network}/model.json", network=study.trained_networks),
     message:
         "All results are there"
 

@@ -13,7 +13,7 @@ from wsss.study.modules import loaded_modules
 from wsss.study.params import rule_params
 from wsss.study.registry import AFFINITY_KINDS, CAM_KINDS, choices
 from wsss.study.shards import shard_names, shard_of
-from wsss.study.sources import shard_files, source_images, source_tables
+from wsss.study.sources import corrected_files, photographs, shard_files, source_images, source_tables
 
 SHARDS = shard_counts(study)
 
@@ -72,6 +72,56 @@ def classifier_file(network):
     """Input function: the classifier's checkpoint, if a network starts from its weights."""
     starts_there = getattr(study, network).weights == "classifier"
     return result("<results>/classifier/checkpoint.pt") if starts_there else []
+
+
+def corrected_masks():
+    """Input function: the corrected masks of train, if the study has any."""
+    return result("<results>/corrected/train.h5") if study.segmenter.corrected else []
+
+
+def files_of_corrected(wildcards):
+    """Input function: the files of the corrected masks, or an error if there are none."""
+    checkpoints.prepare_dataset.get()
+    folder = study.segmenter.corrected
+    if folder is None:
+        raise WorkflowError("check_corrected needs segmenter.corrected, a folder of corrected masks")
+    files = corrected_files(folder)
+    if not files:
+        found = "no masks there" if Path(folder).is_dir() else "no such folder"
+        raise WorkflowError(f"segmenter.corrected: {folder}: {found} ({Path(folder).absolute()})")
+    return files
+
+
+def new_images():
+    """The photographs that `predict.images` names, by id; an error if there are none."""
+    folder = study.predict.images
+    if folder is None:
+        raise WorkflowError(
+            "predict.images: missing, the folder of new photographs: "
+            "snakemake predict --config 'predict={images: my_photographs}'"
+        )
+    found = photographs(folder)
+    if not found:
+        problem = "no images there" if Path(folder).is_dir() else "no such folder"
+        raise WorkflowError(f"predict.images: {folder}: {problem} ({Path(folder).absolute()})")
+    return found
+
+
+def new_images_of_shard(wildcards):
+    """Input function: the new photographs of a shard."""
+    checkpoints.prepare_dataset.get()
+    count, shard = study.predict.shards, int(wildcards.shard)
+    return [str(path) for name, path in new_images().items() if shard_of(name, count) == shard]
+
+
+def predicted_shards(wildcards):
+    """Input function: the tables of all shards that hold a new photograph."""
+    checkpoints.prepare_dataset.get()
+    count = study.predict.shards
+    shards = sorted({shard_of(name, count) for name in new_images()})
+    return expand(
+        "<results>/predict/shards/{shard}.tsv", shard=[shard_names(count)[shard] for shard in shards]
+    )
 
 
 def network_of(kinds, kind):

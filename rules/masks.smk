@@ -1,6 +1,6 @@
 """Masks as palette PNGs, for people and for other tools.
 
-Input: all shards of a split. Output: `masks/{artifact}/{split}/<id>.png` and their list `index.tsv`.
+Input: all shards of a split. Output: `masks/{artifact}/{split}/<id>.png` their list `index.tsv`, and `classes.txt`.
 """
 
 
@@ -8,7 +8,9 @@ rule export_masks:
     """Write one PNG per image, and last the index, which is the output that Snakemake knows."""
     input:
         masks=all_shards("<results>/{artifact}/{split}/{shard}.h5"),
+        images=result("<results>/dataset/{split}.tsv"),
     output:
+        classes="<results>/masks/{artifact}/{split}/classes.txt",
         index="<results>/masks/{artifact}/{split}/index.tsv",
         provenance="<results>/masks/{artifact}/{split}/index.tsv.json",
     log:

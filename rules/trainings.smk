@@ -9,7 +9,10 @@ LEARNS_FROM = {
     "affinitynet": {
         "labels": all_shards("<results>/confident/{shard}.h5", "train") if study.affinitynet.epochs else [],
     },
-    "segmenter": {"masks": all_shards("<results>/random_walk/{split}/{shard}.h5", "train")},
+    "segmenter": {
+        "masks": all_shards("<results>/random_walk/{split}/{shard}.h5", "train"),
+        "corrected": corrected_masks(),
+    },
 }
 TITLES = {"classifier": "classifier", "affinitynet": "AffinityNet", "segmenter": "segmentation network"}
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsss.data import Manifest
 from wsss.results import open_shards, read_masks
 from wsss.runtime import progress
 from wsss.stages.job import Job, run
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 
 def main(job: Job[Nothing]) -> None:
     """Write one PNG per image, and the index last."""
+    images = Manifest.read(job.input.images)
+    files = {row.id: row.image for row in images}
     with open_shards(job.input.masks, read_masks) as masks:
-        export_masks(Path(job.output.index), progress(masks.items(), len(masks)))
+        shown = progress(masks.items(), len(masks))
+        export_masks(Path(job.output.index).parent, shown, files, images.class_names)
 
 
 if "snakemake" in globals():

@@ -21,8 +21,9 @@ def main(job: Job[TrainSegmenter]) -> None:
     section = job.settle("segmenter", settled_section(job.params.segmenter, images.sizes))
     classifier = Path(job.input.classifier) if section.weights == "classifier" else None
     training = Run.of(job, images.class_names)
+    corrected = read_masks(job.input.corrected) if job.input.corrected else None
     with open_shards(job.input.masks, read_masks) as masks:
-        train_segmenter(images.rows, masks, section, training, classifier=classifier)
+        train_segmenter(images.rows, masks, section, training, classifier=classifier, corrected=corrected)
 
 
 if "snakemake" in globals():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from wsss.commands import config, voc_submission
+from wsss.commands import config, export, voc_submission
 from wsss.commands.branch import branch
 from wsss.commands.check import check
 from wsss.commands.compare import compare
 from wsss.commands.init import init
+from wsss.commands.predict import predict
 from wsss.commands.run import run
 from wsss.commands.summary import summary
 from wsss.commands.tables import tables
@@ -26,12 +27,14 @@ app.command()(branch)
 app.command()(check)
 app.command()(compare)
 app.command()(init)
+app.command()(predict)
 app.command()(run)
 app.command()(summary)
 app.command()(tables)
 app.command()(verify)
 app.command()(weights)
 app.add_typer(config.app, name="config")
+app.add_typer(export.app, name="export")
 app.add_typer(voc_submission.app, name="voc-submission")
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ def said(*arguments: str | Path, status: int = 0) -> str:
     [
         *([], ["run"], ["check"], ["branch"], ["compare"], ["verify"], ["weights"], ["tables"], ["summary"]),
         *(["voc-submission"], ["voc-submission", "check"], ["config"], ["config", "write"]),
+        *(["predict"], ["export"], ["export", "model"], ["export", "masks"]),
     ],
 )
 def test_every_command_explains_itself(command: list[str]) -> None:

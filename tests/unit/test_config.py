@@ -543,35 +543,43 @@ STUDIES: dict[str, dict[str, Any]] = {
 
 TRAININGS = {"train_classifier", "train_affinitynet", "train_segmenter"}
 NETWORKS = {"score_classifier", "compute_cams", "compute_affinities", "compute_segmentation"}
-WALKING = {"random_walk", "score_affinities", "write_tables", "choose_random_walk"}
+WALKED = {"random_walk", "bundle_affinitynet", "choose_random_walk"}
+WALKING = {"score_affinities", "write_tables", *WALKED}
+SEGMENTATION = {"compute_segmentation", "bundle_segmenter"}
+SEGMENTING = {"predict_images", *SEGMENTATION}
+BUNDLES = {"bundle_classifier", "bundle_affinitynet", "bundle_segmenter"}
 
 REACHES: dict[str, set[str]] = {
-    "name": set(),
+    "name": BUNDLES,
     "results": set(),
     "refined_splits": set(),
     "seed": TRAININGS,
-    "precision": TRAININGS | NETWORKS,
+    "precision": TRAININGS | NETWORKS | BUNDLES,
     "shards": {"prepare_dataset"},
     "dataset": {"prepare_dataset"},
     "classifier": {"train_classifier"},
-    "cams": {"compute_cams", "write_tables"},
+    "cams": {"compute_cams", "write_tables", "bundle_classifier"},
+    "cams.format": {"compute_cams", "write_tables"},
+    "cams.folder": {"compute_cams", "write_tables"},
     "confident": {"label_confident"},
     "confident.refine": {"label_confident", "score_cams"},
-    "dense_crf": {
-        "label_confident", "random_walk", "choose_random_walk", "score_cams", "compute_segmentation",
-    },
+    "dense_crf": {"label_confident", "score_cams", *WALKED, *SEGMENTATION},
     "affinitynet": {"train_affinitynet"},
-    "affinities": {"compute_affinities"},
+    "affinities": {"compute_affinities", "bundle_affinitynet"},
     "random_walk": WALKING,
-    "random_walk.refine": {"random_walk", "choose_random_walk", "write_tables", "score_cams"},
+    "random_walk.refine": {"write_tables", "score_cams", *WALKED},
     "random_walk.tolerance": WALKING | {"sweep_random_walk"},
     "sweep": {"sweep_random_walk"},
     "sweep.betas": set(),
     "sweep.images": {"sweep_random_walk", "choose_random_walk"},
     "segmenter": {"train_segmenter"},
-    "segmenter.head": {"train_segmenter", "compute_segmentation"},
-    "segmentation": {"compute_segmentation", "write_tables"},
+    "segmenter.head": {"train_segmenter", *SEGMENTING},
+    "segmenter.corrected": {"train_segmenter", "check_corrected"},
+    "segmentation": {"compute_segmentation", "write_tables", "bundle_segmenter"},
+    "segmentation.refine": {"write_tables", *SEGMENTING},
     "segmentation.splits": set(),
+    "predict": set(),
+    "predict.images": {"predict_images"},
     "report": {"plot_train_gallery", "plot_val_gallery"},
 }  # fmt: skip
 """By key, or by section for all keys without an entry of their own."""
@@ -579,22 +587,22 @@ REACHES: dict[str, set[str]] = {
 WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
     "default": {
         "shards.test": {"prepare_dataset"},
-        "dense_crf": {"compute_segmentation"},
+        "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
     },
     "other kinds": {
         "shards.test": {"prepare_dataset"},
-        "dense_crf": {"label_confident", "random_walk", "score_cams"},
+        "dense_crf": {"label_confident", "score_cams", *WALKED},
         "precision": {"compute_cams", "compute_affinities"},
     },
     "features, nothing refined": {
         "dataset.sbd": {"prepare_dataset"},
-        "dense_crf": {"label_confident", "random_walk", "score_cams", "compute_segmentation"},
+        "dense_crf": {"label_confident", "score_cams", *WALKED, *SEGMENTATION},
     },
     "finished networks": {
         "shards.test": {"prepare_dataset"},
-        "dense_crf": {"compute_segmentation"},
+        "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
         **{
@@ -612,7 +620,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
     "lists of splits": {
         "shards.test": {"prepare_dataset"},
         "dataset.holdout": {"prepare_dataset"},
-        "dense_crf": {"compute_segmentation"},
+        "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
     },
@@ -665,6 +673,7 @@ OTHER_VALUES: dict[str, Any] = {
     "ts": [3],
     "scales": [1.0, 2.0],
     "masks": {None: "m", "masks": "m"},
+    "corrected": "corrected",
     "jitter": [0.1, 0.1, 0.1, 0.01],
     "scale": [0.5, 2.0],
     "gaussian": [2.0, 2.0],
@@ -674,9 +683,10 @@ OTHER_VALUES: dict[str, Any] = {
     "alpha": {"auto": 2.0},
     "beta": {"auto": 8.0},
     "distances": {"pixels": "share", "share": "pixels"},
-    "images": {None: 50},
+    "sweep.images": 50,
+    "images": {None: "new", "images": "other"},
 }
-"""By the last word of a key: another possible value, perhaps by the value before; None: none alone."""
+"""By key or its last word: another possible value, perhaps by the value before; None: none alone."""
 
 NEEDS = {
     "classifier.frozen_stages": {"classifier": {"weights": "start.pt"}},
@@ -697,7 +707,7 @@ def leaves(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
 def another(path: str, value: Any) -> Any:
     """Another possible value of a key; None where there is none alone."""
     last = path.rpartition(".")[2]
-    found = OTHER_VALUES.get(last, {})
+    found = OTHER_VALUES.get(path, OTHER_VALUES.get(last, {}))
     if not isinstance(found, dict) or value in found:
         return found[value] if isinstance(found, dict) else found
     if isinstance(value, bool):
@@ -724,11 +734,13 @@ def longest(path: str, table: dict[str, set[str]]) -> set[str]:
 
 def run(study: Study) -> set[str]:
     """The rules that a study runs."""
-    skipped = set() if study.uses_classifier else {"train_classifier", "score_classifier"}
+    skipped = (
+        set() if study.uses_classifier else {"train_classifier", "score_classifier", "bundle_classifier"}
+    )
     if not study.random_walk.chosen_keys:
         skipped |= {"choose_random_walk"}
     if not study.uses_affinitynet:
-        skipped |= {"train_affinitynet", "label_confident", "score_confident"}
+        skipped |= {"train_affinitynet", "label_confident", "score_confident", "bundle_affinitynet"}
     return set(RULES) - skipped
 
 
@@ -779,9 +791,9 @@ def test_a_backbone_reaches_its_training_and_what_is_computed_by_it(network: str
     }
     before, after = load_study(base), load_study(merged(base, {network: {"backbone": "resnet18"}}))
     computed = {
-        "classifier": {"compute_cams", "score_classifier"},
-        "affinitynet": {"compute_affinities"},
-        "segmenter": {"compute_segmentation"},
+        "classifier": {"compute_cams", "score_classifier", "bundle_classifier"},
+        "affinitynet": {"compute_affinities", "bundle_affinitynet"},
+        "segmenter": SEGMENTING,
     }
     assert reached(before, after) == {f"train_{network}", *computed[network]}
 

@@ -25,7 +25,9 @@ def bounds(requirements: list[str]) -> dict[str, Requirement]:
 def test_every_dependency_is_pinned_within_its_bounds() -> None:
     lines = (ROOT / "envs" / "pins.txt").read_text("utf-8").splitlines()
     pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
-    wanted = bounds([*PROJECT["dependencies"], *EXTRAS["slurm"], *EXTRAS["coco"], *EXTRAS["dev"]])
+    wanted = bounds(
+        [*PROJECT["dependencies"], *EXTRAS["slurm"], *EXTRAS["coco"], *EXTRAS["onnx"], *EXTRAS["dev"]]
+    )
     assert {canonicalize_name(name) for name in pins} == set(wanted)
     for name, pin in pins.items():
         assert pin in wanted[canonicalize_name(name)].specifier, name

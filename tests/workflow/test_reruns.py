@@ -5,25 +5,35 @@ from __future__ import annotations
 import ast
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import wsss
+from wsss.results import open_shards, read_masks
 from wsss.study.shards import shard_of
 
 pytestmark = pytest.mark.slow
 
-AFTER_SEGMENTER = {"compute_segmentation", "score_segmentation", "export_masks"}
+AFTER_SEGMENTER = {"compute_segmentation", "score_segmentation", "export_masks", "bundle_segmenter"}
 AFTER_WALK = {"score_random_walk", "train_segmenter", *AFTER_SEGMENTER}
-AFTER_AFFINITYNET = {"compute_affinities", "score_affinities", "random_walk", *AFTER_WALK}
+AFTER_AFFINITYNET = {
+    "compute_affinities",
+    "score_affinities",
+    "bundle_affinitynet",
+    "random_walk",
+    *AFTER_WALK,
+}
 AFTER_CONFIDENT = {"score_confident", "train_affinitynet", *AFTER_AFFINITYNET}
 AFTER_CAMS = {"score_cams", "label_confident", *AFTER_CONFIDENT}
 
 READERS = ("plot_", "write_tables", "check_health", "gather_health")
 """Beginnings of the rules that show or judge results."""
 
-SHOWN = ("report/", "tables/", "health")
+SHOWN = ("report/", "tables/", "health", "bundle/")
 """Beginnings of the files that these write."""
 
 SCORED_ON_TRAIN = ("cams", "confident", "affinities", "random_walk", "segmentation")
@@ -38,7 +48,7 @@ def files_of_scores(*artifacts: str) -> set[str]:
 CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "classifier": (
         {"classifier": {"epochs": 2}},
-        {"train_classifier", "score_classifier", "compute_cams", *AFTER_CAMS},
+        {"train_classifier", "score_classifier", "bundle_classifier", "compute_cams", *AFTER_CAMS},
     ),
     "low_alpha": (
         {"confident": {"background": {"low_alpha": 2.0}}},
@@ -50,18 +60,21 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "alpha": (
         {"random_walk": {"background": {"alpha": 5.5}}},
-        {"random_walk", "score_affinities", *AFTER_WALK},
+        {"random_walk", "score_affinities", "bundle_affinitynet", *AFTER_WALK},
     ),
     "another kind of background": (
         {"random_walk": {"background": {"kind": "constant", "score": 0.2}}},
-        {"random_walk", "score_affinities", *AFTER_WALK},
+        {"random_walk", "score_affinities", "bundle_affinitynet", *AFTER_WALK},
     ),
     "segmenter": ({"segmenter": {"schedule": {"power": 0.5}}}, {"train_segmenter", *AFTER_SEGMENTER}),
     "segmentation": ({"segmentation": {"flip": True}}, AFTER_SEGMENTER),
-    "fewer splits segmented": ({"segmentation": {"splits": ["val"]}}, {"score_segmentation"}),
+    "fewer splits segmented": (
+        {"segmentation": {"splits": ["val"]}},
+        {"score_segmentation", "bundle_segmenter"},
+    ),
     "two values of a list swapped": (
         {"cams": {"scales": [0.5, 1.0]}},
-        {"compute_cams", *AFTER_CAMS},
+        {"compute_cams", "bundle_classifier", *AFTER_CAMS},
     ),
     "the same number in another form": ({"random_walk": {"t": 16.0}, "classifier": {"epochs": 1.0}}, set()),
 }
@@ -152,3 +165,78 @@ def test_a_changed_mask_changes_scores_alone(workflow) -> None:
     written = workflow.written_since(before)
     changed = {name for name in written if not name.startswith(("dataset/", *SHOWN))}
     assert changed == files_of_scores(*SCORED_ON_TRAIN)
+
+
+def test_a_corrected_mask_retrains_the_segmentation_network_alone(workflow) -> None:
+    corrected = workflow.folder / "corrected"
+    corrected.mkdir()
+    pseudo = workflow.results / "masks" / "random_walk" / "train"
+    shutil.copy(workflow.folder / "photos" / "masks" / "train_00000.png", corrected)
+    workflow.configure(segmenter={"corrected": "corrected"})
+    planned = {rule for rule in workflow.planned() if not rule.startswith(("plot_", "write_tables"))}
+    assert planned == {"check_corrected", "train_segmenter", *AFTER_SEGMENTER}
+    before = workflow.newest()
+    workflow.snakemake("results/tiny/bundle/segmenter/model.json")
+    said = (workflow.results / "logs" / "train_segmenter.log").read_text()
+    assert "corrected masks of 1 of 12 images, which change" in said
+    card = (workflow.results / "bundle" / "segmenter" / "README.md").read_text()
+    assert "masks corrected by hand for 1 of 12" in " ".join(card.split())
+    written = workflow.written_since(before)
+    assert {name.split("/")[0] for name in written} == {
+        "corrected",
+        "segmenter",
+        "segmentation",
+        "scores",
+        "bundle",
+    }
+    shutil.copy(pseudo / "train_00001.png", corrected)
+    assert "train_segmenter" in workflow.planned("results/tiny/segmenter/checkpoint.pt")
+    (corrected / "train_00001.png").write_bytes((pseudo / "train_00002.png").read_bytes()[:50])
+    assert "mask that cannot be used" in failing(workflow, "results/tiny/segmenter/checkpoint.pt")
+
+
+def failing(workflow: Any, *arguments: str) -> str:
+    """What a run says that must fail."""
+    command = workflow.command(*arguments)
+    done = subprocess.run(
+        command, cwd=workflow.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert done.returncode != 0, done.stdout
+    return done.stdout
+
+
+def test_a_folder_of_corrected_masks_that_is_not_there(workflow) -> None:
+    workflow.configure(segmenter={"corrected": "gone"})
+    assert "segmenter.corrected: gone: no such folder" in failing(workflow, "--dry-run")
+
+
+def test_a_new_photograph_predicts_its_shard(workflow) -> None:
+    assert "predict.images: missing" in failing(workflow, "predict", "--dry-run")
+    shutil.copytree(workflow.folder / "photos" / "images", workflow.folder / "new")
+    overlay = ("predict", "--config", "predict={images: new, shards: 3}")
+    workflow.snakemake(*overlay)
+    table = (workflow.results / "predict" / "classes.csv").read_text().splitlines()
+    assert len(table) == 1 + 18
+    mask = workflow.results / "predict" / "masks" / "val_00000.png"
+    exported = workflow.results / "masks" / "segmentation" / "val" / "val_00000.png"
+    assert mask.read_bytes() == exported.read_bytes()
+    assert workflow.planned(*overlay) == set()
+    before = workflow.newest()
+    shutil.copy(workflow.folder / "new" / "val_00000.jpg", workflow.folder / "new" / "another.jpg")
+    workflow.snakemake(*overlay)
+    shards = {name for name in workflow.written_since(before) if name.startswith("predict/shards")}
+    assert shards == {f"predict/shards/{shard_of('another', 3):02d}.tsv"}
+
+
+def test_the_bundle_gives_the_masks_of_the_study(workflow, tmp_path: Path) -> None:
+    """Anywhere, without the study."""
+    shutil.copytree(workflow.results / "bundle" / "segmenter", tmp_path / "mine")
+    with open_shards(sorted((workflow.results / "segmentation" / "val").glob("*.h5")), read_masks) as masks:
+        photographs = [workflow.folder / "photos" / "images" / f"{image_id}.jpg" for image_id in masks]
+        found = wsss.SegmentationModel.load(tmp_path / "mine", "cpu").predict(photographs)
+        for mask, result in zip(masks.values(), found, strict=True):
+            np.testing.assert_array_equal(result.mask, mask)
+    for network in ("classifier", "affinitynet"):
+        assert (
+            wsss.load_model(workflow.results / "bundle" / network, "cpu").class_names == found[0].class_names
+        )

@@ -14,7 +14,7 @@ from wsss.study.params import PARAMS, rule_params
 from wsss.study.reading import workflow_study
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = {"all", "cams", "masks", "sweep"}
+TARGETS = {"all", "cams", "masks", "sweep", "predict"}
 NETWORK_JOBS = {
     "train_classifier",
     "train_affinitynet",
@@ -24,6 +24,7 @@ NETWORK_JOBS = {
     "compute_affinities",
     "random_walk",
     "compute_segmentation",
+    "predict_images",
     "score_classifier",
     "score_affinities",
 }

@@ -86,13 +86,18 @@ def opened(content: bytes, formats: tuple[str, ...] = FORMATS) -> Iterator[Image
         Exception: Of any type, for bad bytes; see `naming`.
     """
     with Image.open(BytesIO(content), formats=formats) as image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise ValueError(f"{width} x {height} pixels, expected at most {MAX_PIXELS:,}")
-        if min(image.size) < MIN_SIDE:
-            raise ValueError(f"{width} x {height} pixels, expected at least {MIN_SIDE} on each side")
+        check_size(image.size)
         image.load()
         yield image
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Raise a `ValueError` if an image of this width and height in pixels is too large or too small."""
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels, expected at most {MAX_PIXELS:,}")
+    if min(size) < MIN_SIDE:
+        raise ValueError(f"{width} x {height} pixels, expected at least {MIN_SIDE} on each side")
 
 
 def orientation(image: Image.Image) -> int:
@@ -122,7 +127,9 @@ def stored_size(path: Path) -> tuple[int, int] | None:
 
 
 def bits_per_sample(image: Image.Image, content: bytes) -> int:
-    """Return the bits per sample in a PNG or TIFF, before Pillow brings them to 8."""
+    """Return the bits per sample in a PNG or TIFF, before Pillow brings them to 8; 8 without its content."""
+    if not content:
+        return 8
     if image.format == "PNG":
         return content[24]
     if image.format == "TIFF":

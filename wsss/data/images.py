@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsss.data.decoding import MASK_FORMATS, bits_per_sample, naming, opened, orientation, turned
+from wsss.data.decoding import MASK_FORMATS, bits_per_sample, check_size, naming, opened, orientation, turned
 from wsss.method.labels import IGNORE
 from wsss.results import replacing
 
@@ -59,6 +59,32 @@ def read_image(path: Path | str) -> NDArray[np.uint8]:
         FileNotFoundError: There is no such file.
     """
     return decode_image(Path(path).read_bytes(), path).pixels
+
+
+def image_pixels(image: Path | str | Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a file, a Pillow image or an array as `read_image` returns a file: (H, W, 3) uint8 RGB, upright.
+
+    An array is taken as it is.
+
+    Raises:
+        ValueError: It cannot be read, or the array has another shape or type.
+        FileNotFoundError: There is no such file.
+    """
+    if isinstance(image, (str, Path)):
+        if Path(image).is_dir():
+            raise ValueError(f"{image}: a folder, expected an image")
+        return read_image(image)
+    if isinstance(image, Image.Image):
+        name = getattr(image, "filename", "") or "the image"
+        with naming(name, b"-"):
+            check_size(image.size)
+            image.load()
+            return np.asarray(turned(_rgb(image, b""), orientation(image)), dtype=np.uint8)
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
+        found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"expected a path, a Pillow image or an array (H, W, 3) uint8 in RGB, got {found}")
+    check_size((image.shape[1], image.shape[0]))
+    return image
 
 
 def decode_image(content: bytes, name: Path | str) -> Decoded:

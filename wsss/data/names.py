@@ -10,11 +10,7 @@ from pathlib import Path, PurePosixPath
 from unicodedata import category, normalize
 
 from wsss.data.problems import Problems
-
-_JPEG = {".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
-_NETPBM = {".pbm", ".pgm", ".pnm", ".ppm"}
-IMAGE_SUFFIXES = {".avif", ".bmp", ".gif", ".png", ".tga", ".tif", ".tiff", ".webp"} | _JPEG | _NETPBM
-"""Extensions of image files; other files in a folder are not read."""
+from wsss.study.sources import IMAGE_SUFFIXES
 
 FOLDER_MARK = "__"
 """Stands in ids for the slash between a sub-folder and what is in it: results name one file per id."""

@@ -43,6 +43,14 @@ def combine_cams(
     Raises:
         ValueError: there is no pass, or two passes differ in their classes.
 
+    Examples:
+        One class seen in a row of two cells, and in the mirror image, where its cell is on the other side:
+
+        >>> import torch, wsss
+        >>> raw = torch.tensor([[[0.0, 4.0]]])
+        >>> cams = wsss.combine_cams([(raw, False), (raw.flip(-1), True)], size=(1, 2))
+        >>> cams.round(decimals=2).tolist()
+        [[[0.0, 1.0]]]
     """
     total: Tensor | None = None
     for scores, mirrored in passes:
@@ -68,6 +76,11 @@ def background_score(cams: Tensor, alpha: float) -> Tensor:
     Returns:
         (H, W) in [0, 1], float32 (float64 if `cams` is).
 
+    Examples:
+        >>> import torch, wsss
+        >>> cams = torch.tensor([[[0.0, 0.5, 1.0]]])
+        >>> wsss.background_score(cams, alpha=2).tolist()
+        [[1.0, 0.25, 0.0]]
     """
     return (1 - _strongest_class(cams)).clamp(min=0) ** alpha
 

@@ -48,6 +48,13 @@ def confident_labels(
     Raises:
         ValueError: `class_values` do not fit `cams` or are no mask values, or low_alpha exceeds high_alpha.
 
+    Examples:
+        Sure background, undecided, and sure foreground of the mask value 7:
+
+        >>> import torch, wsss
+        >>> cams = torch.tensor([[[0.02, 0.3, 0.9]]])
+        >>> wsss.confident_labels(cams, [7], low_alpha=1.2, high_alpha=6).tolist()
+        [[0, 255, 7]]
     """
     if low_alpha > high_alpha:
         raise ValueError(f"confident_labels: low_alpha {low_alpha} exceeds high_alpha {high_alpha}")

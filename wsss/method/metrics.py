@@ -27,6 +27,14 @@ def confusion_matrix(prediction: Tensor, truth: Tensor, n_values: int, ignore: i
     Raises:
         ValueError: the shapes differ, or there is no such mask value.
 
+    Examples:
+        >>> import torch, wsss
+        >>> truth, found = torch.tensor([0, 0, 1, 1, 255]), torch.tensor([0, 1, 1, 1, 0])
+        >>> confusion = wsss.confusion_matrix(found, truth, n_values=2)
+        >>> confusion.tolist()
+        [[1, 1], [0, 2]]
+        >>> wsss.class_iou(confusion).round(decimals=2).tolist()
+        [0.5, 0.67]
     """
     if prediction.shape != truth.shape:
         raise ValueError(

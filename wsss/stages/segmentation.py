@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from wsss.data import ImageRow
 from wsss.method.resizing import bilinear
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from wsss.models.segmenter import Segmenter
 
 
-@torch.inference_mode()
 def segment(
     model: Segmenter,
     rows: Iterable[ImageRow],
@@ -41,14 +41,33 @@ def segment(
     Yields:
         id and mask (H, W) uint8 of mask values.
     """
-    scales, flip = segmentation.scales, segmentation.flip
-    for batch, images in scaled_batches(model.backbone.normalization, rows, scales, compute):
+    for batch, images in scaled_batches(model.backbone.normalization, rows, segmentation.scales, compute):
         size = (batch[0].height, batch[0].width)
-        shares = (
-            bilinear(logits.flip(-1).softmax(1) if mirrored else logits.softmax(1), size)
-            for logits, mirrored in passes(model, images, flip, compute)
-        )
-        probabilities = reduce(torch.add, shares) / (len(scales) * (1 + flip))
+        probabilities = class_probabilities(model, images, size, segmentation.flip, compute)
         for row, scores in zip(batch, probabilities, strict=True):
             refined = image_refinement(row, dense_crf, scores.device)(scores) if dense_crf else scores
             yield row.id, refined.argmax(0).to(torch.uint8).cpu().numpy()
+
+
+@torch.inference_mode()
+def class_probabilities(
+    model: Segmenter, images: Sequence[Tensor], size: tuple[int, int], flip: bool, compute: Compute
+) -> Tensor:
+    """Average a network's probabilities over the scales and mirror images of a batch.
+
+    Args:
+        model: the segmentation network.
+        images: (B, 3, sH, sW) float32, normalised, for each scale.
+        size: (H, W) of the result.
+        flip: whether to see the mirror images too.
+        compute: where and how.
+
+    Returns:
+        (B, 1 + C, H, W) float32, background first.
+    """
+    shares = (
+        bilinear(logits.flip(-1).softmax(1) if mirrored else logits.softmax(1), size)
+        for logits, mirrored in passes(model, images, flip, compute)
+    )
+    total: Tensor = reduce(torch.add, shares)
+    return total / (len(images) * (1 + flip))

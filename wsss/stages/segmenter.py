@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from wsss.study.config.fields import settled
 
 PseudoMasks = Mapping[str, NDArray[np.uint8]]
 
+logger = logging.getLogger(__name__)
+
 
 def train_segmenter(
     rows: Sequence[ImageRow],
@@ -33,6 +36,7 @@ def train_segmenter(
     run: Run,
     *,
     classifier: Path | None = None,
+    corrected: PseudoMasks | None = None,
 ) -> None:
     """Train a segmentation network on pseudo masks and write its checkpoint.
 
@@ -43,6 +47,7 @@ def train_segmenter(
         section: the section ``segmenter``.
         run: where to write, the classes, and how to compute.
         classifier: checkpoint that ``weights: classifier`` means.
+        corrected: masks that take the place of pseudo masks, likewise.
 
     Raises:
         ValueError: no images, images without pseudo mask, a batch that the processes cannot share, or weights
@@ -50,7 +55,36 @@ def train_segmenter(
         TrainingError: the training diverged.
     """
     require_all(pseudo_masks, rows, "pseudo mask")
-    distribute(_train, section, run, rows, pseudo_masks, classifier)
+    masks = pseudo_masks if corrected is None else CorrectedMasks(pseudo_masks, corrected)
+    if isinstance(masks, CorrectedMasks):
+        logger.info("%s", masks.summary())
+    distribute(_train, section, run, rows, masks, classifier)
+
+
+class CorrectedMasks(Mapping[str, NDArray[np.uint8]]):
+    """Pseudo masks by image id, and in place of some the corrected ones."""
+
+    def __init__(self, pseudo_masks: PseudoMasks, corrected: PseudoMasks) -> None:
+        self.pseudo_masks, self.corrected = pseudo_masks, corrected
+
+    def __getitem__(self, image_id: str) -> NDArray[np.uint8]:
+        masks = self.corrected if image_id in self.corrected else self.pseudo_masks
+        return masks[image_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.pseudo_masks)
+
+    def __len__(self) -> int:
+        return len(self.pseudo_masks)
+
+    def summary(self) -> str:
+        """Say of how many images, and how much of them, masks were corrected."""
+        pixels = changed = 0
+        for image_id, mask in self.corrected.items():
+            pixels += mask.size
+            changed += int((mask != self.pseudo_masks[image_id]).sum())
+        share = f", which change {changed / pixels:.1%} of their pixels" if pixels else ""
+        return f"corrected masks of {len(self.corrected)} of {len(self)} images{share}"
 
 
 def _train(

@@ -153,10 +153,13 @@ def _patterns(tree: ast.Module) -> list[str]:
     return [str(ast.literal_eval(values["READS"]))] if "READS" in values else []
 
 
+_TYPE_CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
     """All nodes below `node` but those that only type checkers see."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+        if isinstance(child, ast.If) and ast.unparse(child.test) in _TYPE_CHECKING:
             child = ast.Module(child.orelse, [])
         yield child
         yield from _executed(child)
@@ -176,7 +179,9 @@ def _imports(node: ast.AST, package: str) -> list[_Import]:
 
 
 def _only_names(statement: ast.stmt) -> bool:
-    """Whether a statement is an import, a docstring, `__all__` or `__version__`."""
+    """Whether a statement is an import, a docstring, `__all__`, `__version__`, or for type checkers."""
+    if isinstance(statement, ast.If):
+        return ast.unparse(statement.test) in _TYPE_CHECKING and not statement.orelse
     if isinstance(statement, ast.Assign):
         return {ast.unparse(target) for target in statement.targets} <= {"__all__", "__version__"}
     is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)

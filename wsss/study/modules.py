@@ -47,7 +47,7 @@ def _loaded(study: Study, rule: str) -> list[str]:
             return [module_name(DATASET_KINDS, study.dataset.kind)]
         case "train_classifier":
             return _trained(study.classifier)
-        case "score_classifier":
+        case "score_classifier" | "bundle_classifier":
             return _backbone(study.classifier)
         case "compute_cams":
             used = _backbone(study.classifier) if cams.kind == "classifier" else _format(cams)
@@ -75,14 +75,21 @@ def _loaded(study: Study, rule: str) -> list[str]:
             return _engines("dense_crf", gpu=False) if refined else []
         case "train_segmenter":
             return [*_trained(study.segmenter), head_facts(study.segmenter.head).module]
-        case "compute_segmentation":
-            network = [*_backbone(study.segmenter), head_facts(study.segmenter.head).module]
-            return [*network, *_dense_crf(study, study.segmentation)]
+        case "compute_segmentation" | "predict_images":
+            return [*_segmenter(study), *_dense_crf(study, study.segmentation)]
+        case "bundle_segmenter":
+            return _segmenter(study)
+        case "bundle_affinitynet":
+            return _backbone(study.affinitynet)
     return []
 
 
 def _backbone(network: Network) -> list[str]:
     return [backbone_facts(network.backbone).module]
+
+
+def _segmenter(study: Study) -> list[str]:
+    return [*_backbone(study.segmenter), head_facts(study.segmenter.head).module]
 
 
 def _trained(network: Network) -> list[str]:

@@ -16,10 +16,12 @@ from wsss.study.config import (
     AffinityNet,
     Cams,
     Classifier,
+    ClassifierCams,
     Coco,
     Confident,
     DenseCrf,
     Folder,
+    NetworkAffinities,
     RandomWalk,
     Report,
     Segmentation,
@@ -224,6 +226,84 @@ class ScoreAffinities(Params):
         return cls(random_walk=study.random_walk.model_copy(update={"refine": "none"}))
 
 
+class CheckCorrected(Params):
+    """The folder of the corrected masks, below which an image's id is the path of its file."""
+
+    corrected: str | None
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """A key of the section of the network that learns from them."""
+        return cls(corrected=study.segmenter.corrected)
+
+
+class BundleClassifier(Params):
+    """What the classifier's bundle says of the study, and how it computes CAMs."""
+
+    name: str
+    precision: Precision
+    cams: ClassifierCams
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """A classifier that only lends its weights computes CAMs as the default study does."""
+        cams = study.cams if study.cams.kind == "classifier" else ClassifierCams()
+        return cls(name=study.name, precision=study.precision, cams=cams)
+
+
+class BundleAffinityNet(Params):
+    """What AffinityNet's bundle says of the study, and the walk over its affinities."""
+
+    name: str
+    precision: Precision
+    affinities: NetworkAffinities
+    random_walk: RandomWalk
+    dense_crf: DenseCrf | None
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """The dense CRF counts only where it refines."""
+        network = study.affinities if study.affinities.kind == "network" else NetworkAffinities()
+        return cls(
+            name=study.name,
+            precision=study.precision,
+            affinities=network,
+            random_walk=study.random_walk,
+            dense_crf=refining(study, study.random_walk),
+        )
+
+
+class BundleSegmenter(Params):
+    """What the segmentation network's bundle says of the study, and how it segments."""
+
+    name: str
+    precision: Precision
+    segmentation: Segmentation
+    dense_crf: DenseCrf | None
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """As `compute_segmentation` does."""
+        segmented = ComputeSegmentation.of(study)
+        return cls(
+            name=study.name,
+            precision=segmented.precision,
+            segmentation=segmented.segmentation,
+            dense_crf=segmented.dense_crf,
+        )
+
+
+class PredictImages(Params):
+    """The folder of the new photographs, below which the path of each is its id."""
+
+    images: str | None
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """The number of jobs changes no mask."""
+        return cls(images=study.predict.images)
+
+
 class PlotGallery(Params):
     """How many images are shown."""
 
@@ -258,6 +338,12 @@ PARAMS: Mapping[str, type[Params]] = {
     "train_segmenter": TrainSegmenter,
     "compute_segmentation": ComputeSegmentation,
     "export_masks": Nothing,
+    "check_corrected": CheckCorrected,
+    "bundle_classifier": BundleClassifier,
+    "bundle_affinitynet": BundleAffinityNet,
+    "bundle_segmenter": BundleSegmenter,
+    "predict_images": PredictImages,
+    "collect_predictions": Nothing,
     "score_classifier": ScoreClassifier,
     "score_cams": ScoreCams,
     "score_confident": Nothing,

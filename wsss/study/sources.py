@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -24,6 +25,14 @@ SBD_FOLDERS = (".", "dataset", "benchmark_RELEASE/dataset")
 
 FOREIGN_SUFFIXES = (".npz", ".npy", ".png")
 """Of other systems' files, one per image: CAMs and boundary maps."""
+
+_JPEG = {".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
+_NETPBM = {".pbm", ".pgm", ".pnm", ".ppm"}
+IMAGE_SUFFIXES = {".avif", ".bmp", ".gif", ".png", ".tga", ".tif", ".tiff", ".webp"} | _JPEG | _NETPBM
+"""Extensions of image files; other files in a folder of images are not read."""
+
+CORRECTED_SUFFIXES = (".png", ".json", ".xml")
+"""Of corrected masks: palette PNGs, files of labelme's, files of CVAT's."""
 
 SPLITS = ("train", "val")
 
@@ -113,6 +122,27 @@ def class_file(folder: Path | str, image_id: str, index: int, name: str) -> Path
     """The PNG of an image's map of one class, by the class's name or 0-based index; None if there is none."""
     names = (f"{image_id}{mark}{label}.png" for label in (name, index) for mark in "_/")
     return next((path for path in (existing(folder, name) for name in names) if path), None)
+
+
+def corrected_files(folder: Path | str) -> list[str]:
+    """Corrected masks in a folder and its sub-folders, in ascending order."""
+    paths = (path for path in Path(folder).rglob("*") if path.suffix.lower() in CORRECTED_SUFFIXES)
+    return sorted(str(path) for path in paths if path.is_file())
+
+
+def photographs(folder: Path | str) -> dict[str, Path]:
+    """Images in a folder and its sub-folders, by id: their path below it, without extension.
+
+    Where two differ in their extensions alone, these belong to their ids. Hidden files are left out.
+    """
+    found = [
+        path.relative_to(folder)
+        for path in sorted(Path(folder).rglob("*"))
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    ]
+    counts = Counter(path.with_suffix("") for path in found)
+    names = {path: path if counts[path.with_suffix("")] > 1 else path.with_suffix("") for path in found}
+    return {name.as_posix(): Path(folder, path) for path, name in names.items()}
 
 
 def _tables(dataset: Coco | Folder | Shapes | Voc12) -> list[Path]:

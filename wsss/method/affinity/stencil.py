@@ -27,6 +27,17 @@ def affinity_stencil(features: Tensor, radius: int = 5, border: Border = "full")
     Raises:
         ValueError: the features are not four-dimensional, or radius or border is impossible.
 
+    Examples:
+        A border between the second and the third column:
+
+        >>> import torch, wsss
+        >>> features = torch.zeros(1, 1, 1, 4)
+        >>> features[..., 2:] = 5.0
+        >>> stencil = wsss.affinity_stencil(features, radius=2)
+        >>> wsss.half_plane_offsets(2).tolist()
+        [[0, 1], [1, -1], [1, 0], [1, 1]]
+        >>> stencil[0, 0, 0].double().round(decimals=2).tolist()  # of each cell and the one to its right
+        [1.0, 0.01, 1.0, 0.0]
     """
     if features.ndim != 4:
         raise ValueError(f"affinity_stencil: expected features (B, D, H, W), got {tuple(features.shape)}")

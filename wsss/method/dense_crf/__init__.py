@@ -44,6 +44,18 @@ def dense_crf(
 
     Computed on the device of `scores`. Several stacks of scores of one image cost less with a `DenseCRF`; see
     there for arguments, result and errors.
+
+    Examples:
+        Scores that miss an edge of the image by three columns:
+
+        >>> import torch, wsss
+        >>> image = torch.zeros(20, 20, 3, dtype=torch.uint8)
+        >>> image[:, 10:] = 200
+        >>> right = torch.full((20, 20), 0.2)
+        >>> right[:, 13:] = 0.8
+        >>> refined = wsss.dense_crf(image, torch.stack([1 - right, right]), bilateral=(10, 10, 5))
+        >>> int(refined.argmax(0)[10].sum())  # columns of the right half
+        10
     """
     return DenseCRF(
         _tensor(image).to(scores.device), iterations=iterations, gaussian=gaussian, bilateral=bilateral

@@ -66,6 +66,16 @@ def propagate(
         ValueError: shapes that do not fit, affinities outside [0, 1], scores that are not finite, or an
             impossible beta, t or tolerance.
 
+    Examples:
+        Scores spread up to a border:
+
+        >>> import torch, wsss
+        >>> features = torch.zeros(1, 1, 1, 4)
+        >>> features[..., 2:] = 5.0
+        >>> stencil = wsss.affinity_stencil(features, radius=2)[0]
+        >>> scores = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])
+        >>> wsss.propagate(stencil, scores, beta=8, t=64).round(decimals=2).tolist()
+        [[[0.5, 0.5, 0.0, 0.0]]]
     """
     several = isinstance(t, Iterable)
     steps = _step_counts(t if isinstance(t, Iterable) else [t])

@@ -76,13 +76,14 @@ class SmpHead(nn.Module):
         ]
         # Decoders read the size of the images and of the maps that are absent, and no channel of them.
         absent = [size, *(self._grid(size, stride) for stride in PLACES[: len(PLACES) - len(placed)])]
-        empty = [placed[-1].new_empty(len(placed[-1]), 0, *absent_size) for absent_size in absent]
+        empty = [placed[-1].new_empty(placed[-1].shape[0], 0, *absent_size) for absent_size in absent]
         logits: Tensor = self.segmentation_head(self.decoder([*empty, *placed]))
         return logits
 
     def _grid(self, size: Sequence[int], stride: int) -> list[int]:
+        # Rounded up without negative numbers, whose division ONNX rounds towards zero.
         whole = PLACES[-1] if self.doubles else stride
-        return [-(-side // whole) * whole // stride for side in size]
+        return [(side + whole - 1) // whole * whole // stride for side in size]
 
 
 def unet(maps: Sequence[FeatureMap], channels: Sequence[int], crop_size: int) -> Decoder:

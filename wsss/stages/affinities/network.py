@@ -16,7 +16,7 @@ from wsss.models.affinitynet import AffinityNet, restore_affinitynet
 from wsss.results import AffinityGrid
 from wsss.runtime import Compute
 from wsss.stages.affinities import AffinitiesJob, ComputedAffinities
-from wsss.stages.inference.passes import passes, scaled_batches
+from wsss.stages.inference.passes import at_scales, passes, scaled_batches
 from wsss.study.config import NetworkAffinities
 from wsss.study.config.fields import settled
 
@@ -50,12 +50,26 @@ def compute_affinities(
         id and stencil (P, ceil(sH / 8), ceil(sW / 8)) float16 for an image of sH x sW pixels when scaled.
     """
     for batch, images in _padded_batches(model, rows, input_scale, compute):
-        stencils = [
-            mirror_stencil(stencil, model.radius) if mirrored else stencil
-            for stencil, mirrored in passes(model, images, flip, compute)
-        ]
-        for row, stencil in zip(batch, average_stencils(stencils).half().cpu(), strict=True):
+        for row, stencil in zip(batch, _stencils(model, images, flip, compute), strict=True):
             yield row.id, stencil.numpy()
+
+
+@torch.inference_mode()
+def image_affinities(
+    model: AffinityNet, image: NDArray[np.uint8], *, input_scale: float, flip: bool, compute: Compute
+) -> Tensor:
+    """Compute the stencil (P, h, w) float16 of an image (H, W, 3) uint8 as `compute_affinities` does."""
+    (resized,) = at_scales(image, model.backbone.normalization, (input_scale,))
+    return _stencils(model, (padded(resized[None]),), flip, compute)[0]
+
+
+def _stencils(model: AffinityNet, images: Sequence[Tensor], flip: bool, compute: Compute) -> Tensor:
+    """Map padded images (B, 3, H, W), a batch alone, to stencils (B, P, h, w) float16 on the CPU."""
+    stencils = [
+        mirror_stencil(stencil, model.radius) if mirrored else stencil
+        for stencil, mirrored in passes(model, images, flip, compute)
+    ]
+    return average_stencils(stencils).half().cpu()
 
 
 @torch.inference_mode()
@@ -105,5 +119,10 @@ def _padded_batches(
     Padded to whole cells, so that the mirror image's grid is the mirrored grid.
     """
     for batch, (images,) in scaled_batches(model.backbone.normalization, rows, (input_scale,), compute):
-        height, width = images.shape[-2:]
-        yield batch, (F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE)),)
+        yield batch, (padded(images),)
+
+
+def padded(images: Tensor) -> Tensor:
+    """Pad normalised images (B, 3, H, W) right and bottom with the mean colour, to whole cells."""
+    height, width = images.shape[-2:]
+    return F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE))

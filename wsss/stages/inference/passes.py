@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.data import ImageRow, read_image
@@ -31,10 +33,16 @@ def scaled_batches(
     """
 
     def load(row: ImageRow) -> tuple[Tensor, ...]:
-        image = read_image(row.image)
-        return tuple(normalised(scaled(image, scale), normalization) for scale in scales)
+        return at_scales(read_image(row.image), normalization, scales)
 
     return image_batches(load, rows, compute, max(scales))
+
+
+def at_scales(
+    image: NDArray[np.uint8], normalization: Normalize, scales: Sequence[float]
+) -> tuple[Tensor, ...]:
+    """Resize an image (H, W, 3) by each scale, and normalise it: (3, sH, sW) float32."""
+    return tuple(normalised(scaled(image, scale), normalization) for scale in scales)
 
 
 def passes(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypedDict
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.data import ImageRow, read_image
@@ -29,8 +31,13 @@ def image_refinement(row: ImageRow, dense_crf: DenseCrf, device: torch.device = 
     Returns:
         A function from scores (C, H, W) to the posterior (C, H, W) float32 of the dense CRF.
     """
-    image = torch.tensor(read_image(row.image), device=device)
-    return DenseCRF(image, **kernels(dense_crf, max(image.shape[:2])))
+    return pixel_refinement(read_image(row.image), dense_crf, device)
+
+
+def pixel_refinement(image: NDArray[np.uint8], dense_crf: DenseCrf, device: torch.device = CPU) -> Refine:
+    """Do as `image_refinement` for an image (H, W, 3) uint8."""
+    pixels = torch.tensor(image, device=device)
+    return DenseCRF(pixels, **kernels(dense_crf, max(image.shape[:2])))
 
 
 class Kernels(TypedDict):

@@ -206,6 +206,11 @@ class Segmenter(Network):
     weights: PathText = Field(
         "classifier", description="classifier (its backbone), none, imagenet, or a path"
     )
+    corrected: PathText | None = Field(
+        None,
+        description="folder of corrected masks, trained on in place of the pseudo masks of their images; "
+        "docs/correct.md",
+    )
     frozen_stages: FrozenStages = 0
     batch_norm: BatchNorm = "trained"
     epochs: Epochs = 20.0

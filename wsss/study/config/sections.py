@@ -262,6 +262,15 @@ class Segmentation(Section):
         return tuple(sorted(splits))
 
 
+class Predict(Section):
+    """`snakemake predict`: masks of new photographs by the trained network, without labels."""
+
+    images: Text | None = Field(
+        None, description="folder of photographs, those in its sub-folders included; null: none"
+    )
+    shards: Count = Field(8, description="jobs; a new photograph recomputes one of them")
+
+
 class Report(Section):
     """What the report shows."""
 
@@ -295,6 +304,7 @@ class Study(Section):
     sweep: Sweep = Sweep()
     segmenter: Segmenter = Segmenter()
     segmentation: Segmentation = Segmentation()
+    predict: Predict = Predict()
     report: Report = Report()
 
     @property

@@ -1,0 +1,96 @@
+"""Writing the bundle of a trained network: its tensors, what is needed to use it, and a model card."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from wsss import __version__
+from wsss.data import Manifest
+from wsss.method.labels import value_names
+from wsss.models.checkpoints import Restored
+from wsss.results import read_json
+from wsss.results.bundles import write_facts, write_weights
+from wsss.stages.bundle.card import model_card
+from wsss.study.bundle import (
+    FORMAT,
+    AffinityNetBundle,
+    ClassifierBundle,
+    InputNormalization,
+    Provenance,
+    SegmenterBundle,
+)
+from wsss.study.params import BundleAffinityNet, BundleClassifier, BundleSegmenter
+from wsss.study.provenance import ArtifactManifest
+
+Params = BundleClassifier | BundleAffinityNet | BundleSegmenter
+
+_KINDS: Mapping[type[Params], type[ClassifierBundle | AffinityNetBundle | SegmenterBundle]] = {
+    BundleClassifier: ClassifierBundle,
+    BundleAffinityNet: AffinityNetBundle,
+    BundleSegmenter: SegmenterBundle,
+}
+_OF_ALL = ("name", "precision")
+
+
+def write_bundle(
+    folder: Path,
+    trained: Restored[Any, Any],
+    params: Params,
+    provenance: Provenance,
+    scores: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Write `weights.safetensors`, `README.md` and, last, `model.json`; the same bytes for the same network.
+
+    Args:
+        folder: of the bundle.
+        trained: the network, its section and class names.
+        params: how the study uses the network.
+        provenance: what made it.
+        scores: content of `scores/<artifact>.json` by artifact, for the model card.
+    """
+    digest = write_weights(folder, trained.network.state_dict())
+    bundle = _KINDS[type(params)](
+        format=FORMAT,
+        section=trained.section,
+        class_names=trained.class_names,
+        value_names=value_names(trained.class_names),
+        normalization=InputNormalization(**asdict(trained.network.backbone.normalization)),
+        precision=params.precision,
+        weights_digest=digest,
+        provenance=provenance,
+        **{name: getattr(params, name) for name in type(params).model_fields if name not in _OF_ALL},
+    )
+    parameters = sum(parameter.numel() for parameter in trained.network.parameters())
+    write_facts(folder, bundle, model_card(bundle, scores, parameters))
+
+
+def provenance_of(study: str, manifest: Path, images: Manifest, corrected_masks: int = 0) -> Provenance:
+    """Say what made a network.
+
+    Args:
+        study: name of the study.
+        manifest: of the network's checkpoint.
+        images: of train.
+        corrected_masks: how many images were trained on with a corrected mask.
+
+    Raises:
+        ValueError: the manifest is none.
+    """
+    made = ArtifactManifest.from_json(read_json(manifest))
+    counts = Counter(label for row in images for label in row.labels)
+    return Provenance(
+        study=study,
+        wsss=__version__,
+        code=blake2b(repr(sorted(made.code.items())).encode(), digest_size=16).hexdigest(),
+        inputs=made.inputs,
+        seed=made.seed,
+        versions=made.versions,
+        training_images=len(images),
+        training_images_of_class={name: counts[index] for index, name in enumerate(images.class_names)},
+        corrected_masks=corrected_masks,
+    )
