@@ -34,7 +34,7 @@ Outcome = tuple[float, Exception | None]
 
 _TIMEOUT = timedelta(hours=2)  # of a collective; the parent notices sooner when a process fails
 _GRACE_SECONDS = 10.0
-_SETTLE_SECONDS = 5.0  # a killed process closes its connections before its end can be seen
+_SETTLE_SECONDS = 5.0
 
 
 class ProcessError(RuntimeError):
@@ -176,14 +176,26 @@ def _wait(processes: Sequence[BaseProcess], receivers: Sequence[Connection]) -> 
         said = {rank: receiver.recv() for rank, receiver in silent.items() if receiver in ready}
         for rank in said:
             silent.pop(rank)
-        if silent and any(error is not None for _, error in said.values()):
-            connection.wait([processes[rank].sentinel for rank in silent], _SETTLE_SECONDS)
+        failed = any(error is not None for _, error in said.values())
+        ended = _ended([processes[rank] for rank in silent], _SETTLE_SECONDS if failed else 0.0)
         _raise_first(list(said.values()), processes)
         for rank in silent:
-            if processes[rank].exitcode is not None and not silent[rank].poll():
+            if processes[rank] in ended and not silent[rank].poll():
                 raise ProcessError(f"the process of rank {rank} of {len(processes)} ended before its work")
     for process in processes:
         process.join(_GRACE_SECONDS)
+
+
+def _ended(processes: Sequence[BaseProcess], seconds: float) -> list[BaseProcess]:
+    """Return the processes that have ended, or the first that do within this time, with their exit codes.
+
+    The kernel closes the connections and the sentinel of a killed process before its exit code is there.
+    """
+    ready = connection.wait([process.sentinel for process in processes], seconds)
+    ended = [process for process in processes if process.sentinel in ready]
+    for process in ended:
+        process.join(_SETTLE_SECONDS)
+    return ended
 
 
 def _raise_first(outcomes: Sequence[Outcome], processes: Sequence[BaseProcess]) -> None:
