@@ -129,10 +129,13 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({"segmenter": {"epochs": "x"}}, "segmenter.epochs: got 'x', allowed a number > 0"),
-        ({"segmenter": {"epochs": 0}}, "segmenter.epochs: got 0, allowed a number > 0"),
-        ({"classifier": {"epochs": float("inf")}}, "classifier.epochs: got inf, allowed a number >= 0"),
-        ({"classifier": {"epochs": None}}, "classifier.epochs: got null, allowed a number >= 0"),
+        ({"segmenter": {"epochs": "x"}}, "segmenter.epochs: got 'x', allowed a number > 0 or 'auto'"),
+        ({"segmenter": {"epochs": 0}}, "segmenter.epochs: got 0, allowed a number > 0 or 'auto'"),
+        (
+            {"classifier": {"epochs": float("inf")}},
+            "classifier.epochs: got inf, allowed a number >= 0 or 'auto'",
+        ),
+        ({"classifier": {"epochs": None}}, "classifier.epochs: got null, allowed a number >= 0 or 'auto'"),
         (
             {"affinitynet": {"epochs": 0}},
             "affinitynet.epochs: got 0, 0 skips training, so `weights` must be the path of a trained "
@@ -418,7 +421,7 @@ def test_a_problem_names_the_file_and_line_of_its_key(tmp_path: Path, monkeypatc
         "one.yaml:5: classifier.epoch: unknown key, did you mean 'epochs'?",
         "two.yaml:2: cams.scales[1]: got -1, allowed a number > 0",
         "two.yaml:3: cams.flip: got 'perhaps', allowed true or false",
-        "segmenter.epochs: got 'x', allowed a number > 0",
+        "segmenter.epochs: got 'x', allowed a number > 0 or 'auto'",
     }
 
 
@@ -626,7 +629,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
     },
     "follows the photographs": {
         "shards.test": {"prepare_dataset"},
-        "dense_crf": {"compute_segmentation"},
+        "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
     },
@@ -778,7 +781,7 @@ def test_no_key_is_left_out():
     }
     alone = {f"{network}.backbone" for network in ("classifier", "affinitynet", "segmenter")}
     assert everything - tested - alone == {
-        "dataset.splits.train", "dataset.splits.val", "dataset.splits", "dataset.scored", "dataset.sbd",
+        "dataset.splits.train", "dataset.splits.val", "dataset.splits", "dataset.scored", "dataset.sbd", "recipe",
     } & everything - tested - alone  # fmt: skip
 
 

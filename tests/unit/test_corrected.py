@@ -93,7 +93,7 @@ def test_exported_files_that_nobody_changed_are_left_out(
 def test_everything_that_is_wrong_is_listed_at_once(tmp_path: Path) -> None:
     write_mask(tmp_path / "a.png", square(3))
     write_mask(tmp_path / "b.png", np.zeros((16, 12), np.uint8))
-    Image.new("RGB", SIZE[::-1]).save(tmp_path / "c.png")
+    Image.new("RGB", SIZE[::-1], "red").save(tmp_path / "c.png")
     write_mask(tmp_path / "misspelt.png", square(1))
     write_mask(tmp_path / "sub" / "d.png", square(1))
     (tmp_path / "sub" / "d.json").write_text("{}")
@@ -102,7 +102,7 @@ def test_everything_that_is_wrong_is_listed_at_once(tmp_path: Path) -> None:
     assert f"segmenter.corrected: {tmp_path}" in said
     assert "a.png: values [3], expected 0 … 2 and 255" in said
     assert "b.png: 12 x 16 pixels, but its image has 16 x 12" in said
-    assert "c.png: mode RGB" in said
+    assert "c.png: holds colours, such as [255, 0, 0]" in said
     assert "misspelt.png: train has no image 'misspelt'" in said
     assert "d.json: no labelme file: " in said
     assert 'x.xml: no file of "CVAT for images 1.1"' in said

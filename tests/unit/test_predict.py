@@ -62,7 +62,14 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def wsss_command(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    """Run a command, whose logging ends with it."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def lines_of(path: Path) -> list[list[str]]:

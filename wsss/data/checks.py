@@ -20,7 +20,7 @@ from wsss.data.images import decode_image, read_mask, turned_like, write_mask
 from wsss.data.manifest import ImageRow, Manifest
 from wsss.data.masks import MaskFacts, MaskReader, facts_of
 from wsss.data.names import irregular
-from wsss.data.problems import Problems
+from wsss.data.problems import Problems, printable
 from wsss.method.labels import IGNORE
 from wsss.runtime import progress
 
@@ -81,7 +81,11 @@ def check_images(images: Mapping[str, Path], problems: Problems) -> dict[str, Ch
             checked[image_id], levels = found
             flat += [images[image_id]] if levels <= FLAT else []
     if flat:
-        logger.warning("%d images show next to nothing: all pixels are alike, e.g. %s", len(flat), flat[0])
+        logger.warning(
+            "%d images show next to nothing: all pixels are alike, e.g. %s",
+            len(flat),
+            printable(str(flat[0])),
+        )
     return checked
 
 

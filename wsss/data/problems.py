@@ -17,8 +17,7 @@ class Problems:
 
     def add(self, kind: str, message: str) -> None:
         """Add a problem; ``message`` starts with the file, and the line if there is one."""
-        printable = message.encode("utf-8", "backslashreplace").decode()
-        self._messages.setdefault(kind, []).append(printable)
+        self._messages.setdefault(kind, []).append(printable(message))
 
     def __len__(self) -> int:
         """Return the number of problems."""
@@ -50,3 +49,8 @@ def _paragraph(kind: str, messages: list[str]) -> list[str]:
     if len(messages) > SHOWN_PER_KIND:
         lines.append(f"    … and {len(messages) - SHOWN_PER_KIND} more")
     return lines
+
+
+def printable(text: str) -> str:
+    """Write bytes of a name that are no text, which no terminal and no file in UTF-8 takes, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -160,7 +160,7 @@ class _Terminal(logging.StreamHandler[Any]):
 
 def _log_file(path: Path, mode: str) -> logging.Handler:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode=mode, encoding="utf-8")
+    handler = logging.FileHandler(path, mode=mode, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return handler
 

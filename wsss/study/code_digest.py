@@ -25,6 +25,7 @@ WORKFLOW = ROOT if (ROOT / "Snakefile").is_file() else ROOT / PACKAGE / "workflo
 # nothing. The configuration reaches a job as `params`, which Snakemake compares itself.
 WITHOUT_INFLUENCE = frozenset(
     {
+        "wsss.public",
         "wsss.study.config",
         "wsss.study.options",
         "wsss.study.params",
