@@ -781,7 +781,8 @@ def test_no_key_is_left_out():
     }
     alone = {f"{network}.backbone" for network in ("classifier", "affinitynet", "segmenter")}
     assert everything - tested - alone == {
-        "dataset.splits.train", "dataset.splits.val", "dataset.splits", "dataset.scored", "dataset.sbd", "recipe",
+        "dataset.splits.train", "dataset.splits.val", "dataset.splits", "dataset.scored", "dataset.sbd",
+        "recipe",
     } & everything - tested - alone  # fmt: skip
 
 
