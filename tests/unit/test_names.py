@@ -117,6 +117,15 @@ def test_a_list_that_names_a_broken_link_is_not_wrong_too(tmp_path: Path) -> Non
     assert names.find("b.jpg") == {"b"}
 
 
+def test_ids_fit_into_names_of_files(tmp_path: Path) -> None:
+    folder_of(tmp_path, f"{'a' * 200}.jpg", f"{'b' * 120}/{'c' * 118}.jpg", f"{'b' * 120}/{'ü' * 60}.jpg")
+    paths, (problem,) = found(tmp_path)
+    assert len(paths) == 3
+    assert problem.endswith(
+        "ü.jpg: 242 bytes with its folders, expected at most 240, as results are called so"
+    )
+
+
 def test_a_bare_name_in_two_folders_may_be_either(tmp_path: Path) -> None:
     assert names_in(folder_of(tmp_path, *NAMES)).find("1.jpg") == {"cat__1", "dog__1"}
 

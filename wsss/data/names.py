@@ -20,6 +20,9 @@ FOLDER_MARK = "__"
 _NO_TEXT = {"Cc", "Cs"}
 """Unicode categories of control characters, and of bytes that are not UTF-8: no list can hold them."""
 
+MOST_BYTES = 240
+"""Length of an id: file systems allow 255 bytes for a name, of which a suffix takes some."""
+
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the names of uploaded files."""
 
@@ -64,6 +67,9 @@ def find_images(
                 "unusable name", f"{path.parent}: {path.name!r} has control or undecodable characters"
             )
         image_id = id_of(path, folder)
+        if (size := len(image_id.encode(errors="replace"))) > MOST_BYTES:
+            said = f"{size} bytes with its folders, expected at most {MOST_BYTES}, as results are called so"
+            problems.add("unusable name", f"{path}: {said}")
         if image_id in images:
             problems.add("duplicate id", f"{path}: has the same id as {images[image_id]}")
         images.setdefault(image_id, path)
