@@ -1,6 +1,6 @@
 """The sweep: random walks with other values over the affinities and CAMs of a study, without any network."""
 
-from wsss.stages.sweep.choice import best_first, candidates, widened
+from wsss.stages.sweep.choice import best_first, candidates, near_usual, usual_steps, widened
 from wsss.stages.sweep.choosing import choose, describe
 from wsss.stages.sweep.chosen import chosen_text, chosen_walk
 from wsss.stages.sweep.finish import ShardResults, finish_images
@@ -25,6 +25,7 @@ __all__ = [
     "describe_pixels",
     "finish_images",
     "gather",
+    "near_usual",
     "overlay",
     "rank",
     "read_pixels",
@@ -34,5 +35,6 @@ __all__ = [
     "table",
     "tally_image",
     "total",
+    "usual_steps",
     "widened",
 ]

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 MIOU, LABEL_FREE = "miou", "label_free"
 
-SIGNALS = (LABEL_FREE, "agreement", "alignment", "changed", "vanished")
+SIGNALS = (LABEL_FREE, "alignment", "agreement", "changed", "vanished")
 """Metrics that need no true mask."""
 
 PROTOCOL = (
@@ -27,8 +27,8 @@ PROTOCOL = (
     "of train where none has a true mask. miou and iou: against the true masks, all pixels counted together. "
     "agreement: mean IoU with the confident regions, over their pixels. alignment: correlation of two "
     "pixels, 12 % of the longest side apart, being of different classes and of different colours. vanished: "
-    "share of the labels that win less than a thousandth of their image. label_free: agreement times "
-    "alignment, where it is positive, times the share of labels that have not vanished. changed: share of "
+    "share of the labels that win less than a thousandth of their image. label_free: alignment, where it is "
+    "positive, times the share of labels that have not vanished. changed: share of "
     "pixels that the CAMs with the same background give to another class. coverage: share of the pixels of "
     "the images with a label that its class wins. correlation: of each with miou, over the ranks of all "
     "points (Spearman)."
@@ -86,13 +86,13 @@ def _rows(value_names: Sequence[str], grid: Grid, tally: Tally) -> Iterator[Row]
 
 def _metrics(tally: Tally) -> dict[str, NDArray[np.float64]]:
     """The metrics of all points that are one number: (T, N, B) each."""
-    agreement, alignment = _mean(tally.confident.iou), _alignment(tally)
+    alignment = _alignment(tally)
     vanished = tally.vanished[..., 1:].sum(-1) / max(1, tally.given_images[1:].sum())
     return {
         MIOU: _mean(tally.truth.iou),
-        LABEL_FREE: agreement * np.maximum(alignment, 0) * (1 - vanished),
-        "agreement": agreement,
+        LABEL_FREE: np.maximum(alignment, 0) * (1 - vanished),
         "alignment": alignment,
+        "agreement": _mean(tally.confident.iou),
         "changed": tally.changed / tally.given_pixels[0],
         "vanished": vanished,
     }
@@ -101,7 +101,7 @@ def _metrics(tally: Tally) -> dict[str, NDArray[np.float64]]:
 def _alignment(tally: Tally) -> NDArray[np.float64]:
     """Correlate different classes with different colours over all pairs: (T, N, B), 0 if either is constant.
 
-    A mask of one class parts no pair, and has 0, however well it agrees with the confident regions.
+    A mask of one class parts no pair, and has 0.
     """
     number, colours, squares = tally.pairs / max(1.0, tally.pairs[0])
     share, parting = tally.parted / max(1.0, tally.pairs[0]), tally.parting / max(1.0, tally.pairs[0])
