@@ -56,9 +56,10 @@ from wsss.stages.sweep import (
 )
 from wsss.stages.sweep.choosing import FINALISTS
 from wsss.stages.sweep.finish import single
-from wsss.stages.sweep.ranking import LABEL_FREE, MIOU, Row, gather
+from wsss.stages.sweep.points import Row
+from wsss.stages.sweep.ranking import LABEL_FREE, MIOU, gather
 from wsss.study.config import ClassifierCams, DenseCrf, Study, load_study
-from wsss.study.follow import CELL, input_scale, median_longest_side
+from wsss.study.follow import input_scale, median_longest_side
 
 SHARES = (0.04, 0.08, 0.16, 0.32)
 MARGIN = 0.04
@@ -155,9 +156,8 @@ def _report(images: Manifest, results: ShardResults, study: Study) -> None:
     print(f"rank correlation with mIoU: {ranking['correlation']}")
     whole, open_to_choice = ranking["points"], candidates(ranking["points"], walk)
     print(f"best of all {len(whole)} points: {_percent(whole[0])} {_values(whole[0])}")
-    grid = AffinityGrid.of(results.affinities)
-    steps = usual_steps(median_longest_side(images.sizes) * grid.input_scale / CELL, grid.radius)
-    chosen = best_first(near_usual(open_to_choice, walk, steps), LABEL_FREE)[0]
+    steps = usual_steps(images.sizes, AffinityGrid.of(results.affinities))
+    chosen = best_first(near_usual(open_to_choice, walk.chosen_keys, steps), LABEL_FREE)[0]
     print(f"chosen without masks: {_percent(chosen)} {_values(chosen)}")
     first = open_to_choice[:FINALISTS]
     finished = [_finished(images, results, study.dense_crf, point) for point in first]

@@ -1,6 +1,6 @@
 """The sweep: random walks with other values over the affinities and CAMs of a study, without any network."""
 
-from wsss.stages.sweep.choice import best_first, candidates, near_usual, usual_steps, widened
+from wsss.stages.sweep.choice import best_first, candidates, widened
 from wsss.stages.sweep.choosing import choose, describe
 from wsss.stages.sweep.chosen import chosen_text, chosen_walk
 from wsss.stages.sweep.finish import ShardResults, finish_images
@@ -10,6 +10,7 @@ from wsss.stages.sweep.points import Grid, Point
 from wsss.stages.sweep.ranking import gather, overlay, rank, table
 from wsss.stages.sweep.shard import sweep_shard
 from wsss.stages.sweep.tally import Tally, tally_image, total
+from wsss.stages.sweep.usual import near_usual, usual_steps
 
 __all__ = [
     "Grid",

@@ -1,4 +1,4 @@
-"""Which points a walk that says `auto` can choose: in the grid of a sweep, beyond its edges, near usual values."""
+"""Which points a walk that says `auto` can choose, within the grid of a sweep and beyond its edges."""
 
 from __future__ import annotations
 
@@ -7,25 +7,16 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from wsss.stages.sweep.points import Grid, Point
-from wsss.stages.sweep.ranking import Row
+from wsss.stages.sweep.points import Grid, Point, Row
+from wsss.stages.sweep.usual import COLUMN, around
 from wsss.study.config import RandomWalk
 from wsss.study.config.fields import AUTO
-
-COLUMN = {"alpha": "alpha", "score": "constant", "beta": "beta", "t": "t"}
-"""Of a point, by the keys of `random_walk` that may say `auto`."""
 
 BOUNDS = {"alpha": (0.25, 64.0), "score": (0.05, 0.95), "beta": (1.0, 64.0), "t": (1, 2048)}
 """Values beyond which no grid widens."""
 
 WIDENINGS = 3
 """The most times that a grid is widened: at a ratio of 2, that makes it 8 times as wide."""
-
-USUAL = {"alpha": 2.0, "score": 0.45, "beta": 8.0}
-"""Values that were near the best on photographs of different sizes and objects, see docs/settings.md."""
-
-USUAL_STEPS, USUAL_CELLS, USUAL_RADIUS = 128, 64, 5
-"""Steps of the walk, on this many cells along the longest side of an image, in pairs of this radius."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,36 +35,6 @@ def candidates(points: Iterable[Row], walk: RandomWalk) -> list[Row]:
     if not found:
         raise ValueError(f"sweep: no point has the written values of random_walk, {written}")
     return found
-
-
-def usual_steps(cells: float, radius: int) -> float:
-    """Return the steps that are usual on a grid: a walk spreads over about radius · √t / 2 cells.
-
-    Args:
-        cells: along the longest side of the images.
-        radius: of the pairs, in cells.
-    """
-    return USUAL_STEPS * (cells / USUAL_CELLS * USUAL_RADIUS / radius) ** 2
-
-
-def near_usual(points: Sequence[Row], walk: RandomWalk, steps: float) -> list[Row]:
-    """List the points that are at most one step of the grid away from the usual values that are chosen.
-
-    Args:
-        points: the candidates.
-        walk: says which values are chosen.
-        steps: usual t, see `usual_steps`.
-    """
-    usual = {**USUAL, "t": steps}
-    for key in walk.chosen_keys:
-        values = sorted({point[COLUMN[key]] for point in points})
-        near = _around(values, min(values, key=lambda value: _distance(key, value, usual[key])))
-        points = [point for point in points if point[COLUMN[key]] in near]
-    return list(points)
-
-
-def _distance(key: str, value: float, other: float) -> float:
-    return abs(value - other) if key == "score" else abs(math.log(value / other))
 
 
 def _written(walk: RandomWalk) -> dict[str, Any]:
@@ -151,7 +112,7 @@ def _grids(
     best: Row, axes: Mapping[str, Sequence[float]], further: Mapping[str, float], tolerance: float
 ) -> Iterator[Grid]:
     """Yield the grids of the best point, its neighbours in the grid, and the further values, one per beta."""
-    near = {key: {*_around(values, best[COLUMN[key]])} for key, values in axes.items()}
+    near = {key: {*around(values, best[COLUMN[key]])} for key, values in axes.items()}
     for key, value in further.items():
         near[key].add(value)
     ascending = {key: tuple(sorted(values)) for key, values in near.items()}
@@ -162,9 +123,3 @@ def _grids(
     ts = tuple(int(t) for t in ascending.get("t", (best["t"],)))
     for beta in ascending.get("beta", (best["beta"],)):
         yield Grid(alphas, constants, beta, ts, tolerance, (best["normalize"],))
-
-
-def _around(values: Sequence[float], value: float) -> tuple[float, ...]:
-    """Return a value and its neighbours among ascending values."""
-    place = list(values).index(value)
-    return tuple(values[max(place - 1, 0) : place + 2])

@@ -9,16 +9,15 @@ from typing import Any
 
 from wsss.data import Manifest
 from wsss.method.labels import value_names
-from wsss.results import AffinityGrid
 from wsss.runtime import progress
-from wsss.stages.sweep.choice import COLUMN, best_first, candidates, near_usual, usual_steps, widened
+from wsss.stages.sweep.choice import best_first, candidates, widened
 from wsss.stages.sweep.finish import ShardResults, finish_images, single
 from wsss.stages.sweep.pixels import swept_rows
-from wsss.stages.sweep.points import KEYS, Grid, Point
-from wsss.stages.sweep.ranking import MIOU, Row, gather, rank
+from wsss.stages.sweep.points import KEYS, Grid, Point, Row
+from wsss.stages.sweep.ranking import MIOU, gather, rank
 from wsss.stages.sweep.shard import sweep_shard
 from wsss.stages.sweep.tally import Tally, total
-from wsss.study.follow import CELL, median_longest_side
+from wsss.stages.sweep.usual import COLUMN, near_usual
 from wsss.study.params import ChooseRandomWalk
 
 FINALISTS = 5
@@ -65,7 +64,8 @@ def choose(
         points, added = widened(points, walk, criterion, sweep)
         finalists = points[: FINALISTS if params.dense_crf else 1]
     else:  # without masks, what lies far from the usual values is not trusted, however well it is ranked
-        points, added = best_first(near_usual(points, walk, _usual_steps(shards)), criterion), {}
+        near = near_usual(points, walk.chosen_keys, ranking["usual_steps"])
+        points, added = best_first(near, criterion), {}
         finalists = points[:1]
     alone, *finished = _finish(finalists, manifest, shards, params, threads)
     compared = [
@@ -88,13 +88,6 @@ def choose(
     sentence = describe(result)
     logger.info("%s", sentence)
     return result | {"sentence": sentence}
-
-
-def _usual_steps(shards: Sequence[Shard]) -> float:
-    """Return the usual steps of a walk over the affinities of these images."""
-    grid = AffinityGrid.of(shards[0][1].affinities)
-    longest_side = median_longest_side(size for images, _ in shards for size in images.sizes)
-    return usual_steps(longest_side * grid.input_scale / CELL, grid.radius)
 
 
 def describe(result: Mapping[str, Any]) -> str:
