@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from wsss.study.invocation import Invocation
+from wsss.study.provenance import file_digest
 
-ROAD = ("dataset", "classifier", "cams", "random_walk", "segmentation")
+ROAD = ("dataset", "classifier", "cams", "confident", "random_walk", "segmentation")
 """Parts of the road that are checked by themselves, see `wsss.stages.health.PARTS`."""
 
 EXPLAINED = 5
@@ -30,8 +32,8 @@ def summary(results: Path | str) -> str:
     Scores come first, in percent, then places, and at the end, where people look, alarms and warnings.
     """
     folder = Path(results)
-    health = _read(folder / "health.json")
-    invocation = Invocation.of_environment() or _invocation(health)
+    parts = _parts(folder)
+    invocation = Invocation.of_environment() or _last_invocation(parts)
     return "\n".join(
         [
             "",
@@ -41,7 +43,7 @@ def summary(results: Path | str) -> str:
             *_sweep(folder, invocation),
             "",
             *_places(folder, invocation),
-            *(["", *_health(health, folder)] if health else []),
+            *(["", *_health(parts, invocation, folder)] if parts else []),
             "",
         ]
     )
@@ -49,9 +51,7 @@ def summary(results: Path | str) -> str:
 
 def findings(results: Path | str) -> list[str]:
     """List the alarms and warnings of a run that has not finished: those of the parts that have."""
-    parts = [path for path in Path(results, "health").glob("*.json") if _is_current_part(path)]
-    in_order = sorted(parts, key=lambda path: ROAD.index(path.stem))
-    found = [finding for path in in_order for finding in _read(path)["findings"]]
+    found = [finding for path in _parts(Path(results)) for finding in _read(path)["findings"]]
     return [line for finding in found for line in _wrapped(_head(finding), "")]
 
 
@@ -118,27 +118,40 @@ def _walk(point: dict[str, Any]) -> str:
     return f"{key} {point[key]:g}, beta {point['beta']:g}, t {point['t']}{after}"
 
 
-def _health(health: dict[str, Any], folder: Path) -> list[str]:
-    count = len(health["findings"]) + len(health["silent"])
-    if not health["findings"]:
-        return [f"health:  nothing found in {count} checks ({folder / 'health.json'})"]
-    counts = {"alarm": health["alarms"], "warning": health["warnings"]}
-    words = [f"{number} {word}{'s' * (number > 1)}" for word, number in counts.items() if number]
-    explained, others = health["findings"][:EXPLAINED], health["findings"][EXPLAINED:]
+def _health(parts: list[Path], invocation: Invocation, folder: Path) -> list[str]:
+    health, place = [_read(path) for path in parts], _place(parts, folder)
+    count = sum(len(part["findings"]) + len(part["silent"]) for part in health)
+    found = sorted(  # alarms before warnings, else in the order of the road
+        (finding for part in health for finding in part["findings"]),
+        key=lambda finding: finding["severity"] != "alarm",
+    )
+    if not found:
+        return [f"health:  nothing found in {count} checks ({place})"]
+    counts = Counter(finding["severity"] for finding in found)
+    words = [f"{number} {word}{'s' * (number > 1)}" for word, number in counts.items()]
+    explained, others = found[:EXPLAINED], found[EXPLAINED:]
     more = f"; what helps against the last {len(others)} is there" if others else ""
-    cause = ["         The first may be the cause of the others."] if len(health["findings"]) > 1 else []
+    cause = ["         The first may be the cause of the others."] if len(found) > 1 else []
     return [
-        f"health:  {' and '.join(words)} in {count} checks ({folder / 'health.json'}{more})",
+        f"health:  {' and '.join(words)} in {count} checks ({place}{more})",
         *cause,
-        *(line for finding in explained for line in ["", *_finding(finding)]),
+        *(line for finding in explained for line in ["", *_finding(finding, invocation, folder)]),
         *([""] if others else []),
         *(line for finding in others for line in _wrapped(_head(finding), "  ")),
     ]
 
 
-def _finding(finding: dict[str, Any]) -> list[str]:
+def _place(parts: list[Path], folder: Path) -> Path:
+    """The file with all findings; the folder of the parts if it is older than one of them, or missing."""
+    file = folder / "health.json"
+    newest = max(part.stat().st_mtime_ns for part in parts)
+    return file if file.exists() and file.stat().st_mtime_ns >= newest else folder / "health"
+
+
+def _finding(finding: dict[str, Any], invocation: Invocation, folder: Path) -> list[str]:
     """Title and figure, what it means, and what helps."""
-    helps = [line for text in finding["help"] for line in _wrapped(text, "    - ")]
+    texts = (invocation.runnable(text, folder) for text in finding["help"])
+    helps = [line for text in texts for line in _wrapped(text, "    - ")]
     return [*_wrapped(_head(finding), "  "), *_wrapped(finding["meaning"], "    "), *helps]
 
 
@@ -161,19 +174,25 @@ def _wrapped(text: str, margin: str) -> list[str]:
     return [line.replace("\0", " ") for line in lines]
 
 
-def _invocation(health: dict[str, Any]) -> Invocation:
-    return Invocation.from_json(health["invocation"]) if health else Invocation()
+def _last_invocation(parts: list[Path]) -> Invocation:
+    """That of the part that was checked last: a branch has parts of the study that it comes from."""
+    last = max(parts, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return Invocation.from_json(_read(last)["invocation"]) if last else Invocation()
 
 
-def _is_current_part(path: Path) -> bool:
-    """Whether this is the health of a part, written after its inputs, which its manifest names."""
-    manifest = _read(Path(f"{path}.json"))
-    inputs = [Path(file) for file in manifest.get("inputs", ())]
-    checked = path.stat().st_mtime_ns
-    return (
-        path.stem in ROAD
-        and bool(inputs)
-        and all(file.exists() and file.stat().st_mtime_ns <= checked for file in inputs)
+def _parts(folder: Path) -> list[Path]:
+    """The files of the parts that have been checked as they are now, in the order of the road."""
+    files = [folder / "health" / f"{part}.json" for part in ROAD]
+    return [file for file in files if file.is_file() and _is_current(file)]
+
+
+def _is_current(part: Path) -> bool:
+    """Whether the inputs of a part, which its manifest names, are still those that were checked."""
+    inputs = _read(Path(f"{part}.json")).get("inputs", {})
+    checked = part.stat().st_mtime_ns
+    return bool(inputs) and all(
+        Path(file).is_file() and (Path(file).stat().st_mtime_ns <= checked or file_digest(file) == digest)
+        for file, digest in inputs.items()
     )
 
 
