@@ -11,7 +11,8 @@ from snakemake.utils import min_version
 
 from wsss.planning.locks import note_owner
 from wsss.report.failure import failure
-from wsss.report.summary import summary
+from wsss.report.health import findings_as_list
+from wsss.report.summary import findings, summary
 from wsss.study.code_digest import ROOT
 from wsss.study.config import ConfigError
 from wsss.study.invocation import Invocation
@@ -36,6 +37,10 @@ pathvars:
 
 
 report: "report/workflow.rst"
+
+
+if "--report" in sys.argv:  # that page begins with the alarms
+    config["alarms"] = findings_as_list(findings(f"{study.results}/{study.name}"))
 
 
 include: "rules/common.smk"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from wsss.report.summary import findings
+from wsss.report.summary import findings, wrapped
 from wsss.study.words import near
 
 CONTINUE = "To continue, run the same command again: finished results are kept, trainings resume."
@@ -44,7 +44,7 @@ def failure(results: Path | str, snakemake_logs: Iterable[Path | str]) -> str:
     logs = [job.log for job in failed if job.log] or own
     return "\n".join(
         [
-            *findings(results),
+            *(line for finding in findings(results) for line in wrapped(finding)),
             "",
             CONTINUE,
             *(f"More in {near(log)}" for log in dict.fromkeys(logs)),

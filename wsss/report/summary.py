@@ -50,9 +50,8 @@ def summary(results: Path | str) -> str:
 
 
 def findings(results: Path | str) -> list[str]:
-    """List the alarms and warnings of a run that has not finished: those of the parts that have."""
-    found = [finding for path in _parts(Path(results)) for finding in _read(path)["findings"]]
-    return [line for finding in found for line in _wrapped(_head(finding), "")]
+    """The alarms and warnings of the parts that have been checked, without what helps: alarms first."""
+    return [_head(finding) for finding in _findings(map(_read, _parts(Path(results))))]
 
 
 def _scores(folder: Path) -> list[str]:
@@ -121,10 +120,7 @@ def _walk(point: dict[str, Any]) -> str:
 def _health(parts: list[Path], invocation: Invocation, folder: Path) -> list[str]:
     health, place = [_read(path) for path in parts], _place(parts, folder)
     count = sum(len(part["findings"]) + len(part["silent"]) for part in health)
-    found = sorted(  # alarms before warnings, else in the order of the road
-        (finding for part in health for finding in part["findings"]),
-        key=lambda finding: finding["severity"] != "alarm",
-    )
+    found = _findings(health)
     if not found:
         return [f"health:  nothing found in {count} checks ({place})"]
     counts = Counter(finding["severity"] for finding in found)
@@ -137,8 +133,14 @@ def _health(parts: list[Path], invocation: Invocation, folder: Path) -> list[str
         *cause,
         *(line for finding in explained for line in ["", *_finding(finding, invocation, folder)]),
         *([""] if others else []),
-        *(line for finding in others for line in _wrapped(_head(finding), "  ")),
+        *(line for finding in others for line in wrapped(_head(finding), "  ")),
     ]
+
+
+def _findings(health: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Alarms before warnings, else in the order of the road."""
+    found = (finding for part in health for finding in part["findings"])
+    return sorted(found, key=lambda finding: finding["severity"] != "alarm")
 
 
 def _place(parts: list[Path], folder: Path) -> Path:
@@ -151,15 +153,15 @@ def _place(parts: list[Path], folder: Path) -> Path:
 def _finding(finding: dict[str, Any], invocation: Invocation, folder: Path) -> list[str]:
     """Title and figure, what it means, and what helps."""
     texts = (invocation.runnable(text, folder) for text in finding["help"])
-    helps = [line for text in texts for line in _wrapped(text, "    - ")]
-    return [*_wrapped(_head(finding), "  "), *_wrapped(finding["meaning"], "    "), *helps]
+    helps = [line for text in texts for line in wrapped(text, "    - ")]
+    return [*wrapped(_head(finding), "  "), *wrapped(finding["meaning"], "    "), *helps]
 
 
 def _head(finding: dict[str, Any]) -> str:
     return f"{finding['severity'].upper()}  {finding['title']}: {finding['figure']}"
 
 
-def _wrapped(text: str, margin: str) -> list[str]:
+def wrapped(text: str, margin: str = "") -> list[str]:
     """Wrap a text, but not the code spans in it: a command can be copied from one line."""
     unbroken = re.sub(r"`[^`]*`", lambda span: span[0].replace(" ", "\0"), text)
     indent = " " * max(4, len(margin))

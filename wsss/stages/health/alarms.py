@@ -18,8 +18,8 @@ LISTED = 6
 class Alarm:
     """One way in which a study goes wrong.
 
-    Commands in ``help`` are code spans that begin with ``snakemake``, and RESULTS is the folder of the study's
-    results; `Invocation.runnable` completes both.
+    Commands in ``help`` are code spans that begin with ``snakemake``, and RESULTS is the folder of the
+    study's results; `Invocation.runnable` completes both.
 
     Attributes:
         name: for `health.json` and the documentation.
