@@ -7,10 +7,11 @@ a stage's section of config.yaml, its module in wsss/stages/ and its folder unde
 import os
 import sys
 
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 from wsss.planning.locks import note_owner
-from wsss.report.failure import failure
+from wsss.report.failure import failure, hide_frames
 from wsss.report.health import findings_as_list
 from wsss.report.summary import findings, summary
 from wsss.study.code_digest import ROOT
@@ -79,6 +80,7 @@ rule all:
 
 onstart:
     note_owner()
+    hide_frames(logger)
 
 
 onsuccess:

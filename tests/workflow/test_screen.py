@@ -85,5 +85,8 @@ def test_a_job_that_fails_has_the_last_word(diverging) -> None:
     assert named is not None
     assert "Traceback" in (diverging.folder / named[1]).read_text()
     assert "ALARM  classes with few images" in text
+    assert "Error in rule" not in text
+    assert "message: None" not in text
+    assert "RuleException" not in text
     diverging.configure(classifier={"optimizer": {"learning_rate": 0.05}})
     assert "train_classifier" in diverging.planned(), "the folder is not left locked"
