@@ -86,14 +86,23 @@ def test_a_sweep_of_what_has_changed_since_says_so(tmp_path: Path) -> None:
     assert "have changed since" in summary(tmp_path)
 
 
+def write_pages(folder: Path) -> None:
+    page = folder / "report" / "scores.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+
+
 def test_places(tmp_path: Path) -> None:
     index = tmp_path / "masks" / "segmentation" / "val" / "index.tsv"
     index.parent.mkdir(parents=True)
     index.touch()
     assert f"{index.parent}/" in summary(tmp_path)
+    assert "report" not in summary(tmp_path), "of a run that ended before its pages"
+    write_pages(tmp_path)
     assert f"snakemake --report {tmp_path / 'report.html'}" in summary(tmp_path)
     (tmp_path / "report.html").touch()
     assert "snakemake --report" not in summary(tmp_path)
+    assert f"report:  {tmp_path / 'report.html'}" in summary(tmp_path)
 
 
 # Alarms
@@ -131,6 +140,7 @@ def write_health(
 
 def test_alarms_come_last_with_what_helps(tmp_path: Path) -> None:
     write_json(tmp_path / "scores" / "cams.json", metrics(0.431))
+    write_pages(tmp_path)
     write_health(tmp_path, finding("one"), finding("two", "warning"))
     text = summary(tmp_path)
     scores, places, alarms = text.index("mean"), text.index("report:"), text.index("health:")
@@ -190,12 +200,18 @@ def test_only_the_first_alarms_are_explained(tmp_path: Path) -> None:
     assert text.count("meaning of") == 5
 
 
+def test_one_alarm_that_is_not_explained_is_the_last_one(tmp_path: Path) -> None:
+    write_health(tmp_path, *(finding(str(number)) for number in range(6)))
+    assert "what helps against the last one is there" in summary(tmp_path)
+
+
 def test_silence_is_said_as_well(tmp_path: Path) -> None:
     write_health(tmp_path)
     assert "nothing found in 9 checks" in summary(tmp_path)
 
 
 def test_commands_are_those_of_the_study_as_it_was_run_last(tmp_path: Path) -> None:
+    write_pages(tmp_path)
     write_health(tmp_path, study="mine.yaml", part="random_walk")
     earlier = tmp_path / "health" / "dataset.json"
     write_health(tmp_path, study="before.yaml", part="dataset")

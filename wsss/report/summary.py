@@ -126,7 +126,8 @@ def _health(parts: list[Path], invocation: Invocation, folder: Path) -> list[str
     counts = Counter(finding["severity"] for finding in found)
     words = [f"{number} {word}{'s' * (number > 1)}" for word, number in counts.items()]
     explained, others = found[:EXPLAINED], found[EXPLAINED:]
-    more = f"; what helps against the last {len(others)} is there" if others else ""
+    last = f"last {len(others)}" if len(others) > 1 else "last one"
+    more = f"; what helps against the {last} is there" if others else ""
     cause = ["         The first may be the cause of the others."] if len(found) > 1 else []
     return [
         f"health:  {' and '.join(words)} in {count} checks ({place}{more})",
@@ -199,10 +200,14 @@ def _is_current(part: Path) -> bool:
 
 
 def _places(folder: Path, invocation: Invocation) -> list[str]:
-    report = folder / "report.html"
-    write_it = "" if report.exists() else f"   ({invocation.command('--report', str(report))} writes it)"
+    """Masks and report; a run that ended before the report's pages has nothing to collect."""
     masks = [f"masks:   {index.parent}/" for index in sorted(folder.glob("masks/*/*/index.tsv"))]
-    return [*masks, f"report:  {report}{write_it}"]
+    report = folder / "report.html"
+    if report.exists():
+        return [*masks, f"report:  {report}"]
+    if not (folder / "report" / "scores.html").exists():
+        return masks
+    return [*masks, f"report:  {report}   ({invocation.command('--report', str(report))} writes it)"]
 
 
 def _read(path: Path) -> dict[str, Any]:
