@@ -44,13 +44,6 @@ BROKEN: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
             "confident": ["confident-foreground", "confident-background", "confident-wrong"],
         },
     ),
-    "CAMs of specks": (
-        {
-            "cams": {"kind": "files", "format": "stacks", "folder": "specks"},
-            "random_walk": {"t": 1, "background": {"kind": "constant", "score": 0.6}, "refine": "none"},
-        },
-        {"cams": ["cams-miss"], "random_walk": ["walk-specks"]},
-    ),
     "a background that takes everything": (
         {"random_walk": {"background": ALL_BACKGROUND, "refine": "none"}, "segmenter": {"epochs": 7}},
         {
@@ -86,18 +79,11 @@ def found(results: Path, part: str) -> dict[str, dict[str, Any]]:
 
 
 def write_cams(workflow: Workflow, folder: str) -> None:
-    """CAMs of each photograph and class: the same everywhere, or specks of one or two cells of the walk."""
-    random, classes = (
-        np.random.default_rng(0),
-        len((workflow.folder / "photos/classes.txt").read_text().split()),
-    )
+    """Write CAMs of each photograph and class that are the same everywhere."""
+    classes = len((workflow.folder / "photos" / "classes.txt").read_text().split())
     (workflow.folder / folder).mkdir()
     for photo in (workflow.folder / "photos" / "images").iterdir():
-        height, width = np.asarray(Image.open(photo)).shape[:2]
-        maps = np.full((classes, height, width), 0.5, np.float32)
-        if folder == "specks":
-            cells = random.random((classes, height // 4, width // 4)) < 0.1
-            maps = cells.repeat(4, axis=1).repeat(4, axis=2).astype(np.float32)
+        maps = np.full((classes, *np.asarray(Image.open(photo)).shape[:2]), 0.5, np.float32)
         np.save(workflow.folder / folder / f"{photo.stem}.npy", maps)
 
 
