@@ -5,7 +5,7 @@
 Takes the classifier and the AffinityNet of finished results and the first scored images, resized by a factor,
 and computes CAMs, confident regions and affinities with the settings of a recipe. Then it sweeps the walk and
 prints, in mIoU on these images: the CAMs at their best constant background, the best point of the sweep, the
-point that is ranked first without masks, and that point after the dense CRF at several distances. With --crop
+point that is chosen without masks, both after the dense CRF, and this at several distances. With --crop
 the images are cut down to their objects, so that little background is left.
 """
 
@@ -47,13 +47,17 @@ from wsss.stages.sweep import (
     best_first,
     candidates,
     finish_images,
+    near_usual,
     rank,
     sweep_shard,
     swept_rows,
     total,
+    usual_steps,
 )
+from wsss.stages.sweep.choosing import FINALISTS
 from wsss.stages.sweep.finish import single
-from wsss.stages.sweep.ranking import LABEL_FREE, MIOU, Row, gather
+from wsss.stages.sweep.points import Row
+from wsss.stages.sweep.ranking import LABEL_FREE, MIOU, gather
 from wsss.study.config import ClassifierCams, DenseCrf, Study, load_study
 from wsss.study.follow import input_scale, median_longest_side
 
@@ -150,12 +154,17 @@ def _report(images: Manifest, results: ShardResults, study: Study) -> None:
     ]
     ranking = rank(*gather(counted))
     print(f"rank correlation with mIoU: {ranking['correlation']}")
-    whole, chosen = ranking["points"], candidates(ranking["points"], walk)
-    for name, points in (("all points", whole), ("points of the recipe", chosen)):
-        first = best_first(points, LABEL_FREE)[0]
-        print(f"{name}: best {_percent(points[0])} {_values(points[0])}")
-        print(f"  first without masks {_percent(first)} {_values(first)}")
-    _distances(images, results, study, best_first(chosen, LABEL_FREE)[0])
+    whole, open_to_choice = ranking["points"], candidates(ranking["points"], walk)
+    print(f"best of all {len(whole)} points: {_percent(whole[0])} {_values(whole[0])}")
+    steps = usual_steps(images.sizes, AffinityGrid.of(results.affinities))
+    chosen = best_first(near_usual(open_to_choice, walk.chosen_keys, steps), LABEL_FREE)[0]
+    print(f"chosen without masks: {_percent(chosen)} {_values(chosen)}")
+    first = open_to_choice[:FINALISTS]
+    finished = [_finished(images, results, study.dense_crf, point) for point in first]
+    best = max(range(len(first)), key=lambda place: float(finished[place]))
+    print(f"chosen by masks, after the dense CRF: {finished[best]} {_values(first[best])}")
+    print(f"chosen without masks, after the dense CRF: {_finished(images, results, study.dense_crf, chosen)}")
+    _distances(images, results, study, chosen)
 
 
 def _distances(images: Manifest, results: ShardResults, study: Study, point: Row) -> None:

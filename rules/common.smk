@@ -81,14 +81,14 @@ def corrected_masks():
 
 def files_of_corrected(wildcards):
     """Input function: the files of the corrected masks, or an error if there are none."""
-    checkpoints.prepare_dataset.get()
     folder = study.segmenter.corrected
     if folder is None:
-        raise WorkflowError("check_corrected needs segmenter.corrected, a folder of corrected masks")
+        raise SystemExit("check_corrected needs segmenter.corrected, a folder of corrected masks")
     files = corrected_files(folder)
     if not files:
         found = "no masks there" if Path(folder).is_dir() else "no such folder"
-        raise WorkflowError(f"segmenter.corrected: {folder}: {found} ({Path(folder).absolute()})")
+        raise SystemExit(f"segmenter.corrected: {folder}: {found} ({Path(folder).absolute()})")
+    checkpoints.prepare_dataset.get()
     return files
 
 
@@ -96,29 +96,36 @@ def new_images():
     """The photographs that `predict.images` names, by id; an error if there are none."""
     folder = study.predict.images
     if folder is None:
-        raise WorkflowError(
+        raise SystemExit(
             "predict.images: missing, the folder of new photographs: "
             "snakemake predict --config 'predict={images: my_photographs}'"
         )
-    found = photographs(folder)
+    found = {name: path for name, path in photographs(folder).items() if path.is_file()}
     if not found:
         problem = "no images there" if Path(folder).is_dir() else "no such folder"
-        raise WorkflowError(f"predict.images: {folder}: {problem} ({Path(folder).absolute()})")
+        raise SystemExit(f"predict.images: {folder}: {problem} ({Path(folder).absolute()})")
+    if braced := next((path for path in found.values() if set("{}") & set(str(path))), None):
+        raise SystemExit(
+            f"predict.images: {braced}: allowed are names without {{ and }}, which Snakemake fills in; "
+            "`wsss predict` takes them"
+        )
     return found
 
 
 def new_images_of_shard(wildcards):
     """Input function: the new photographs of a shard."""
+    images = new_images()
     checkpoints.prepare_dataset.get()
     count, shard = study.predict.shards, int(wildcards.shard)
-    return [str(path) for name, path in new_images().items() if shard_of(name, count) == shard]
+    return [str(path) for name, path in images.items() if shard_of(name, count) == shard]
 
 
 def predicted_shards(wildcards):
     """Input function: the tables of all shards that hold a new photograph."""
+    images = new_images()
     checkpoints.prepare_dataset.get()
     count = study.predict.shards
-    shards = sorted({shard_of(name, count) for name in new_images()})
+    shards = sorted({shard_of(name, count) for name in images})
     return expand(
         "<results>/predict/shards/{shard}.tsv", shard=[shard_names(count)[shard] for shard in shards]
     )
@@ -153,7 +160,7 @@ def files_of_shard(section):
         try:
             return shard_files(folder, table)
         except ValueError as error:
-            raise WorkflowError(str(error))
+            raise SystemExit(str(error))
 
     return files
 

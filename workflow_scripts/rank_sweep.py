@@ -1,5 +1,6 @@
 """All points of the sweep, best first, and the overlay of the best."""
 
+from statistics import median
 from typing import TYPE_CHECKING
 
 from wsss.results import read_json, write_json, write_table, write_text
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 def main(job: Job[Nothing]) -> None:
     """Add up the counts, rank the points, and write the overlay of the best."""
-    ranking = rank(*gather(map(read_json, job.input.counts)))
+    counts = [read_json(file) for file in job.input.counts]
+    ranking = rank(*gather(counts), median(shard["usual_steps"] for shard in counts))
     write_json(job.output.points, ranking)
     write_table(job.output.table, table(ranking))
     write_text(job.output.best, overlay(ranking, job.output.best))

@@ -231,6 +231,15 @@ def test_single_unknown_values_are_told_by_file(tmp_path: Path) -> None:
     assert line.endswith("002.png: values [9], expected 0 … 4 and 255")
 
 
+def test_another_value_for_void(tmp_path: Path) -> None:
+    masks = with_values({255: 254})
+    (problem,) = compared(tmp_path, masks)
+    showing = sum(254 in mask for mask in masks)
+    assert f"{showing} masks hold the value 254, which is none of the classes" in problem
+    assert "if it is void: `mask_values: {0: background, 1: " in problem
+    assert "254: void}`" in problem
+
+
 def test_masks_that_are_void_everywhere_tell_nothing(tmp_path: Path) -> None:
     assert compared(tmp_path, [np.full((9, 9), 255, np.uint8)] * len(SETS)) == []
 

@@ -369,13 +369,22 @@ def change(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (lambda facts: facts.pop("class_names"), "class_names: Field required"),
+        (lambda facts: facts.pop("class_names"), "class_names: missing"),
+        (lambda facts: facts["section"].update(x=1), "section.x: an unknown key"),
+        (lambda facts: facts.pop("network"), "network: missing"),
+        (
+            lambda facts: facts.update(network="gan"),
+            "network: found 'gan', expected one of classifier, affinitynet",
+        ),
         (
             lambda facts: facts.update(format="wsss bundle 9"),
             "format: found 'wsss bundle 9', expected 'wsss bundle 1'",
         ),
         (lambda facts: facts.update(network="detector"), "found"),
-        (lambda facts: facts.update(pickle="os.system"), "pickle: Extra inputs are not permitted"),
+        (
+            lambda facts: facts.update(pickle="os.system"),
+            "pickle: an unknown key, which may change what the network does",
+        ),
         (lambda facts: facts["section"].update(backbone="resnet19"), "section.backbone"),
         (lambda facts: facts["section"].update(crop_size=10**9 + 1), "section.crop_size"),
         (lambda facts: facts["segmentation"].update(scales=[]), "segmentation.scales"),

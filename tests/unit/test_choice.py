@@ -10,8 +10,18 @@ from typing import Any
 import pytest
 import yaml
 
-from wsss.results import ArtifactError
-from wsss.stages.sweep import Grid, Point, best_first, candidates, chosen_text, chosen_walk, widened
+from wsss.results import AffinityGrid, ArtifactError
+from wsss.stages.sweep import (
+    Grid,
+    Point,
+    best_first,
+    candidates,
+    chosen_text,
+    chosen_walk,
+    near_usual,
+    usual_steps,
+    widened,
+)
 from wsss.study.config import RandomWalk, Study, load_study, read_study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +120,32 @@ def test_only_what_says_auto_is_widened() -> None:
     best, added, grids = choose(nearness(alpha=64, beta=1, t=1000), walk(beta=16, t=8))
     assert (best["beta"], best["t"], set(added)) == (16.0, 8, {"alpha"})
     assert grids == 3
+
+
+# Without masks
+
+
+KEYS = ("alpha", "beta", "t")
+
+
+def test_without_masks_points_near_the_usual_values_are_trusted() -> None:
+    found = near_usual(candidates(swept(nearness(t=8)), walk()), KEYS, steps=14)
+    assert {point["alpha"] for point in found} == {1.0, 2.0, 4.0}  # 2, and a step of the grid to each side
+    assert {point["beta"] for point in found} == {4.0, 8.0, 16.0}
+    assert {point["t"] for point in found} == {8, 16, 32}
+    assert {point["t"] for point in near_usual(found, KEYS, steps=1e6)} == {16, 32}
+    constant = walk(background={"kind": "constant", "score": "auto"}, t=16)
+    found = near_usual(candidates(swept(nearness(t=8)), constant), constant.chosen_keys, steps=1e6)
+    assert {point["constant"] for point in found} == {0.2, 0.3}
+    assert {point["t"] for point in found} == {16}  # written, so not a matter of what is usual
+
+
+def test_usual_steps_spread_over_the_same_share_of_an_image() -> None:
+    small, large = [(100, 128), (128, 90)], [(512, 300)]
+    assert usual_steps(large, AffinityGrid(5, 1.0, "full")) == 128
+    assert usual_steps(small, AffinityGrid(5, 4.0, "full")) == 128
+    assert usual_steps(small, AffinityGrid(5, 2.0, "full")) == 32  # half the cells: a quarter of the steps
+    assert usual_steps(large, AffinityGrid(10, 1.0, "full")) == 32
 
 
 # What becomes of it

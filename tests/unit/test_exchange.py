@@ -293,6 +293,8 @@ def test_shapes_of_cvat_by_their_order(tmp_path: Path) -> None:
         ('rle="1,2,1"', 'rle="1,2,99999999999"', "a mask of 4 pixels whose runs have"),
         ('rle="1,2,1"', 'rle="5,-2,1"', "a mask of 4 pixels whose runs have"),
         ("<box ", "<ellipse ", "a shape <ellipse>"),
+        ('xtl="0"', 'xtl="nan"', "a rectangle of 2 points, expected two finite pairs"),
+        ("<box ", '<box rotation="nan" ', "a box with the rotation nan, expected degrees"),
         ('width="6" height="4">', 'width="7" height="4">', "7 x 4 pixels, but its image has 6 x 4"),
         ('xtl="0"', 'xtl="left"', "could not convert"),
         ('points="0,0;6,0;6,4;0,4"', 'points="0,0;6,0"', "a polygon of 2 points"),
@@ -320,3 +322,15 @@ def test_files_that_are_none_of_cvats(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.xml").write_text(text)
     with pytest.raises(ValueError, match=r"a\.xml: "):
         list(read_cvat(tmp_path / "a.xml", {}, NAMES))
+
+
+@pytest.mark.parametrize("turn", [90, 450])
+def test_turned_boxes_of_cvat(tmp_path: Path, turn: int) -> None:
+    """A box of 6 x 2 pixels around (5, 5) stands upright after a quarter of a turn."""
+    box = f'<box label="a" xtl="2" ytl="4" xbr="8" ybr="6" rotation="{turn}"/>'
+    text = f'<annotations><image name="x.jpg" width="10" height="10">{box}</image></annotations>'
+    (tmp_path / "a.xml").write_text(text)
+    ((_, found),) = read_cvat(tmp_path / "a.xml", {"x": (10, 10)}, ("a",))
+    expected = np.zeros((10, 10), np.uint8)
+    expected[2:8, 4:6] = 1
+    np.testing.assert_array_equal(found, expected)

@@ -343,7 +343,9 @@ def spoil_mask_file(photos: Photos) -> list[str]:
 def spoil_all_masks(photos: Photos) -> list[str]:
     for path in (photos.root / "masks").iterdir():
         path.rename(path.with_name(f"mask_{path.name}"))
-    return ["masks: no <id>.png has the id of an image; no masks: `masks: null`"]
+    return [
+        "masks: no <id>.png has the id of an image, e.g. mask_a.png, while the images are called e.g. 'a'; "
+    ]
 
 
 def spoil_mask_folder(photos: Photos) -> list[str]:
@@ -498,6 +500,62 @@ def test_long_lists_are_cut_and_say_so(photos: Photos) -> None:
     assert "label without image (30):" in message
     assert message.count("there is no image") == 20
     assert message.endswith("… and 10 more")
+
+
+def test_files_with_one_fault_are_one_line(photos: Photos) -> None:
+    for number in range(4):
+        photos.image(f"x{number}.png", np.full((8, 10, 3), number, np.uint8))
+    (line,) = photos.refusal()
+    assert line == (
+        "images/x0.png: has no line in labels.csv; none of the classes: a line with an empty label; likewise "
+        "x1.png, x2.png, x3.png"
+    )
+
+
+def test_a_root_that_is_not_there_is_one_sentence(photos: Photos, tmp_path: Path) -> None:
+    for root, said in (
+        ("nowhere", f"there is no such folder; paths are relative to {Path.cwd()}"),
+        ("$HOME/photos", "shell variables are not filled in, only ~"),
+        (str(tmp_path / "classes.txt"), "is no folder, expected the one that holds images and labels"),
+    ):
+        with pytest.raises(DatasetError) as caught:
+            photos.read(root=root)
+        assert str(caught.value).startswith(f"data set {root}: ")
+        assert said in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+def test_masks_of_no_image_are_mentioned(photos: Photos, caplog: pytest.LogCaptureFixture) -> None:
+    photos.mask("zebra", np.zeros((8, 10), np.uint8))
+    photos.read()
+    assert "masks: 1 files belong to no image, e.g. zebra.png" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((20, 16), "height and width are swapped, turn it or transpose it"),
+        ((8, 10), "resize it, with nearest neighbour and no smoothing"),
+        ((16, 19), "resize it, with nearest neighbour and no smoothing"),
+    ],
+)
+def test_another_size_of_a_mask_says_what_helps(photos: Photos, shape: tuple[int, int], hint: str) -> None:
+    Image.fromarray(np.zeros(shape, np.uint8)).save(photos.root / "masks" / "a.png")
+    photos.image("a.png", np.zeros((16, 20, 3), np.uint8))
+    (line,) = photos.refusal()
+    assert line.endswith(hint)
+
+
+def test_where_many_masks_cannot_be_read_the_others_are_not_compared(photos: Photos) -> None:
+    for image_id in ("a", "b.1", "c d"):
+        photos.write(f"masks/{image_id}.png", "nothing")
+    assert all("not an image" in line for line in photos.refusal())
+
+
+def test_transparent_masks_say_what_helps(photos: Photos) -> None:
+    Image.fromarray(np.zeros((8, 10, 4), np.uint8)).save(photos.root / "masks" / "a.png")
+    (line,) = photos.refusal()
+    assert line.startswith("masks/a.png: has transparent pixels, which may be background or void: fill them")
 
 
 @pytest.mark.parametrize("name", ["line\nbreak.png", "line\rbreak.png", "bell\a.png"])

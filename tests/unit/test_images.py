@@ -163,7 +163,13 @@ def test_truncated_files_are_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"", "the file is empty"), (b"<html>not found</html>", "not an image")]
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"<html>not found</html>", "a web page, expected an image: its download has failed"),
+        (b"version https://git-lfs.github.com/spec/v1", "Git has left a pointer here"),
+        (b"hello", "not an image"),
+    ],
 )
 def test_files_that_are_no_images_are_refused_by_name(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "a.jpg").write_bytes(content)
@@ -368,13 +374,61 @@ def test_floats_are_shares_of_white_or_grey_levels(
     assert read_image(tmp_path / "a.tif")[0, :3, 0].tolist() == expected
 
 
-@pytest.mark.parametrize("values", [[-1, 0, 1], [0, 1, np.nan], [0, 1, np.inf], [0, 1, 1e6], [-100, 0, 255]])
+@pytest.mark.parametrize("values", [[-1, 0, 1], [0, 1, 1e6], [-100, 0, 255]])
 def test_floats_of_another_range_are_refused(tmp_path: Path, values: list[float]) -> None:
     Image.fromarray(np.tile(np.array(values, np.float32), (8, 3))).save(tmp_path / "a.tif")
     with pytest.raises(
         ValueError, match=r"a\.tif: grey values from .*, expected 0 … 1, 0 … 255 or 0 … 65535"
     ):
         read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_floats_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    Image.fromarray(np.tile(np.array([0, 1, value], np.float32), (8, 3))).save(tmp_path / "a.tif")
+    for read in (read_image, read_mask):
+        with pytest.raises(ValueError, match=r"a\.tif: has values (such as|that are no numbers)"):
+            read(tmp_path / "a.tif")
+
+
+def test_a_raw_file_is_not_its_preview(tmp_path: Path, picture: np.ndarray) -> None:
+    Image.fromarray(picture).save(tmp_path / "a.tif")
+    (tmp_path / "a.NEF").write_bytes((tmp_path / "a.tif").read_bytes())
+    with pytest.raises(ValueError, match=r"a\.NEF: a raw photograph, expected an image: save it as JPEG"):
+        read_image(tmp_path / "a.NEF")
+
+
+def planar_tiff(colours: np.ndarray) -> bytes:
+    """A TIFF (H, W, 3) with one plane after the other."""
+    height, width, _ = colours.shape
+    bits, planes = 8 * colours.itemsize, np.ascontiguousarray(colours.transpose(2, 0, 1)).tobytes()
+    after = 8 + len(planes)
+    tags = {256: (3, 1, width), 257: (3, 1, height), 258: (3, 3, after), 259: (3, 1, 1), 262: (3, 1, 2),
+            273: (4, 3, after + 6), 277: (3, 1, 3), 278: (3, 1, height), 279: (4, 3, after + 18),
+            284: (3, 1, 2)}  # fmt: skip
+    extra = struct.pack("<3H", *[bits] * 3)
+    extra += struct.pack("<3I", *[8 + place * len(planes) // 3 for place in range(3)])
+    extra += struct.pack("<3I", *[len(planes) // 3] * 3)
+    directory = b"".join(struct.pack("<HHII", tag, *values) for tag, values in tags.items())
+    start = struct.pack("<4sI", b"II*\0", after + len(extra))
+    return start + planes + extra + struct.pack("<H", len(tags)) + directory + bytes(4)
+
+
+def test_colours_in_planes(tmp_path: Path, picture: np.ndarray) -> None:
+    """Of 16 bits the decoder makes something else without a word."""
+    (tmp_path / "a.tif").write_bytes(planar_tiff(picture))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), picture)
+    (tmp_path / "a.tif").write_bytes(planar_tiff(picture.astype("<u2") * 257))
+    with pytest.raises(ValueError, match=r"a\.tif: 16-bit colours in a plane for each: save it as PNG"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_a_mask_of_another_format_names_it(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.png", format="JPEG")
+    with pytest.raises(
+        ValueError, match=r"a\.png: a JPEG file, which blurs the values of masks, expected PNG"
+    ):
+        read_mask(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])

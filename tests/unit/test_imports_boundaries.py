@@ -76,7 +76,11 @@ def test_grey_images_are_read(dtype: Any, white: int, tmp_path: Path) -> None:
         ("a.npy", np.full(SIZE, np.nan), "values from nan to nan, expected [0, 1]"),
         ("a.npy", np.array([None]), "elements must be plain numbers"),
         ("a.png", np.zeros(SIZE[::-1], np.uint8), "(52, 40) float32, expected a float map"),
-        ("a.png", np.zeros((*SIZE, 3), np.uint8), "pixels of mode RGB, expected grey"),
+        (
+            "a.png",
+            np.arange(3, dtype=np.uint8) * np.ones((*SIZE, 1), np.uint8),
+            "colours, such as a heat map's",
+        ),
     ],
 )
 def test_other_maps_are_refused(name: str, content: NDArray[Any], words: str, tmp_path: Path) -> None:
@@ -104,7 +108,9 @@ def test_damaged_files_are_named(suffix: str, tmp_path: Path) -> None:
 
 
 def test_missing_maps_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"boundary maps: .* expected <id>.npy or <id>.png: a$"):
+    with pytest.raises(
+        ValueError, match=r"boundary maps: .* expected <id>.npy or <id>.png: a; the folder is empty$"
+    ):
         boundary_files([row()], tmp_path)
 
 

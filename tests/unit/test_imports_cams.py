@@ -53,6 +53,27 @@ def refused(folder: Path, source: str, *rows: ImageRow) -> str:
 # Every form
 
 
+def test_keys_may_be_digits_as_text(tmp_path: Path) -> None:
+    save(tmp_path / "a.npy", {"3": MAPS[1], "1": MAPS[0]})
+    scores, values = imported(tmp_path, "psa")["a"]
+    assert values.tolist() == [2, 4]
+    np.testing.assert_array_equal(scores, MAPS.astype(np.float16))
+
+
+def test_an_empty_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(b"")
+    assert refused(tmp_path, "psa").endswith("a.npy: the file is empty")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_grey_may_be_stored_as_equal_colours(tmp_path: Path, mode: str) -> None:
+    levels = (255 * MAPS).astype(np.uint8)
+    for label, grey in zip((1, 3), levels, strict=True):
+        Image.fromarray(grey).convert(mode).save(tmp_path / f"a_{label}.png")
+    scores, _ = imported(tmp_path, "png")["a"]
+    np.testing.assert_array_equal(scores, (levels / np.float32(255)).astype(np.float16))
+
+
 def psa(path: Path, maps: NDArray[Any], classes: list[int]) -> None:
     save(path.with_suffix(".npy"), dict(zip(classes, maps, strict=True)))
 
@@ -132,7 +153,8 @@ def test_impossible_values_are_refused(write: Any, value: float, tmp_path: Path)
     maps = MAPS.copy()
     maps[1, 2, 3] = value
     write(tmp_path / "a", maps, [1, 3])
-    assert "expected finite ones from 0 on" in refused(tmp_path, FORMS[write])
+    expected = "expected values from 0 on" if np.isfinite(value) else "no numbers (NaN) or infinite"
+    assert expected in refused(tmp_path, FORMS[write])
 
 
 @pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
@@ -176,8 +198,26 @@ def test_a_map_of_stride_four_is_enlarged_bilinearly(tmp_path: Path) -> None:
         ("irn", {"high_res": MAPS.astype(np.uint8), "keys": [1, 3]}, "uint8, expected floats"),
         ("clip_es", {"keys": [1, 3], "high_res": MAPS}, "no array 'attn_highres'"),
         ("psa", {"keys": [1, 3], "high_res": MAPS}, "expected {class: (H, W)}"),
-        ("psa", {1: MAPS[0], 3: MAPS[0, :5]}, "all input arrays must have the same shape"),
-        ("psa", {1: MAPS[0], "3": MAPS[1]}, "for class numbers"),
+        ("psa", {1: MAPS[0], 3: MAPS[0, :5]}, "maps of different sizes: (5, 41) and (30, 41)"),
+        (
+            "psa",
+            {1: MAPS[0], "dog": MAPS[1]},
+            "['1', 'dog'] for class numbers, expected whole numbers from 0 on",
+        ),
+        ("psa", {"keys": np.array([1, 3]), "high_res": MAPS}, "; `format: irn` has these keys"),
+        ("irn", {1: MAPS[0], 3: MAPS[1]}, "; `format: psa` has numbers of classes as keys"),
+        ("psa", {2: MAPS[0], 4: MAPS[1]}, "without background); do the maps count from 1?"),
+        (
+            "psa",
+            {1: MAPS[0], 3: MAPS[1], 5: MAPS[1]},
+            "a map of the class 5, but the last of the 5 classes is 4",
+        ),
+        ("psa", {1: MAPS[0].T, 3: MAPS[1].T}, "; height and width are swapped"),
+        (
+            "psa",
+            {1: (255 * MAPS[0]).astype(np.uint8), 3: (255 * MAPS[1]).astype(np.uint8)},
+            "divide levels of 0 … 255 by 255",
+        ),
         ("psa", {}, "maps of the classes []"),
         ("psa", [MAPS], "float32, expected a pickled dictionary"),
         ("psa", MAPS, "expected a pickled dictionary"),
@@ -199,7 +239,7 @@ def test_all_missing_files_are_one_error(tmp_path: Path) -> None:
     psa(tmp_path / "b12", MAPS, [1, 3])
     said = refused(tmp_path, "psa", *(row(f"b{number}") for number in range(13)))
     assert "lacks the files of 12 of 13 images, expected <id>.npy: b0, b1," in said
-    assert said.endswith("b9, …")
+    assert said.endswith("b9, …; there is e.g. b12.npy")
     assert "there is no folder" in refused(tmp_path / "nowhere", "psa")
 
 
@@ -389,13 +429,16 @@ def test_a_png_per_class(tmp_path: Path, cat: str, dog: str, white: int) -> None
 def test_missing_and_wrong_pngs_are_named(tmp_path: Path) -> None:
     grey = np.zeros((HEIGHT, WIDTH), np.uint8)
     Image.fromarray(grey).save(tmp_path / "a_cat.png")
-    with pytest.raises(ValueError, match=r"lacks 1 maps, expected <id>_<class>\.png or .*: a \(dog\)$"):
+    with pytest.raises(
+        ValueError,
+        match=r"lacks 1 maps, expected <id>_<class>\.png or .*: a \(dog\); there is e.g. a_cat.png$",
+    ):
         png_cams(tmp_path)
     Image.fromarray(grey.T).save(tmp_path / "a_dog.png")
     with pytest.raises(ValueError, match=r"a_dog\.png: maps of 41 x 30 \(height x width\), expected 30 x 41"):
         png_cams(tmp_path)
-    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / "a_dog.png")
-    with pytest.raises(ValueError, match=r"a_dog\.png: pixels of mode RGB, expected grey"):
+    Image.new("RGB", (WIDTH, HEIGHT), "red").save(tmp_path / "a_dog.png")
+    with pytest.raises(ValueError, match=r"a_dog\.png: colours, such as a heat map's"):
         png_cams(tmp_path)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss.data.layouts import Labels, detect, read
+from wsss.data.layouts import Labels, detect, near_misses, read
 
 IMAGES = ("images/a.jpeg", "images/b.jpg", "images/c.png")
 EXPECTED = {"a": ("cat", "dog"), "b": ("cat",), "c": ()}
@@ -64,6 +64,24 @@ TABLES = {
     "empty rows": "image,labels\na,cat dog\n,\nb,cat\nc,\n,\n,,\n\n",
     "whole paths": "path,labels\n/home/x/images/a.jpeg,cat dog\nC:\\x\\b.jpg,cat\n./images/c.png,\n",
     "byte order mark and line ends": "\ufeffimage,labels\r\na,cat dog\r\nb,cat\r\nc,\r\n",
+    "decimal commas": "image;cat;dog\na;1,0;1,0\nb;1,0;0,0\nc;0,0;0,0\n",
+    "-1 for no": "image,cat,dog\na,1,1\nb,1,-1\nc,-1,-1\n",
+    "words of other languages": "image;cat;dog\na;WAHR;WAHR\nb;WAHR;FALSCH\nc;FALSCH;FALSCH\n",
+    "Excel's separator": "sep=;\nimage;labels\na;cat,dog\nb;cat\nc;\n",
+    "comments first": "# labels of May\n#\nimage,labels\na,cat dog\nb,cat\nc,\n",
+    "a column without name": ",image,labels\n0,a,cat dog\n1,b,cat\n2,c,\n",
+    "cells that stand for empty ones": "image,labels\na,cat;dog\nb,cat\nc,NaN\n",
+    "a dash": "image,labels\na,cat;dog\nb,cat\nc,-\n",
+    "characters without width": "image,labels\n\u200ba,cat\u200b;dog\nb,cat\ufeff\nc,\u200b\n",
+    "addresses": "image,labels\nhttps://host/a.jpeg?x=1,cat;dog\nfile:///home/x/b.jpg,cat\ns3://y/c.png,\n",
+    "an export of Label Studio": "image,id,choice,annotator\n"
+    '/data/upload/1/1f2e3d4c-a.jpg,1,"{""choices"":[""cat"",""dog""]}",1\n'
+    "/data/upload/1/1f2e3d4c-b.jpg,2,cat,1\n/data/upload/1/1f2e3d4c-c.jpg,3,,1\n",
+    "boxes of Label Studio": "image,label\n"
+    'a,"[{""x"":1,""rectanglelabels"":[""cat""]},{""rectanglelabels"":[""dog""]}]"\n'
+    'b,"[{""x"":1,""rectanglelabels"":[""cat""]}]"\nc,[]\n',
+    "old line ends": "image,labels\ra,cat dog\rb,cat\rc,\r",
+    "line breaks in cells": 'image,note,labels\na,"x\ny","cat\ndog"\nb,,cat\nc,,\n',
     "an image twice": "image,labels\na,cat\na.jpeg,dog\nb,cat\nb,cat\nc,\n",
 }
 
@@ -120,8 +138,16 @@ def test_a_column_of_splits(folder: Path) -> None:
             ["bad header: labels.csv:1: found 'image,width,height', expected a column of image names and one "
              "of labels, as in `image,labels`, or a column for each class"],
         ),
-        ('image,labels\na,"cat\n', ["bad line: labels.csv:2: unexpected end of data"]),
-        ("image,labels\na,cat\n\x00,\n", []),
+        (
+            "image,cat,dog\na,0.9,0.2\nb,0.8,0.1\nc,0,0.3\n",
+            ["bad column: labels.csv:1: the column 'cat' holds 0.9, expected 1 or 0: whether an image shows "
+             "the class, not how likely it does"],
+        ),
+        ("image,labels\nb,cat\n.a,dog\n",
+         ["label without image: labels.csv:3: there is no image '.a': names that begin with a dot are passed "
+          "over"]),
+        ('image,labels\na,"cat\n',
+         ["bad line: labels.csv:2: a cell begins with a quotation mark (\") that nothing closes"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_table_is_told_once(folder: Path, text: str, problems: list[str]) -> None:
@@ -348,3 +374,113 @@ def test_masks_and_results_are_no_images(folder: Path) -> None:
     assert layout.masks == folder / "masks"
     assert layout.images == folder / "images"
     assert set(read(layout).images) == set(EXPECTED)
+
+
+def test_a_known_class_may_have_other_capitals(folder: Path) -> None:
+    (folder / "classes.txt").write_text("cat\ndog\n")
+    (folder / "labels.csv").write_text("image,labels\na,Cat DOG\nb,CAT\nc,\n")
+    assert dict(read_from(folder, "table").labels) == EXPECTED
+
+
+@pytest.mark.parametrize("mark", ["+", "/", " & "])
+def test_known_classes_may_stand_between_other_marks(folder: Path, mark: str) -> None:
+    (folder / "classes.txt").write_text("cat\ndog\n")
+    (folder / "labels.csv").write_text(f"image,labels\na,cat{mark}dog\nb,cat\nc,\n")
+    assert dict(read_from(folder, "table").labels) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("image,labels\na,cat;dog\nb,cat\nc,\nb,dog\n", ["labels.csv:3 (cat)", "labels.csv:5 (dog)"]),
+        (
+            "image,labels\na,cat\nb,cat\nc,dog\nb,background\n",
+            ["labels.csv:3 (cat)", "labels.csv:5 (background)"],
+        ),
+        ("image,cat,dog\na,1,1\nb,1,0\nc,0,1\nb,0,1\n", ["labels.csv:3 (cat)", "labels.csv:5 (dog)"]),
+        ("image,label\na,cat\na,dog\nb,cat\nc,dog\n", []),
+        ("image,labels\na,cat;dog\nb,cat\nc,\nb,cat\n", []),
+    ],
+)
+def test_lines_of_one_image_that_contradict_each_other(
+    folder: Path, caplog: pytest.LogCaptureFixture, text: str, warned: list[str]
+) -> None:
+    (folder / "labels.csv").write_text(text)
+    read_from(folder, "table")
+    assert ("1 images have lines that differ" in caplog.text) == bool(warned)
+    assert all(place in caplog.text for place in warned)
+
+
+def test_classes_that_differ_in_capitals_alone_are_told(tmp_path: Path) -> None:
+    for name in ("Cat/a.png", "cat/b.png", "dog/c.png"):
+        picture(tmp_path / name)
+    labels = read_from(tmp_path, "folders")
+    assert lines(labels, tmp_path) == [
+        "two spellings of a class: 'Cat' and 'cat' differ in capitals alone: write them alike, or rename one"
+    ]
+
+
+def test_folders_of_what_nobody_has_labelled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("cat /a.png", "dog/b.png", "background/c.png", "unlabeled/d.png", "__MACOSX/e.png"):
+        picture(tmp_path / name)
+    labels = read_from(tmp_path, "folders")
+    assert labels.class_names == ("cat", "dog")
+    assert labels.labels == {"cat __a": ("cat",), "dog__b": ("dog",), "background__c": ()}
+    assert labels.unlabelled == ["unlabeled__d"]
+    assert "1 images" in caplog.text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_annotations_in_other_encodings(folder: Path, encoding: str) -> None:
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpeg", "height": 9, "width": 10}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 4}],
+        "categories": [{"id": 4, "name": "cat"}],
+    }
+    (folder / "coco.json").write_bytes(json.dumps(content).encode(encoding))
+    assert read_from(folder, "coco").labels == {"a": ("cat",)}
+    (folder / "coco.json").unlink()
+    voc = "<annotation><filename>a.jpeg</filename><object><name>cat</name></object></annotation>"
+    (folder / "a.xml").write_bytes(
+        f'<?xml version="1.0" encoding="{encoding[:6].rstrip("-")}"?>{voc}'.encode(encoding)
+    )
+    assert read_from(folder, "voc").labels == {"a": ("cat",)}
+
+
+def test_choices_of_any_name_in_label_studios_short_form(folder: Path) -> None:
+    tasks = [
+        {"id": 1, "image": "/data/upload/1/a.jpeg", "animal": "cat", "annotator": 1, "comment": "blurred"},
+        {"id": 2, "image": "/data/upload/1/b.jpg", "animal": "cat", "annotator": 1, "comment": "fine"},
+        {"id": 3, "image": "/data/upload/1/c.png", "animal": "", "annotator": 1, "comment": "at noon"},
+    ]
+    (folder / "export.json").write_text(json.dumps(tasks))
+    labels = read_from(folder, "label_studio")
+    assert (labels.class_names, dict(labels.labels)) == (("cat",), {"a": ("cat",), "b": ("cat",), "c": ()})
+
+
+MISSES = {
+    "coco.json": ('{"images": [], "annotations": []}', "has no 'categories', which COCO's files have"),
+    "cut.json": ('{"images": [', "not JSON: "),
+    "latin.json": (b'{"a": "\xe4"}', "byte 0xe4 is not UTF-8, save the file as UTF-8"),
+    "none.json": ("", "not JSON: the file is empty"),
+    "tasks.json": ("[]", "an empty list"),
+    "other.json": ('{"a": 1}', "no file of COCO, Label Studio or labelme"),
+    "table.xlsx": (b"PK\x03\x04", "a spreadsheet, save it as CSV"),
+    "table.csv": (b"PK\x03\x04", "a spreadsheet or another zip archive, save it as CSV"),
+    "utf16.csv": ("image,labels\na,cat\n".encode("utf-16-le"), "has zero bytes, as UTF-16"),
+    "others.csv": ("image,labels\nx1,cat\nx2,dog\n", "names no image of the folder, such as a.jpeg"),
+    "a.txt": ("0 0.5 0.5 0.2 0.2\n", "numbers, as YOLO writes them; export the annotations as COCO or VOC"),
+}
+
+
+@pytest.mark.parametrize("name", MISSES)
+def test_files_that_may_have_been_meant_as_labels(folder: Path, name: str) -> None:
+    content, reason = MISSES[name]
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert detect(folder) is None
+    (sentence,) = near_misses(folder)
+    assert sentence.startswith(f"{folder / name}: {reason}")
+
+
+def test_a_folder_without_images_says_so(tmp_path: Path) -> None:
+    assert near_misses(tmp_path) == [f"{tmp_path}: there is no image"]

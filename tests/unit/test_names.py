@@ -8,9 +8,10 @@ from unicodedata import normalize
 
 import pytest
 
-from wsss.data.names import ImageNames, find_images, id_of
+from wsss.data.names import ImageNames, find_images, id_of, named_images
 from wsss.data.problems import Problems
 from wsss.data.text import read_text
+from wsss.study.sources import photographs
 
 NAMES = ("a.jpeg", "b.1.png", "c d.jpg", "cat/1.jpg", "dog/1.jpg", "dog/2.jpg", "trip/day 1/3.JPG")
 
@@ -68,6 +69,13 @@ def test_hidden_files_other_files_and_folders_left_out_do_not_count(tmp_path: Pa
         ("2.jpg", "dog__2"),
         ("3", "trip__day 1__3"),
         ("day 1/3.jpg", "trip__day 1__3"),
+        ("c%20d.png", "c d"),
+        ("https://host/photos/c%20d.png?size=2#top", "c d"),
+        ("s3://bucket/photos/a.jpg", "a"),
+        ("file:///home/anna/a.jpg", "a"),
+        ("/data/upload/1/1f2e3d4c-a.jpg", "a"),
+        ("1f2e3d4c-a.jpg", "a"),
+        ("/data/local-files/?d=photos/c%20d.png", "c d"),
     ],
 )
 def test_spellings_of_a_name(tmp_path: Path, spelling: str, image_id: str) -> None:
@@ -75,9 +83,47 @@ def test_spellings_of_a_name(tmp_path: Path, spelling: str, image_id: str) -> No
     assert names.find(spelling) == {image_id}
 
 
-@pytest.mark.parametrize("spelling", ["b", "d.jpg", "", "cow/1.jpg", "a.txt", "1.5", "cat"])
+@pytest.mark.parametrize(
+    "spelling", ["b", "d.jpg", "", "cow/1.jpg", "a.txt", "1.5", "cat", "http://[a.jpg", "50%", "1f2e3d4c-"]
+)
 def test_other_names_are_none_of_the_images(tmp_path: Path, spelling: str) -> None:
     assert names_in(folder_of(tmp_path, *NAMES)).find(spelling) == set()
+
+
+def test_names_that_lists_write_otherwise(tmp_path: Path) -> None:
+    names = names_in(folder_of(tmp_path, " a.jpg", "b\\c.jpg"))
+    assert names.find("a.jpg") == {" a"}
+    assert names.find("b\\c.jpg") == names.find("b/c.jpg") == {"b\\c"}
+
+
+def test_folders_of_operating_systems_are_passed_over(tmp_path: Path) -> None:
+    folder_of(tmp_path, "a.jpg", "__MACOSX/a.jpg", "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "$RECYCLE.BIN/b.jpg")
+    assert found(tmp_path) == ({"a": "a.jpg"}, [])
+    assert set(photographs(tmp_path)) == {"a"}
+
+
+def test_photographs_in_other_formats_are_not_passed_over(tmp_path: Path) -> None:
+    """Only beside one that can be read, as cameras write both."""
+    folder_of(tmp_path, "a.HEIC", "b.jpg", "b.NEF", "c.dng")
+    expected = {"a": "a.HEIC", "b": "b.jpg", "c": "c.dng"}
+    assert found(tmp_path) == (expected, [])
+    assert photographs(tmp_path) == {name: tmp_path / file for name, file in expected.items()}
+
+
+def test_a_list_that_names_a_broken_link_is_not_wrong_too(tmp_path: Path) -> None:
+    (folder_of(tmp_path, "a.jpg") / "b.jpg").symlink_to("nowhere.jpg")
+    images, names = named_images(tmp_path, Problems())
+    assert set(images) == {"a"}
+    assert names.find("b.jpg") == {"b"}
+
+
+def test_ids_fit_into_names_of_files(tmp_path: Path) -> None:
+    folder_of(tmp_path, f"{'a' * 200}.jpg", f"{'b' * 120}/{'c' * 118}.jpg", f"{'b' * 120}/{'ü' * 60}.jpg")
+    paths, (problem,) = found(tmp_path)
+    assert len(paths) == 3
+    assert problem.endswith(
+        "ü.jpg: 242 bytes with its folders, expected at most 240, as results are called so"
+    )
 
 
 def test_a_bare_name_in_two_folders_may_be_either(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_recipes_are_written_in_blocks(name: str) -> None:
 @pytest.mark.parametrize("name", OWN)
 def test_recipes_for_own_photographs_follow_them(name: str) -> None:
     study = load_study({"recipe": name, "dataset": PHOTOS})
-    assert study.random_walk.chosen_keys == ("alpha", "beta", "t")
+    assert study.random_walk.chosen_keys == ("score", "beta", "t")
     assert study.dense_crf.distances == "share"
     followed = (study.affinitynet.input_scale, study.classifier.crop_size, study.segmenter.crop_size)
     assert {*followed, *dict(study.shards).values()} == {"auto"}
@@ -64,7 +64,7 @@ def test_the_order_is_configuration_recipe_study(tmp_path: Path) -> None:
     study = read_study(tmp_path / "config.yaml", tmp_path / "study.yaml")
     assert (study.seed, study.affinitynet.radius) == (7, 4)
     assert study.affinitynet.batch_size == recipe_settings("cpu")["affinitynet"]["batch_size"] != 3
-    assert study.random_walk.chosen_keys == ("alpha", "beta")
+    assert study.random_walk.chosen_keys == ("score", "beta")
     assert study.random_walk.t == 9
 
 

@@ -232,8 +232,7 @@ def test_points_are_ranked_by_miou_or_else_without_masks(tmp_path: Path, truth: 
     assert (ranking["criterion"] == "miou") == truth
     assert all(0 <= point[name] <= 1 for point in ranking["points"] for name in ("agreement", "changed"))
     assert all(
-        point["label_free"]
-        == pytest.approx(point["agreement"] * max(0, point["alignment"]) * (1 - point["vanished"]))
+        point["label_free"] == pytest.approx(max(0, point["alignment"]) * (1 - point["vanished"]))
         for point in ranking["points"]
     )
 

@@ -6,6 +6,7 @@ import argparse
 import re
 import struct
 import urllib.error
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +108,7 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
 def test_truncated_file_is_refused(tmp_path: Path, backbone_weights: dict[str, torch.Tensor]) -> None:
     path = Path(saved(tmp_path / "w.pth", backbone_weights))
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(ValueError, match=r"w\.pth: not a readable file of tensors"):
+    with pytest.raises(ValueError, match=r"w\.pth: cut short or damaged: the end of the archive is missing"):
         resolve_weights(str(path), "small")
 
 
@@ -305,11 +306,71 @@ def test_any_error_of_a_library_names_the_file(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    (tmp_path / name).write_bytes(b"damaged")
+    damaged = {"w.pth": b"damaged", "w.safetensors": (4).to_bytes(8, "little") + b"{   "}
+    (tmp_path / name).write_bytes(damaged[name])
     monkeypatch.setattr("torch.load", fail)
     monkeypatch.setattr("wsss.models.weights.safetensors.load_file", fail)
     with pytest.raises(ValueError, match=rf"^weights: .*{name}: not a readable "):
         resolve_weights(str(tmp_path / name), "small")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"<!DOCTYPE html><html>", "a web page, expected weights: its download has failed"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git has left a pointer here, expected weights: "),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".params", ".caffemodel"])
+def test_what_has_only_the_name_of_weights(tmp_path: Path, content: bytes, reason: str, suffix: str) -> None:
+    (tmp_path / f"w{suffix}").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"w{re.escape(suffix)}: {re.escape(reason)}"):
+        resolve_weights(str(tmp_path / f"w{suffix}"), "small")
+
+
+def test_safetensors_are_read_by_any_name(tmp_path: Path, backbone_weights: dict[str, torch.Tensor]) -> None:
+    save_file(backbone_weights, tmp_path / "w.pth")
+    found = resolve_weights(str(tmp_path / "w.pth"), "small")
+    assert found is not None
+    assert all(torch.equal(found[key], value) for key, value in backbone_weights.items())
+
+
+def test_tensors_of_pytorchs_are_no_safetensors(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "w.safetensors")
+    with pytest.raises(ValueError, match=r"no safetensors file; PyTorch's own are called `\.pth`"):
+        resolve_weights(str(tmp_path / "w.safetensors"), "small")
+
+
+def test_arrays_of_numpys_are_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", a=np.zeros(3))
+    with pytest.raises(ValueError, match=r"w\.npz: arrays of numpy's, expected tensors"):
+        resolve_weights(str(tmp_path / "w.npz"), "small")
+
+
+def test_a_torchscript_program_is_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "w.pt", "w") as archive:
+        archive.writestr("w/constants.pkl", b"")
+    with pytest.raises(ValueError, match=r"w\.pt: a TorchScript program, expected tensors"):
+        resolve_weights(str(tmp_path / "w.pt"), "small")
+
+
+def test_values_that_are_no_numbers_are_refused(
+    tmp_path: Path, backbone_weights: dict[str, torch.Tensor]
+) -> None:
+    name = next(key for key, value in backbone_weights.items() if value.is_floating_point())
+    spoilt = backbone_weights | {name: backbone_weights[name] * float("nan")}
+    with pytest.raises(ValueError, match=rf"{re.escape(name)} has values that are no numbers"):
+        resolve_weights(saved(tmp_path / "w.pth", spoilt), "small")
+
+
+def test_of_several_networks_the_log_says_which_is_used(
+    tmp_path: Path, backbone_weights: dict[str, torch.Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    resolve_weights(
+        saved(tmp_path / "w.pth", {"model_ema": backbone_weights, "model": backbone_weights}), "small"
+    )
+    assert "holds several networks: model is used, model_ema not" in caplog.text
 
 
 DAMAGED = (

@@ -25,6 +25,10 @@ AFTER_WALK = {
     "compute_segmentation",
     "score_segmentation",
     "export_masks",
+    "bundle_affinitynet",
+    "bundle_segmenter",
+    "check_health",
+    "gather_health",
 }
 
 

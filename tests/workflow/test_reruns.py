@@ -210,6 +210,13 @@ def test_a_folder_of_corrected_masks_that_is_not_there(workflow) -> None:
     assert "segmenter.corrected: gone: no such folder" in failing(workflow, "--dry-run")
 
 
+def test_new_photographs_with_braces_are_refused(workflow) -> None:
+    shutil.copytree(workflow.folder / "photos" / "images", workflow.folder / "new")
+    (workflow.folder / "new" / "train_00000.jpg").rename(workflow.folder / "new" / "a{b}.jpg")
+    said = failing(workflow, "predict", "--config", "predict={images: new}", "--dry-run")
+    assert "new/a{b}.jpg: allowed are names without { and }, which Snakemake fills in; `wsss predict`" in said
+
+
 def test_a_new_photograph_predicts_its_shard(workflow) -> None:
     assert "predict.images: missing" in failing(workflow, "predict", "--dry-run")
     shutil.copytree(workflow.folder / "photos" / "images", workflow.folder / "new")

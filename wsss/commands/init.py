@@ -52,7 +52,7 @@ def init(folder: Photographs, out: Out = STUDY, recipe: Recipe = None, force: Fo
     survey = survey_of(labels)
     photographs = look_at({image_id: labels.images[image_id] for image_id in labels.labels})
     if not photographs:
-        refuse(f"{folder}: none of the {len(labels.images)} images can be read")
+        refuse(f"{folder}: none of the {len(labels.images)} images can be read{_why_unread(labels)}")
     study = new_study(folder, layout, labels, out, recipe)
     sizes = sizes_of(photographs.values())
     about = (
@@ -72,7 +72,7 @@ def init(folder: Photographs, out: Out = STUDY, recipe: Recipe = None, force: Fo
 def _read(folder: Path) -> tuple[Layout, Labels]:
     """Read the labels of a folder; end the command if that is not possible."""
     from wsss.data import DatasetError
-    from wsss.data.layouts import detect, read
+    from wsss.data.layouts import detect, near_misses, read
 
     if not folder.is_dir():
         found = "not a folder" if folder.exists() else "no such folder"
@@ -82,6 +82,7 @@ def _read(folder: Path) -> tuple[Layout, Labels]:
         refuse(
             f"{folder}: found no images with labels, expected one folder of images per class, a CSV file of "
             "images and labels, or annotations of VOC, COCO, Label Studio or labelme"
+            + "".join(f"\n  {sentence}" for sentence in near_misses(folder))
         )
     labels = read(layout)
     try:
@@ -91,6 +92,17 @@ def _read(folder: Path) -> tuple[Layout, Labels]:
     if not labels.class_names:
         refuse(f"{folder}: {LAYOUTS[layout.kind]}, but no image has a label")
     return layout, labels
+
+
+def _why_unread(labels: Labels) -> str:
+    """Say what is wrong with the first image."""
+    from wsss.data import read_image
+
+    try:
+        read_image(next(iter(labels.images.values())))
+    except (ValueError, OSError) as error:
+        return f", e.g. {error}"
+    return ""
 
 
 def _recipe() -> str:

@@ -135,9 +135,7 @@ def check_masks(
             return Wrong("unreadable mask", str(error))
         turned = turned_like(mask, image.orientation) if image_id in lying else mask
         if turned.shape != (image.height, image.width):
-            sizes = (
-                f"{mask.shape[1]} x {mask.shape[0]} pixels, but its image has {image.width} x {image.height}"
-            )
+            sizes = _sizes(mask.shape[1], mask.shape[0], image)
             return Wrong("mask of another size", f"{path}: {sizes}")
         if reader.converts or image_id in lying or set("{}") & set(str(path)):
             path = _written(folder / f"{quote(image_id, safe=' ')}.png", turned)
@@ -155,6 +153,16 @@ def check_masks(
             "turned %d masks as the EXIF orientation turns their photographs, e.g. %s", len(lying), min(lying)
         )
     return CheckedMasks(paths, facts)
+
+
+def _sizes(width: int, height: int, image: Checked) -> str:
+    """Say that a mask has another size than its image, and what may have happened."""
+    said = f"{width} x {height} pixels, but its image has {image.width} x {image.height}"
+    if (width, height) == (image.height, image.width):
+        return f"{said}: height and width are swapped, turn it or transpose it"
+    if abs(width * image.height - height * image.width) < max(width, height, image.width, image.height):
+        return f"{said}: resize it, with nearest neighbour and no smoothing"
+    return said
 
 
 def _lying(masks: Mapping[str, Path], images: Mapping[str, Checked]) -> set[str]:

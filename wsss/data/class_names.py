@@ -8,14 +8,20 @@ from wsss.data.problems import Problems
 from wsss.data.text import lines_of
 from wsss.method.labels import BACKGROUND_NAME, IGNORE
 
-BACKGROUND_NAMES = frozenset({BACKGROUND_NAME, "_background_", "__background__"})
+BACKGROUND_NAMES = frozenset({BACKGROUND_NAME, "_background_", "__background__", "bg"})
 """The background, mask value 0; as a label, that an image has no class."""
 
-VOID_NAMES = frozenset({"__ignore__", "_ignore_", "ignore", "void", "unlabeled", "unlabelled"})
+UNLABELLED_NAMES = frozenset({"unlabeled", "unlabelled"})
+"""Pixels, or images, that nobody has labelled."""
+
+VOID_NAMES = UNLABELLED_NAMES | {"__ignore__", "_ignore_", "ignore", "void", "dontcare", "don't care"}
 """Pixels that belong to no class, mask value 255."""
 
 NO_CLASS = BACKGROUND_NAMES | VOID_NAMES | {"none"}
 """Labels that name no class."""
+
+BLANK_CELLS = frozenset({"nan", "n/a", "#n/a", "-", "–", "—"})
+"""What spreadsheets and programs write into a cell that has no label."""
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -41,6 +47,16 @@ def is_void(name: str) -> bool:
 def is_no_class(name: str) -> bool:
     """Tell whether a label says that there is nothing: `background`, `none`, `__ignore__`."""
     return name.casefold() in NO_CLASS
+
+
+def is_unlabelled(name: str) -> bool:
+    """Tell whether a name is that of what nobody has labelled."""
+    return name.casefold() in UNLABELLED_NAMES
+
+
+def is_blank(cell: str) -> bool:
+    """Tell whether a cell of a table stands for an empty one."""
+    return cell.casefold() in BLANK_CELLS
 
 
 def read_classes(path: Path, problems: Problems) -> tuple[str, ...]:

@@ -60,7 +60,12 @@ def prepare(config: Coco, generated: Path) -> Manifest:
     for split, part in parts.items():
         folder = generated / split / _digest(coco_annotations(config, split))
         remove_stale(folder.parent.glob("*"), {folder.name})  # masks drawn from other annotations
-        wanted = {image_id: part.images[image_id] for image_id in sorted(scored[split])}
+        wanted = {
+            image_id: part.images[image_id]._replace(
+                height=checked[image_id].height, width=checked[image_id].width
+            )
+            for image_id in sorted(scored[split])
+        }
         masks |= _draw_masks(wanted, folder, problems)
     problems.raise_any(name)
     split_of = {image_id: split for split, part in parts.items() for image_id in part.images}
@@ -146,7 +151,8 @@ def _check_sizes(
     for part in parts.values():
         for image_id in sorted(part.images.keys() & checked.keys()):
             image, file = part.images[image_id], checked[image_id]
-            if (image.height, image.width) != (file.height, file.width):
+            told = image.height > 0 and image.width > 0
+            if told and (image.height, image.width) != (file.height, file.width):
                 sizes = f"{file.width} x {file.height}, in the annotations {image.width} x {image.height}"
                 problems.add("image of another size", f"{images[image_id]}: {sizes}")
 

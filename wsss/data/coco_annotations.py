@@ -35,7 +35,10 @@ class Instance(NamedTuple):
 
 
 class AnnotatedImage(NamedTuple):
-    """One image as the annotations describe it: file name, perhaps with folders, size in pixels, objects."""
+    """One image as the annotations describe it: file name, perhaps with folders, size in pixels, objects.
+
+    The size is 0 where they do not tell it.
+    """
 
     file_name: str
     height: int
@@ -83,6 +86,8 @@ def read_annotations(path: Path, problems: Problems) -> Annotations:
     names = {category: name for category, name in every.items() if not (is_background(name) or is_void(name))}
     classes = _classes(names, path, problems) if not broken["categories"] else ()
     by_number = _unique(_records(content, "images", path, problems, _image, broken), path, problems)
+    if not classes:
+        broken["categories"].add(None)  # annotations that refer to them are not wrong, too
     labels = {category: label for label, category in enumerate(sorted(names))}
     reader = _instance_reader(by_number, labels, every.keys(), broken)
     for found in _records(content, "annotations", path, problems, reader, broken):
@@ -131,8 +136,10 @@ def _records(
             yield read(place, record)
         except ValueError as error:
             problems.add("bad annotations", f"{place} {error}")
-            given = record.get("id") if isinstance(record, dict) else None
-            broken[section].add(given if type(given) is int else None)
+            try:
+                broken[section].add(_number(record, "id"))
+            except ValueError:
+                broken[section].add(None)
 
 
 def _unique(records: Iterable[tuple[int, Value]], path: Path, problems: Problems) -> dict[int, Value]:
@@ -148,7 +155,7 @@ def _category(place: str, record: Any) -> tuple[int, str]:
     name = same_form(_field(record, "name", str).strip())
     if not name.strip() or not name.isprintable():
         raise ValueError(f"has the name {name!r}, expected one line of text")
-    return _field(record, "id", int), name
+    return _number(record, "id"), name
 
 
 def _classes(names: Mapping[int, str], path: Path, problems: Problems) -> tuple[str, ...]:
@@ -163,10 +170,14 @@ def _classes(names: Mapping[int, str], path: Path, problems: Problems) -> tuple[
 def _image(place: str, record: Any) -> tuple[int, AnnotatedImage]:
     name = same_form(_field(record, "file_name", str).replace("\\", "/"))
     path = PurePosixPath(name)
-    if not path.name or ".." in path.parts or path.is_absolute() or not name.isprintable():
-        raise ValueError(f"has the file name {name!r}, expected one below the folder of the images")
-    height, width = _field(record, "height", int), _field(record, "width", int)
-    return _field(record, "id", int), AnnotatedImage(name, height, width, [])
+    # Where the file was for the annotator does not matter: folders that lead elsewhere are left out.
+    below = [part for part in path.parts if part not in ("/", "..") and not part.endswith(":")]
+    if not below or not name.isprintable():
+        raise ValueError(f"has the file name {name!r}, expected one line of text")
+    height, width = (
+        _number(record, side) if record.get(side) is not None else 0 for side in ("height", "width")
+    )
+    return _number(record, "id"), AnnotatedImage("/".join(below), height, width, [])
 
 
 def _instance_reader(
@@ -176,7 +187,7 @@ def _instance_reader(
     broken: Mapping[str, set[Any]],
 ) -> Callable[[str, Any], tuple[int, Instance] | None]:
     def read(place: str, record: Any) -> tuple[int, Instance] | None:
-        image, category = _field(record, "image_id", int), _field(record, "category_id", int)
+        image, category = _number(record, "image_id"), _number(record, "category_id")
         for key, number, section, known in (
             ("image", image, "images", images),
             ("category", category, "categories", categories),
@@ -189,6 +200,16 @@ def _instance_reader(
         return image, Instance(labels[category], bool(record.get("iscrowd", 0)), outline, place)
 
     return read
+
+
+def _number(record: Any, key: str) -> int:
+    """Return a whole number, which some exporters write as text or with a decimal point."""
+    given = record.get(key) if isinstance(record, dict) else None
+    if isinstance(given, str) and given.strip().isdecimal():
+        return int(given)
+    if isinstance(given, float) and given.is_integer():
+        return int(given)
+    return _field(record, key, int)
 
 
 def _field(record: Any, key: str, kind: type[Value]) -> Value:

@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from wsss.study.sources import RAW_SUFFIXES
+
 MAX_PIXELS = 50_000_000
 """Larger images are refused before they are decoded: they fit no stage, and may be decompression bombs."""
 
@@ -30,12 +32,20 @@ FOREIGN = {
     b"8BPS": "a Photoshop file", b"<svg": "an SVG drawing", b"<?xml": "an XML file",
     b"II*\0": "a TIFF with unusual pixels", b"MM\0*": "a TIFF with unusual pixels",
     b"PK\3\4": "a zip archive", b"\x93NUMPY": "a numpy array", b"\x89HDF": "an HDF5 file",
-    b"FUJIFILM": "a raw photograph",
+    b"FUJIFILM": "a raw photograph", b"<!DOCTYP": "a web page", b"<!doctyp": "a web page",
+    b"<html": "a web page",
+    b"\xff\n": "a JPEG XL photograph", b"\0\0\0\x0cJXL ": "a JPEG XL photograph",
 }  # fmt: skip
 """What files are, by their first bytes, that cannot be read here."""
 
-BITS_PER_SAMPLE = 258
-"""Number of a TIFF's tag."""
+BITS_PER_SAMPLE, PLANES = 258, 284
+"""Numbers of TIFF's tags."""
+
+PNG, TIFF = b"\x89PNG", (b"II*\0", b"MM\0*")
+"""First bytes of files."""
+
+GIT_LFS = b"version https://git-lfs"
+"""First bytes of what Git leaves in the place of a large file that it has not fetched."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,20 +62,31 @@ _TURNS = {
 """
 
 
+def _format_of(content: bytes) -> str | None:
+    try:
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
+            return image.format
+    except Exception:  # whatever it is
+        return None
+
+
 @contextmanager
-def naming(name: Path | str, content: bytes) -> Iterator[None]:
+def naming(name: Path | str, content: bytes, formats: tuple[str, ...] = FORMATS) -> Iterator[None]:
     """Turn any error of decoding into a `ValueError` that names the file."""
     try:
         yield
     except Exception as error:
         # Pillow raises OSError, SyntaxError, ValueError, struct.error, EOFError and more for bad bytes.
-        raise ValueError(f"{name}: {_reason(content, error)}") from error
+        raise ValueError(f"{name}: {_reason(content, error, formats)}") from error
 
 
-def _reason(content: bytes, error: Exception) -> str:
+def _reason(content: bytes, error: Exception, formats: tuple[str, ...]) -> str:
     if not content:
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
+        if formats != FORMATS and (found := _format_of(content)):
+            blurs = ", which blurs the values of masks" if found == "JPEG" else ""
+            return f"a {found} file{blurs}, expected {' or '.join(formats)}"
         return _known_as(content) or "not an image, or an unknown format"
     return str(error)
 
@@ -74,8 +95,18 @@ def _known_as(content: bytes) -> str | None:
     """Say what a file is that no decoder takes."""
     if content[4:8] == b"ftyp":
         return "a HEIC photograph or a video, expected an image: save it as JPEG"
+    if content.startswith(GIT_LFS):
+        return "Git has left a pointer here, expected an image: `git lfs pull` fetches it"
     what = next((what for start, what in FOREIGN.items() if content.lstrip()[:8].startswith(start)), None)
+    if what == "a web page":
+        return f"{what}, expected an image: its download has failed"
     return f"{what}, expected an image: save it as JPEG or PNG" if what else None
+
+
+def raw_photograph(content: bytes, name: Path | str) -> None:
+    """Raise a `ValueError` for a camera's raw file; in a TIFF, as most are, decoders find a preview."""
+    if content.startswith(TIFF) and Path(name).suffix.lower() in RAW_SUFFIXES:
+        raise ValueError("a raw photograph, expected an image: save it as JPEG")
 
 
 @contextmanager
@@ -124,6 +155,12 @@ def stored_size(path: Path) -> tuple[int, int] | None:
             return image.height, image.width
     except Exception:  # whatever it is, decoding says so
         return None
+
+
+def in_planes(image: Image.Image) -> bool:
+    """Tell whether a TIFF stores its colours one after the other."""
+    tags: Any = getattr(image, "tag_v2", {})
+    return len(image.getbands()) > 1 and tags.get(PLANES, 1) == 2
 
 
 def bits_per_sample(image: Image.Image, content: bytes) -> int:

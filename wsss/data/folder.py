@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -16,8 +17,8 @@ from wsss.data.labels.table import read_table
 from wsss.data.lists import read_ids
 from wsss.data.manifest import Manifest
 from wsss.data.masks import mask_reader
-from wsss.data.names import ImageNames, find_images, regular_files
-from wsss.data.problems import Problems
+from wsss.data.names import ImageNames, named_images, regular_files
+from wsss.data.problems import DatasetError, Problems
 from wsss.study.sources import LABELS_FROM_FOLDERS
 from wsss.study.words import did_you_mean
 
@@ -28,6 +29,11 @@ Labels = dict[str, tuple[int, ...]]
 """Class indices of images, ascending, by id."""
 
 JPEG = {".jpg", ".jpeg", ".jfif"}
+
+FEW_UNREAD = 0.1
+"""Where a larger share of the masks cannot be read, the others are not compared with the labels."""
+
+logger = logging.getLogger(__name__)
 
 
 class _Labelled(NamedTuple):
@@ -54,6 +60,8 @@ def prepare(config: Folder, generated: Path) -> Manifest:
         DatasetError: Listing all problems of all files.
     """
     root, problems = Path(config.root), Problems()
+    if not root.is_dir():
+        raise DatasetError(f"data set {config.root}: {_no_folder(root)}")
     found = _read_labels(config, problems)
     names = ImageNames(found.images, root / config.images)
     masks = _list_masks(root / config.masks, names, problems) if config.masks is not None else {}
@@ -63,12 +71,21 @@ def prepare(config: Folder, generated: Path) -> Manifest:
     checked = check_images(found.images, problems)
     checked_masks = check_masks(masks, checked, reader, generated, problems)
     if config.masks is not None:
-        labels = found.labels if found.complete else {}
+        unread = len(masks.keys() & checked.keys()) - len(checked_masks.facts)
+        labels = found.labels if found.complete and unread <= FEW_UNREAD * len(masks) else {}
         compare_masks(found.classes, labels, checked_masks, root / config.masks, problems)
     problems.raise_any(f"data set {config.root}")
     known = with_known_pixels(checked_masks, root / (config.masks or ""))
     scored &= known.keys()
     return list_images(found.classes, splits, found.labels, found.images, known, scored, checked)
+
+
+def _no_folder(root: Path) -> str:
+    """Say that the data set's folder is not there, and the likely cause."""
+    if root.exists():
+        return "is no folder, expected the one that holds images and labels"
+    told = "; shell variables are not filled in, only ~" if "$" in str(root) else ""
+    return f"there is no such folder; paths are relative to {Path.cwd()}{told}"
 
 
 def held_out(ids: Iterable[str], share: float) -> set[str]:
@@ -96,11 +113,11 @@ def _read_labels(config: Folder, problems: Problems) -> _Labelled:
         images, classes = dict(found.images), given or found.class_names
         labels = _indices(named, classes, problems)
         return _Labelled(images, classes, labels, set(), len(problems) == faults)
-    images = find_images(folder, problems, without)
+    images, names = named_images(folder, problems, without)
     if folder.is_dir() and not images and len(problems) == faults:
         problems.add("missing file", f"{folder}: there is no image")
     classes = read_classes(listed, problems)
-    table = read_table(root / config.labels, ImageNames(images, folder), classes, problems)
+    table = read_table(root / config.labels, names, classes, problems)
     labels = _indices({image_id: (*row,) for image_id, row in table.rows.items()}, classes, problems)
     for image_id in sorted(images.keys() - labels.keys() - table.mentioned) if table.complete else ():
         said = f"has no line in {root / config.labels}; none of the classes: a line with an empty label"
@@ -131,6 +148,7 @@ def _indices(
 def _list_masks(folder: Path, names: ImageNames, problems: Problems) -> dict[str, Path]:
     """Find the masks of images, by id: they have the image's name, and lie in sub-folders like the images."""
     masks: dict[str, Path] = {}
+    others: list[Path] = []
     faults = len(problems)
     for path in regular_files(folder, MASK_SUFFIXES | JPEG, problems):
         ids = names.find(path.relative_to(folder).as_posix())
@@ -142,9 +160,16 @@ def _list_masks(folder: Path, names: ImageNames, problems: Problems) -> dict[str
             if image_id in masks:
                 problems.add("duplicate id", f"{path}: a second mask, beside {masks[image_id]}")
             masks.setdefault(image_id, path)
+        else:
+            others.append(path)
     if names and not masks and len(problems) == faults:
-        said = "no <id>.png has the id of an image; no masks: `masks: null`"
+        there = (
+            f", e.g. {others[0].name}, while the images are called e.g. {names.example!r}" if others else ""
+        )
+        said = f"no <id>.png has the id of an image{there}; no masks: `masks: null`"
         problems.add("missing file", f"{folder}: {said}")
+    elif others and len(problems) == faults:
+        logger.warning("%s: %d files belong to no image, e.g. %s", folder, len(others), others[0].name)
     return masks
 
 

@@ -10,7 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsss.data.decoding import MASK_FORMATS, bits_per_sample, check_size, naming, opened, orientation, turned
+from wsss.data.decoding import (
+    MASK_FORMATS,
+    PNG,
+    bits_per_sample,
+    check_size,
+    in_planes,
+    naming,
+    opened,
+    orientation,
+    raw_photograph,
+    turned,
+)
 from wsss.method.labels import IGNORE
 from wsss.results import replacing
 
@@ -89,6 +100,8 @@ def image_pixels(image: Path | str | Image.Image | NDArray[np.uint8]) -> NDArray
 
 def decode_image(content: bytes, name: Path | str) -> Decoded:
     """Decode the bytes of a file as `read_image` does; ``name`` is used in messages."""
+    with naming(name, content):
+        raw_photograph(content, name)
     with naming(name, content), opened(content) as image:
         stored = orientation(image)
         return Decoded(np.asarray(turned(_rgb(image, content), stored), dtype=np.uint8), stored)
@@ -113,18 +126,19 @@ def read_mask(path: Path | str) -> NDArray[np.uint8]:
 def read_values(path: Path | str) -> NDArray[np.int64]:
     """Read the values of a mask, which may exceed 255, as (H, W) int64; otherwise as `read_mask`."""
     content = Path(path).read_bytes()
-    with naming(path, content), opened(content, MASK_FORMATS) as image:
+    with naming(path, content, MASK_FORMATS), opened(content, MASK_FORMATS) as image:
         found = _mask_values(image, content)
+        strange = ~(np.isfinite(found) & (found == np.round(found)) & (found >= 0))
+        if strange.any():
+            raise ValueError(f"has values such as {found[strange][0]:g}, expected whole numbers from 0 on")
         values = found.astype(np.int64)
-        if (values != found).any() or values.min() < 0:
-            raise ValueError(f"has values such as {found[values != found][:1]}, expected whole numbers")
         return turned_like(values, orientation(image))
 
 
 def read_colours(path: Path | str) -> NDArray[np.uint8]:
     """Read the colours of a mask as (H, W, 3) uint8, turned upright. Raises as `read_mask`."""
     content = Path(path).read_bytes()
-    with naming(path, content), opened(content, MASK_FORMATS) as image:
+    with naming(path, content, MASK_FORMATS), opened(content, MASK_FORMATS) as image:
         return np.asarray(turned(_without_alpha(image).convert("RGB"), orientation(image)), dtype=np.uint8)
 
 
@@ -168,6 +182,8 @@ def _rgb(image: Image.Image, content: bytes) -> Image.Image:
         return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
     if image.mode == "F":
         return Image.fromarray(_eight_bits_of_floats(np.asarray(image))).convert("RGB")
+    if bits_per_sample(image, content) > 8 and in_planes(image):
+        raise ValueError("16-bit colours in a plane for each: save it as PNG, or with 8 bits")
     if bits_per_sample(image, content) == 16 and np.asarray(image.convert("RGB")).max() <= SHALLOW:
         image = _deep_colours(content)
     if image.has_transparency_data:
@@ -179,7 +195,7 @@ def _rgb(image: Image.Image, content: bytes) -> Image.Image:
 
 def _deep_colours(content: bytes) -> Image.Image:
     """Read 16-bit colours, of which Pillow keeps the high byte alone; torchvision reads those of PNG."""
-    if not content.startswith(b"\x89PNG"):
+    if not content.startswith(PNG):
         raise ValueError("16-bit colours of which 14 bits or fewer are used: save it as PNG, or with 8 bits")
     import torch
     from torchvision.io import decode_png
@@ -206,9 +222,11 @@ def _eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 def _eight_bits_of_floats(grey: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Bring shares of white, or grey levels of 8 to 16 bits, to 0 … 255; small overshoots are cut off."""
+    if not np.isfinite(grey).all():
+        raise ValueError("has values that are no numbers (NaN) or infinite")
     low, high = float(grey.min()), float(grey.max())
     white = 1 if high < OVERSHOOT else next((2**bits - 1 for bits in DEPTHS if high < 2**bits), 0)
-    if not np.isfinite(grey).all() or not white or low < -0.1 * white:
+    if not white or low < -0.1 * white:
         raise ValueError(f"grey values from {low:g} to {high:g}, expected 0 … 1, 0 … 255 or 0 … 65535")
     eight: NDArray[np.uint8] = np.rint(np.clip(grey / white, 0, 1) * 255).astype(np.uint8)
     return eight
@@ -242,5 +260,8 @@ def _without_alpha(image: Image.Image) -> Image.Image:
     if image.mode not in WITH_ALPHA:
         return image
     if np.asarray(image.getchannel("A")).min() < 255:
-        raise ValueError("has transparent pixels: give them a value or a colour instead")
+        raise ValueError(
+            "has transparent pixels, which may be background or void: fill them with the value or the colour "
+            "of either, and save without transparency"
+        )
     return image.convert(WITH_ALPHA[image.mode])

@@ -11,16 +11,37 @@ from wsss.data.problems import Problems
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
+_NO_TEXT = {
+    b"PK\3\4": "a spreadsheet or another zip archive, save it as CSV",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet of Excel's, save it as CSV",
+    b"%PDF": "a PDF file, expected text",
+}
+"""What is no text, by its first bytes, and what helps."""
+
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff"))
+"""Characters without width, which copying from a web page leaves at the ends of names."""
+
 
 def read_text(path: Path, problems: Problems) -> str | None:
-    """Read UTF-8, or UTF-16 with its mark, in the Unicode form NFC; None, and a problem, if that fails."""
+    """Read UTF-8, or UTF-16 with its mark, in the Unicode form NFC; None, and a problem, if that fails.
+
+    Characters without width are left out.
+    """
     if wrong := irregular(path):
         problems.add("missing file", f"{path}: {wrong}")
         return None
     try:
         content = path.read_bytes()
+        if wrong := next((what for start, what in _NO_TEXT.items() if content.startswith(start)), None):
+            problems.add("undecodable text", f"{path}: {wrong}")
+            return None
         encoding = "utf-16" if content.startswith(_UTF16) else "utf-8-sig"
-        return same_form(content.decode(encoding))
+        text = same_form(content.decode(encoding).translate(_INVISIBLE))
+        if "\0" not in text:
+            return text
+        problems.add(
+            "undecodable text", f"{path}: has zero bytes, as UTF-16 without its mark: save it as UTF-8"
+        )
     except OSError as error:
         problems.add("missing file", f"{path}: {error.strerror}")
     except UnicodeDecodeError as error:

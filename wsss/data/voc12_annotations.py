@@ -80,7 +80,9 @@ def parse_annotation(path: Path) -> Annotation:
 
 def _name(element: Element) -> str:
     name = same_form(element.findtext("name", "").strip())
-    if not name.isprintable() or not name:
+    if not name:
+        raise ValueError("an <object> has no <name>")
+    if not name.isprintable():
         raise ValueError(f"there is no class {name!r}")
     return name
 
@@ -111,9 +113,13 @@ def _parse(path: Path) -> Element:
     """
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ValueError(f"{size:,} bytes, expected at most {MAX_BYTES:,}")
+    content = path.read_bytes()
+    if not content.strip():
+        raise ValueError("the file is empty")
     try:
-        return fromstring(path.read_bytes(), forbid_dtd=True)
+        return fromstring(content, forbid_dtd=True)
     except DTDForbidden as error:
-        raise ValueError(f"has a document type, {error.name!r}; annotations have none") from error
+        said = f"has a document type, {error.name!r}; annotations have none: remove `<!DOCTYPE …>`"
+        raise ValueError(said) from error
     except (ParseError, LookupError) as error:  # LookupError: an encoding that Python does not know
         raise ValueError(f"not XML: {error}") from error

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsss.data import image_pixels, write_mask
+from wsss.data.names import irregular
 from wsss.method.labels import BACKGROUND_NAME
 from wsss.results import replacing, write_table
 from wsss.stages.bundle.images import IMAGES_AT_ONCE, Pixels
@@ -107,11 +108,16 @@ def predict_files(
             yield Predicted(image_id, str(path), _shares(result))
 
 
-def _read(path: Path) -> Pixels | Exception:
+def _read(path: Path) -> Pixels | str:
+    """Read an image, or say why that is not possible."""
+    if wrong := irregular(path):
+        return f"{path}: {wrong}"
     try:
         return image_pixels(path)
-    except (ValueError, OSError) as error:
-        return error
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    except ValueError as error:
+        return str(error)
 
 
 def _shares(result: SegmentedImage | ClassifiedImage) -> Mapping[str, float]:

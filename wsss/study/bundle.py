@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -20,6 +20,9 @@ from wsss.study.config import (
 from wsss.study.options import Precision
 
 FORMAT: Literal["wsss bundle 1"] = "wsss bundle 1"
+KINDS = ("classifier", "affinitynet", "segmenter")
+"""Of networks."""
+
 MOST_CLASSES = 254
 """Mask values 1 … 254; 0 is the background and 255 unknown."""
 
@@ -139,12 +142,27 @@ def parse_bundle(values: Any) -> Bundle:
     Raises:
         ValueError: the first key that is wrong, with what was found.
     """
-    if isinstance(values, Mapping) and values.get("format", FORMAT) != FORMAT:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"expected an object with keys, found {values!r:.80}")
+    if values.get("format", FORMAT) != FORMAT:
         raise ValueError(f"format: found {values['format']!r}, expected {FORMAT!r}")
     try:
         return _BUNDLES.validate_python(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-    kinds = ("classifier", "affinitynet", "segmenter")
-    where = ".".join(str(part) for part in first["loc"] if part not in kinds)
-    raise ValueError(f"{where or 'the whole file'}: {first['msg']}, found {first['input']!r:.80}")
+    raise ValueError(_sentence(first["type"], first["loc"], first["msg"], first["input"]))
+
+
+def _sentence(kind: str, place: Sequence[str | int], message: str, found: object) -> str:
+    """Write one of pydantic's errors as this project writes its own."""
+    where = ".".join(str(part) for part in place if part not in KINDS)
+    if kind == "extra_forbidden":
+        return f"{where}: an unknown key, which may change what the network does"
+    if kind in ("missing", "union_tag_not_found"):
+        return f"{where or 'network'}: missing"
+    if kind == "union_tag_invalid" and isinstance(found, Mapping):
+        return f"network: found {found['network']!r}, expected one of {', '.join(KINDS)}"
+    if not isinstance(found, Mapping | list) or not place:
+        message = f"{message}, found {found!r:.80}" if not isinstance(found, Mapping) else message
+    said = message.removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from unicodedata import normalize
@@ -28,8 +28,22 @@ FOREIGN_SUFFIXES = (".npz", ".npy", ".png")
 
 _JPEG = {".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
 _NETPBM = {".pbm", ".pgm", ".pnm", ".ppm"}
-IMAGE_SUFFIXES = {".avif", ".bmp", ".gif", ".png", ".tga", ".tif", ".tiff", ".webp"} | _JPEG | _NETPBM
-"""Extensions of image files; other files in a folder of images are not read."""
+READ_SUFFIXES = {".avif", ".bmp", ".gif", ".png", ".tga", ".tif", ".tiff", ".webp"} | _JPEG | _NETPBM
+"""Extensions of image files that can be read."""
+
+RAW_SUFFIXES = {
+    ".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw",
+}  # fmt: skip
+"""Extensions of what a camera's sensor has seen."""
+
+UNREAD_SUFFIXES = {".heic", ".heif", ".hif", ".jxl", ".psd"} | RAW_SUFFIXES
+"""Extensions of photographs that cannot be read: passing over them would leave images out without a word."""
+
+IMAGE_SUFFIXES = READ_SUFFIXES | UNREAD_SUFFIXES
+"""Extensions of image files; other files in a folder of images are not looked at."""
+
+SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"}
+"""Folders that operating systems and disk stations put among files: copies, previews, what was deleted."""
 
 CORRECTED_SUFFIXES = (".png", ".json", ".xml")
 """Of corrected masks: palette PNGs, files of labelme's, files of CVAT's."""
@@ -133,16 +147,29 @@ def corrected_files(folder: Path | str) -> list[str]:
 def photographs(folder: Path | str) -> dict[str, Path]:
     """Images in a folder and its sub-folders, by id: their path below it, without extension.
 
-    Where two differ in their extensions alone, these belong to their ids. Hidden files are left out.
+    Where two differ in their extensions alone, these belong to their ids. Hidden files are left out, and so
+    is the raw file beside a photograph. Links to nothing count, so that reading them says so.
     """
+    files = [path for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
     found = [
-        path.relative_to(folder)
-        for path in sorted(Path(folder).rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        path
+        for path in without_doubles(f.relative_to(folder) for f in files if f.is_file() or f.is_symlink())
+        if not path.name.startswith(".") and SYSTEM_FOLDERS.isdisjoint(path.parts)
     ]
     counts = Counter(path.with_suffix("") for path in found)
     names = {path: path if counts[path.with_suffix("")] > 1 else path.with_suffix("") for path in found}
     return {name.as_posix(): Path(folder, path) for path, name in names.items()}
+
+
+def without_doubles(paths: Iterable[Path]) -> list[Path]:
+    """Leave out what cannot be read where the same photograph can: a raw file beside its JPEG."""
+    found = list(paths)
+    readable = {path.with_suffix("") for path in found if path.suffix.lower() in READ_SUFFIXES}
+    return [
+        path
+        for path in found
+        if path.suffix.lower() not in UNREAD_SUFFIXES or path.with_suffix("") not in readable
+    ]
 
 
 def _tables(dataset: Coco | Folder | Shapes | Voc12) -> list[Path]:

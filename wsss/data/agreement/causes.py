@@ -16,6 +16,9 @@ MOST = 0.9
 MANY_VALUES = 24
 """More different unknown values in one mask come from resizing or compression, not from classes."""
 
+SEVERAL = 3
+"""In fewer masks a value of no class is told by file."""
+
 ROWS = 6
 """Fewer images cannot tell that the rows of a table have slipped."""
 
@@ -128,6 +131,21 @@ def _other_meaning(statistics: Statistics) -> str | None:
     )
 
 
+def _other_void(statistics: Statistics) -> str | None:
+    """A value of no class in several masks whose other values fit the labels: void, or a class not listed."""
+    if len(statistics.unknown_values) != 1 or statistics.agreement(statistics.identity) < FITS:
+        return None
+    (value,) = statistics.unknown_values
+    shown = statistics.shown[:, statistics.values.index(value)]
+    if shown.sum() < SEVERAL:
+        return None
+    fix = as_key({**statistics.identity, value: IGNORE}, statistics)
+    return (
+        f"{shown.sum()} masks hold the value {value}, which is none of the classes, while the others fit the "
+        f"labels; if it is void: `{fix}`, if a class, add it to the list"
+    )
+
+
 def _instances(statistics: Statistics) -> str | None:
     """A number for each object."""
     objects = [
@@ -171,5 +189,6 @@ CAUSES: tuple[Callable[[Statistics], str | None], ...] = (
     _foreground_alone,
     _slipped_rows,
     _instances,
+    _other_void,
 )
 """The surer ones first."""

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import shapely
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import parse
 from shapely import Geometry
+from shapely.affinity import rotate
 
 from wsss.data.exchange.outlines import (
     Mask,
@@ -20,6 +20,7 @@ from wsss.data.exchange.outlines import (
     outlines,
     pixels,
     polygon,
+    rectangle,
     value_of,
 )
 from wsss.data.images import voc_palette
@@ -105,7 +106,11 @@ def _geometry(shape: ET.Element) -> Geometry:
         pairs = [pair.split(",") for pair in shape.get("points", "").split(";") if pair]
         return polygon([[float(number) for number in pair] for pair in pairs])
     if shape.tag == "box":
-        return shapely.box(*(float(shape.get(key, "nan")) for key in ("xtl", "ytl", "xbr", "ybr")))
+        x0, y0, x1, y1 = (float(shape.get(key, "nan")) for key in ("xtl", "ytl", "xbr", "ybr"))
+        turn = float(shape.get("rotation", "0"))  # degrees, clockwise: y grows downwards
+        if not np.isfinite(turn):
+            raise ValueError(f"a box with the rotation {turn}, expected degrees")
+        return rotate(rectangle([(x0, y0), (x1, y1)]), turn)
     if shape.tag == "mask":
         return _painted(shape)
     raise ValueError(f"a shape <{shape.tag}>, expected <polygon>, <box> or <mask>")

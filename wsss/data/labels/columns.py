@@ -62,13 +62,20 @@ LABEL_HEADERS = frozenset(
         "species",
         "object",
         "objects",
+        "choice",
+        "choices",
     ]
 )
+NO_CLASS_HEADERS = frozenset(
+    ["annotator", "annotationid", "difficult", "occluded", "truncated", "iscrowd", "crowd", "reviewed"]
+)
+"""Columns of 0 and 1, or of a number for all, that tell something else than a class."""
+
 SPLIT_HEADERS = frozenset({"split", "subset", "set", "partition"})
 
 TRUE, FALSE = (
-    frozenset({"1", "1.0", "true", "yes", "x", "y"}),
-    frozenset({"", "0", "0.0", "false", "no", "n"}),
+    frozenset({"1", "1.0", "1,0", "true", "yes", "x", "y", "wahr", "vrai"}),
+    frozenset({"", "0", "0.0", "0,0", "-1", "false", "no", "n", "falsch", "faux"}),
 )
 """Cells of a column that tells one class."""
 
@@ -133,9 +140,13 @@ def find_columns(lines: Sequence[Line], names: ImageNames, problems: Problems) -
         return None
     split = next((c for c, name in enumerate(head) if name in SPLIT_HEADERS), None)
     others = [c for c in range(count) if c not in (image, split, *labels)]
-    flags = {c: first[c] for c in others if head and first[c] and _is_flag(c, body)} if not labels else {}
+    may_flag = [c for c in others if head and first[c] and head[c] not in NO_CLASS_HEADERS]
+    flags = {c: first[c] for c in may_flag if _is_flag(c, body)} if not labels else {}
     if not labels and not flags and len(others) == 1:
         labels = others
+    if said := _no_flags(place, first, others, body) if head and not labels and not flags else None:
+        problems.add("bad column", said)
+        return None
     if image is None or not (labels or flags):
         problems.add("bad header", f"{place}: found {','.join(first)!r:.200}, expected {EXPECTED}")
         return None
@@ -167,6 +178,23 @@ def _is_swapped(image: int, labels: Iterable[int], body: Sequence[Line], names: 
     if not names or share_of_images(image, body, names):
         return False
     return any(share_of_images(column, body, names) >= LIKELY for column in labels)
+
+
+def _no_flags(place: str, head: Sequence[str], columns: Sequence[int], body: Sequence[Line]) -> str | None:
+    """Say that several columns hold probabilities, which tell no classes; None if they do not."""
+    shares = [c for c in columns if head[c] and body and all(_is_share(cell_of(line, c)) for line in body)]
+    if len(shares) < 2:
+        return None
+    examples = ((head[c], cell_of(line, c)) for c in shares for line in body)
+    name, cell = next((n, cell) for n, cell in examples if cell.casefold() not in TRUE | FALSE)
+    return (
+        f"{place}: the column {name!r} holds {cell}, expected 1 or 0: whether an image shows the class, not "
+        "how likely it does"
+    )
+
+
+def _is_share(cell: str) -> bool:
+    return bool(re.fullmatch(r"1|[01][.,]\d+|0|\d[.,]?\d*e-\d+", cell.casefold()))
 
 
 def _is_flag(column: int, body: Sequence[Line]) -> bool:

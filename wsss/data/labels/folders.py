@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from wsss.data.class_names import is_unlabelled
 from wsss.data.labels.named import Labels, labels_of
 from wsss.data.labels.table import SPLITS
 from wsss.data.names import find_images, same_form
 from wsss.data.problems import Problems
+
+logger = logging.getLogger(__name__)
 
 
 def read_folders(
@@ -17,8 +21,8 @@ def read_folders(
 ) -> Labels:
     """Read images whose folder is their class: `cat/a.jpg`, or below splits `train/cat/a.jpg`.
 
-    Folders called `background` or `none` hold images of none of the classes. The same file in the folders of
-    two classes is one image of both.
+    Folders called `background` or `none` hold images of none of the classes, those called `unlabeled` images
+    without a label. The same file in the folders of two classes is one image of both.
 
     Args:
         folder: Holds the folders.
@@ -31,18 +35,28 @@ def read_folders(
     deep = has_splits(inside.values())
     found: dict[str, list[str]] = {}
     splits: dict[str, str] = {}
+    unlabelled: list[str] = []
     for image_id, parts in inside.items():
         if len(parts) <= deep:
             problems.add("image without label", f"{images[image_id]}: is in no folder of a class")
             continue
-        found[image_id] = [same_form(parts[deep])]
+        name = same_form(parts[deep].strip())
+        if is_unlabelled(name) and name not in classes:
+            unlabelled.append(image_id)
+            continue
+        found[image_id] = [name]
         if deep:
             splits[image_id] = SPLITS[parts[0].casefold()]
     for first, *others in _copies({image_id: images[image_id] for image_id in found}):
         for other in others:
             found[first] += found.pop(other)
             splits.pop(other, None)
-    left_out = inside.keys() - found.keys()
+    if unlabelled:
+        where = images[unlabelled[0]].parent
+        logger.warning(
+            "%d images have no label, as their folder says, and are left out: %s", len(unlabelled), where
+        )
+    left_out = inside.keys() - found.keys() - set(unlabelled)
     kept = {image_id: path for image_id, path in images.items() if image_id not in left_out}
     return labels_of(kept, found, problems, classes or None, splits)
 

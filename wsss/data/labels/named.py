@@ -48,11 +48,22 @@ def labels_of(
     class_names: Iterable[str] | None = None,
     splits: Mapping[str, str] | None = None,
 ) -> Labels:
-    """Collect names found in images; without a given order the classes are in that of the alphabet."""
+    """Collect names found in images; without a given order the classes are in that of the alphabet.
+
+    Spaces around a name do not count. Names that differ in capitals alone are a problem.
+    """
     named = {
-        image_id: {name for name in names if not is_no_class(name)}
+        image_id: {name for given in names if (name := given.strip()) and not is_no_class(name)}
         for image_id, names in sorted(found.items())
+        if image_id in images
     }
     classes = tuple(sorted(set().union(*named.values())) if class_names is None else class_names)
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(name.casefold(), []).append(name)
+    for first, *others in alike.values():
+        if others:
+            said = f"{' and '.join(map(repr, (first, *others)))} differ in capitals alone"
+            problems.add("two spellings of a class", f"{said}: write them alike, or rename one")
     labels = {image_id: in_order(names, classes) for image_id, names in named.items()}
     return Labels(images, labels, classes, splits or {}, problems)

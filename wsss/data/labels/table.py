@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from wsss.data.class_names import is_no_class
+from wsss.data.class_names import is_background, is_blank, is_no_class
 from wsss.data.labels.cells import LabelCells
 from wsss.data.labels.columns import (
     IMAGE_HEADERS,
@@ -109,19 +110,38 @@ def table_lines(path: Path, names: ImageNames, problems: Problems) -> list[Line]
     text = read_text(path, problems)
     if text is None:
         return []
-    delimiter = _delimiter(text, names)
+    text, told = _without_preface(text, names)
+    delimiter = told or _delimiter(text, names)
     if delimiter is None:
         return list(_words(path, text, names))
     table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     lines = []
+    start = 1
     try:
         for cells in table:
             stripped = [cell.strip() for cell in cells]
             if any(stripped):
                 lines.append(Line(f"{path}:{table.line_num}", stripped))
+            start = table.line_num + 1
     except csv.Error as error:
-        problems.add("bad line", f"{path}:{table.line_num}: {error}")
+        open_end = "end of data" in str(error)
+        said = 'a cell begins with a quotation mark (") that nothing closes' if open_end else str(error)
+        problems.add("bad line", f"{path}:{start if open_end else table.line_num}: {said}")
     return lines
+
+
+def _without_preface(text: str, names: ImageNames) -> tuple[str, str | None]:
+    """Blank the lines before a table: Excel's `sep=;`, and comments. Return the separator, if told."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    separator = None
+    for number, line in enumerate(lines):
+        told = re.fullmatch(r'"?sep=(.)"?[;,\t]*', line.strip(" \ufeff"), re.IGNORECASE)
+        comment = line.startswith("#") and not any(map(names.find, re.split(r"[,;\t|]", line)))
+        if not told and not comment and line.strip():
+            return ("\n".join(lines), separator) if number else (text, None)
+        separator = told[1] if told else separator
+        lines[number] = ""
+    return text, None
 
 
 def _delimiter(text: str, names: ImageNames) -> str | None:
@@ -169,24 +189,49 @@ class _Reader:
         self, columns: Columns, names: ImageNames, classes: Sequence[str], problems: Problems
     ) -> None:
         self.columns, self.names, self.classes, self.problems = columns, names, classes, problems
-        self.rows: dict[str, Row] = {}
         self.table = Table()
         self.missing: set[str] = set()
+        self.folded: dict[str, list[str]] = {}
+        for name in classes:
+            self.folded.setdefault(name.casefold(), []).append(name)
+        self.lines: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
 
     def read(self, body: Sequence[Line]) -> Table:
         """Read all lines; the labels of lines about the same image are put together."""
         cells = [self._label_cells(line) for line in body]
         repeated = Counter(cell_of(line, self.columns.image) for line in body).most_common(1)[0][1] > 1
         column = LabelCells([cell for row in cells for cell in row], self.classes, repeated)
+        several = False
         for line, row in zip(body, cells, strict=True):
             if (image_id := self._image(line)) is not None:
-                found = [name for cell in row for name in column.split(cell)]
+                found = [self._meant(name) for cell in row for name in column.split(cell)]
+                several |= len(found) > 1
                 self._add(image_id, line, [*found, *self._flagged(line)])
+        self._tell_contradictions(several or bool(self.columns.classes))
         self.table.columns = tuple(name for name in self.columns.classes.values() if self._is_class(name))
         return self.table
 
     def _is_class(self, name: str) -> bool:
-        return name in self.classes or not is_no_class(name)
+        return name in self.classes or not (is_no_class(name) or is_blank(name))
+
+    def _meant(self, name: str) -> str:
+        """Return a known class that a name differs from in capitals alone; else the name."""
+        alike = self.folded.get(name.casefold(), ()) if name not in self.classes else ()
+        return next(iter(alike)) if len(alike) == 1 else name
+
+    def _tell_contradictions(self, complete: bool) -> None:
+        """Warn of images whose lines differ, where a line has all labels, or one says that there is none."""
+        differing = []
+        for places in self.lines.values():
+            labels = [set(names) for _, names in places]
+            none = [not names or any(map(is_background, names)) for names in labels]
+            if (complete and any(names != labels[0] for names in labels)) or len(set(none)) > 1:
+                differing.append(places)
+        if differing:
+            shown = ", ".join(f"{place} ({' '.join(names) or 'none'})" for place, names in differing[0][:FEW])
+            logger.warning(
+                "%d images have lines that differ; the labels of all lines count: %s", len(differing), shown
+            )
 
     def _label_cells(self, line: Line) -> list[str]:
         """Return the cells with labels; those beyond the header are labels, too, that commas separate."""
@@ -208,14 +253,16 @@ class _Reader:
         elif name not in self.missing:
             self.missing.add(name)
             several = f"{name!r} may be any of {', '.join(sorted(ids)[:FEW])}: write its folder too"
-            self.problems.add(
-                "label without image", f"{line.place}: {several if ids else f'there is no image {name!r}'}"
-            )
+            hidden = ": names that begin with a dot are passed over" if name.startswith(".") else ""
+            said = several if ids else f"there is no image {name!r}{hidden}"
+            self.problems.add("label without image", f"{line.place}: {said}")
         self.table.mentioned |= ids or {name, without_suffix(name)}
         return None
 
     def _add(self, image_id: str, line: Line, labels: Iterable[str]) -> None:
         row = self.table.rows.get(image_id, Row(line.place, ()))
+        labels = tuple(labels)
+        self.lines.setdefault(image_id, []).append((line.place, labels))
         more = (name for name in labels if self._is_class(name) and name not in row.names)
         self.table.rows[image_id] = row._replace(names=(*row.names, *dict.fromkeys(more)))
         if self.columns.split is not None:

@@ -9,7 +9,7 @@ from wsss.data.class_names import is_no_class
 from wsss.data.coco_annotations import Annotations, read_annotations
 from wsss.data.labels.named import Labels, labels_of
 from wsss.data.labels.table import SPLITS
-from wsss.data.names import ImageNames, find_images
+from wsss.data.names import named_images
 from wsss.data.problems import Problems
 
 
@@ -22,8 +22,7 @@ def read_coco(folder: Path, files: Sequence[Path], without: Sequence[Path], prob
         without: Sub-folders that hold masks.
         problems: Collects what is wrong.
     """
-    images = find_images(folder, problems, without)
-    names = ImageNames(images, folder)
+    images, names = named_images(folder, problems, without)
     found: dict[str, list[str]] = {}
     splits: dict[str, str] = {}
     classes: dict[str, None] = {}
@@ -36,7 +35,8 @@ def read_coco(folder: Path, files: Sequence[Path], without: Sequence[Path], prob
             ids = names.find(beside.relative_to(folder).as_posix()) if inside else set()
             ids = ids or names.find(image.file_name)
             if len(ids) != 1:
-                problems.add("missing image", f"{path}: {image.file_name}: there is no such image")
+                said = f"may be any of {', '.join(sorted(ids)[:3])}" if ids else "there is no such image"
+                problems.add("missing image", f"{path}: {image.file_name}: {said}")
                 continue
             (image_id,) = ids
             shown = [content.classes[label] for label in image.labels]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from wsss.data.class_names import is_no_class
-from wsss.data.labels.columns import IMAGE_HEADERS, find_columns, plain
+from wsss.data.coco_annotations import SECTIONS
+from wsss.data.labels.columns import EXPECTED, IMAGE_HEADERS, find_columns, plain
 from wsss.data.labels.folders import has_splits, read_folders
 from wsss.data.labels.named import Labels, labels_of
 from wsss.data.labels.table import read_table, table_lines
@@ -18,9 +20,10 @@ from wsss.data.layouts.json_files import load_json
 from wsss.data.layouts.label_studio import is_label_studio, read_label_studio
 from wsss.data.layouts.labelme import is_labelme, read_labelme
 from wsss.data.layouts.voc import read_voc
-from wsss.data.names import ImageNames, find_images, regular_files
+from wsss.data.names import ImageNames, find_images, named_images, regular_files
 from wsss.data.problems import Problems
 from wsss.data.text import lines_of
+from wsss.study.sources import SYSTEM_FOLDERS
 
 Kind = Literal["table", "folders", "voc", "coco", "label_studio", "labelme"]
 
@@ -49,6 +52,7 @@ CLASS_LISTS = ("classes.txt", "class_names.txt", "labels.txt", "obj.names", "_da
 """Files with one class per line."""
 
 TABLE_SUFFIXES = {".csv", ".tsv", ".txt"}
+SPREADSHEETS = {".xlsx", ".xls", ".ods", ".numbers"}
 Found = tuple[Kind, tuple[Path, ...]]
 """The kind of a layout, and where its labels are."""
 
@@ -94,6 +98,51 @@ def detect(folder: Path) -> Layout | None:
     return Layout(kind, base, labels, classes, masks)
 
 
+def near_misses(folder: Path) -> list[str]:
+    """Say of the files that may have been meant as labels why they are none, a sentence each."""
+    images = find_images(folder, Problems(), _left_out(folder))
+    if not images:
+        return [f"{folder}: there is no image"]
+    names = ImageNames(images, folder)
+    said: list[str | None] = [_miss_of_json(path) for path in regular_files(folder, {".json"}, Problems())]
+    example = min(path.name for path in images.values())
+    said += [
+        _miss_of_table(path, names, example) for path in regular_files(folder, TABLE_SUFFIXES, Problems())
+    ]
+    sheets = regular_files(folder, SPREADSHEETS, Problems())
+    said += [f"{path}: a spreadsheet, save it as CSV" for path in sheets]
+    found = [sentence for sentence in said if sentence]
+    return found[:LOOKED_INTO]
+
+
+def _miss_of_json(path: Path) -> str:
+    problems = Problems()
+    content = load_json(path, problems)
+    if problems:
+        return problems.lines()[0].partition(": ")[2]
+    lacking = [key for key in SECTIONS if isinstance(content, dict) and key not in content]
+    if isinstance(content, dict) and 0 < len(lacking) < len(SECTIONS):
+        return f"{path}: has no {' and no '.join(map(repr, lacking))}, which COCO's files have"
+    if content == []:
+        return f"{path}: an empty list"
+    return f"{path}: no file of COCO, Label Studio or labelme"
+
+
+def _miss_of_table(path: Path, names: ImageNames, example: str) -> str | None:
+    problems = Problems()
+    lines = table_lines(path, names, problems)
+    if problems:
+        return problems.lines()[0].partition(": ")[2]
+    if not lines or path.name in CLASS_LISTS:
+        return None
+    cells = " ".join(lines[0].cells).split()
+    if len(cells) >= 5 and all(re.fullmatch(r"[\d.]+", cell) for cell in cells):
+        return f"{path}: numbers, as YOLO writes them; export the annotations as COCO or VOC"
+    if any(map(names.find, (cell for line in lines for cell in line.cells))):
+        return f"{path}: expected {EXPECTED}"
+    return f"{path}: names no image of the folder, such as {example}"
+
+
 def read(layout: Layout) -> Labels:
     """Read images, labels and class names; what is wrong is among the problems, nothing is raised."""
     problems = Problems()
@@ -109,9 +158,9 @@ def read(layout: Layout) -> Labels:
             return read_label_studio(layout.images, layout.labels[0], without, problems)
         case "labelme":
             return read_labelme(layout.images, layout.labels[0], without, problems)
-    images = find_images(layout.images, problems, without)
+    images, names = named_images(layout.images, problems, without)
     classes = _classes(layout, problems)
-    table = read_table(layout.labels[0], ImageNames(images, layout.images), classes, problems)
+    table = read_table(layout.labels[0], names, classes, problems)
     found = {image_id: row.names for image_id, row in table.rows.items()}
     order = classes or table.columns or None
     return labels_of(images, found, problems, order, table.splits)
@@ -135,7 +184,11 @@ def _class_folders(folder: Path, images: Mapping[str, Path]) -> Found | None:
 def _folders(folder: Path) -> list[Path]:
     """Return the sub-folders, the nearest first."""
     try:
-        own = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        own = sorted(
+            path
+            for path in folder.iterdir()
+            if path.is_dir() and not path.name.startswith(".") and path.name not in SYSTEM_FOLDERS
+        )
     except OSError:
         return []
     return [*own, *(path for inner in own if not inner.is_symlink() for path in _folders(inner))]
@@ -166,21 +219,29 @@ def _annotations(folder: Path) -> Found | None:
         if is_labelme(content):
             return "labelme", (_common(json),)
     xml = list(regular_files(folder, {".xml"}, Problems()))
-    if any(b"<annotation" in path.read_bytes()[:1000] for path in xml[:LOOKED_INTO]):
+    if any(b"<annotation" in _start(path) for path in xml[:LOOKED_INTO]):
         return "voc", (_common(xml),)
     return None
 
 
 def _is_coco(path: Path) -> bool:
     """Tell whether a file has COCO's sections: they are among its first words, or it is small."""
-    with path.open("rb") as file:
-        start = file.read(1 << 16)
+    start = _start(path)
     if b'"images"' not in start and b'"annotations"' not in start and b'"categories"' not in start:
         return False
     if b'"shapes"' in start and b'"imagePath"' in start:
         return False
     content = load_json(path, Problems())
     return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
+
+
+def _start(path: Path) -> bytes:
+    """Return the first bytes of a text, without the zeros of UTF-16; none if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(1 << 16).replace(b"\0", b"")
+    except OSError:
+        return b""
 
 
 def _common(paths: Collection[Path]) -> Path:

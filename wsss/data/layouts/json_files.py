@@ -17,9 +17,15 @@ def load_json(path: Path, problems: Problems) -> Any:
     try:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise ValueError(f"{size:,} bytes, expected at most {MAX_BYTES:,}")
-        return json.loads(path.read_bytes())
+        content = path.read_bytes()
+        if not content.strip():
+            raise ValueError("the file is empty")
+        return json.loads(content)
     except OSError as error:
         problems.add("missing file", f"{path}: {error.strerror}")
+    except UnicodeDecodeError as error:
+        wrong = f"byte 0x{error.object[error.start]:02x} is not {error.encoding.upper()}"
+        problems.add("undecodable text", f"{path}: {wrong}, save the file as UTF-8")
     except (ValueError, RecursionError) as error:
         problems.add("bad annotations", f"{path}: not JSON: {error}")
     return None

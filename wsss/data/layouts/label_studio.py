@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from wsss.data.labels.cells import names_in
 from wsss.data.labels.named import Labels, labels_of
 from wsss.data.layouts.json_files import load_json
-from wsss.data.names import ImageNames, find_images
+from wsss.data.names import ImageNames, named_images
 from wsss.data.problems import Problems
 
 UPLOADED = re.compile(r"[0-9a-f]{8}-")
@@ -31,6 +32,10 @@ NO_LABELS = frozenset(
     ]
 )
 """Keys of a JSON-MIN task that hold no labels."""
+
+
+USUAL_KEYS = ("choice", "label", "class")
+"""Names that choices usually have."""
 
 
 def is_label_studio(content: Any) -> bool:
@@ -55,11 +60,12 @@ def read_label_studio(folder: Path, file: Path, without: Sequence[Path], problem
         without: Sub-folders that hold masks.
         problems: Collects what is wrong; tasks that nobody has annotated are none.
     """
-    images = find_images(folder, problems, without)
-    names = ImageNames(images, folder)
+    images, names = named_images(folder, problems, without)
     found: dict[str, list[str]] = {}
     content = load_json(file, problems)
-    for number, task in enumerate(content if isinstance(content, list) else []):
+    tasks = content if isinstance(content, list) else []
+    keys = _label_keys([task for task in tasks if isinstance(task, dict)], names)
+    for number, task in enumerate(tasks):
         place = f"{file}: [{number}]"
         if not isinstance(task, dict) or not _is_task(task):
             problems.add("bad annotations", f"{place} is no task of Label Studio")
@@ -68,7 +74,7 @@ def read_label_studio(folder: Path, file: Path, without: Sequence[Path], problem
         if len(ids) != 1:
             data = task.get("data", task)
             problems.add("missing image", f"{place}: there is no image for {data!r:.120}")
-        elif (labels := _labels(task)) is not None:
+        elif (labels := _labels(task, keys)) is not None:
             found[next(iter(ids))] = labels
     return labels_of(images, found, problems)
 
@@ -94,31 +100,39 @@ def _spellings(address: str) -> list[str]:
     )
 
 
-def _labels(task: dict[str, Any]) -> list[str] | None:
+def _labels(task: dict[str, Any], keys: Collection[str]) -> list[str] | None:
     """Return the labels of a task; None if nobody has annotated it."""
     if not isinstance(task.get("data"), dict):
-        return list(_names({key: value for key, value in task.items() if _may_label(key, value)}))
+        told = {"label": [task[key] for key in keys if key in task]}
+        return list(names_in(told | {key: value for key, value in task.items() if _may_label(key, value)}))
     annotations = task.get("annotations") or task.get("completions") or []
     done = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
     if not done:
         return None
     results = done[-1].get("result")
     values = [result.get("value") for result in results if isinstance(result, dict)] if results else []
-    return [name for value in values if isinstance(value, dict) for name in _names(value)]
+    return [name for value in values if isinstance(value, dict) for name in names_in(value)]
 
 
 def _may_label(key: str, value: Any) -> bool:
     """Texts of JSON-MIN are labels only under the names that choices have: the others are data."""
-    return key not in NO_LABELS and (not isinstance(value, str) or key in ("choice", "label", "class"))
+    return key not in NO_LABELS and (not isinstance(value, str) or key in USUAL_KEYS)
 
 
-def _names(value: Any, key: str = "") -> Iterator[str]:
-    """Yield the texts below keys such as `choices`, `rectanglelabels` and `taxonomy`, or those of lists."""
-    if isinstance(value, str) and re.search(r"choice|label|class|taxonomy", key):
-        yield value
-    elif isinstance(value, list):
-        for item in value[-1:] if key == "taxonomy" and all(isinstance(i, str) for i in value) else value:
-            yield from _names(item, key)
-    elif isinstance(value, dict):
-        for inner, item in value.items():
-            yield from _names(item, inner)
+def _label_keys(tasks: Sequence[Mapping[str, Any]], names: ImageNames) -> list[str]:
+    """Return the keys of JSON-MIN below which labels may be that have the name of somebody's own choices.
+
+    They hold a few texts that recur, none of them an image; there are none where a usual key tells labels.
+    """
+    flat = [task for task in tasks if not isinstance(task.get("data"), dict)]
+    if any(task.get(key) for task in flat for key in USUAL_KEYS):
+        return []
+    texts: dict[str, list[str]] = {}
+    for key, value in (pair for task in flat for pair in task.items()):
+        if key not in NO_LABELS and isinstance(value, str):
+            texts.setdefault(key, []).append(value)
+    return [
+        key
+        for key, found in texts.items()
+        if len(set(found) - {""}) <= len(found) / 2 and not any(map(names.find, set(found)))
+    ]

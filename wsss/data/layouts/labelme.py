@@ -8,7 +8,7 @@ from typing import Any
 
 from wsss.data.labels.named import Labels, labels_of
 from wsss.data.layouts.json_files import load_json
-from wsss.data.names import ImageNames, find_images, regular_files
+from wsss.data.names import named_images, regular_files
 from wsss.data.problems import Problems
 
 
@@ -26,8 +26,7 @@ def read_labelme(folder: Path, annotations: Path, without: Sequence[Path], probl
         without: Sub-folders that hold masks.
         problems: Collects what is wrong.
     """
-    images = find_images(folder, problems, without)
-    names = ImageNames(images, folder)
+    images, names = named_images(folder, problems, without)
     found: dict[str, list[str]] = {}
     for path in regular_files(annotations, {".json"}, problems):
         content = load_json(path, problems)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wsss.data.class_names import VOC_CLASSES as CLASSES
 from wsss.data.labels.named import Labels, labels_of
-from wsss.data.names import ImageNames, find_images, regular_files
+from wsss.data.names import named_images, regular_files
 from wsss.data.problems import Problems
 from wsss.data.voc12_annotations import parse_annotation
 
@@ -21,8 +21,7 @@ def read_voc(folder: Path, annotations: Path, without: Sequence[Path], problems:
         without: Sub-folders that hold masks.
         problems: Collects what is wrong.
     """
-    images = find_images(folder, problems, without)
-    names = ImageNames(images, folder)
+    images, names = named_images(folder, problems, without)
     found: dict[str, list[str]] = {}
     for path in regular_files(annotations, {".xml"}, problems):
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import zipfile
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +15,10 @@ import torch
 from torch import Tensor
 
 from wsss.models.prefixes import unwrapped
+from wsss.models.weights import safetensors
+from wsss.models.weights.safetensors import is_safetensors
+
+logger = logging.getLogger(__name__)
 
 FACTS = {"suffixes": (".pth", ".pt", ".bin", ".ckpt")}
 
@@ -33,7 +39,7 @@ HARMLESS: list[Any] = [Namespace, np.dtype, *{type(np.dtype(code)) for code in "
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Read a state dict; code in the file is not run.
+    """Read a state dict; code in the file is not run. One of safetensors is read by any name.
 
     Of several state dicts in a checkpoint it is the largest, of equal ones the one with the likeliest key.
     The words of wrappers are taken off the names of the entries.
@@ -41,6 +47,10 @@ def read(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: if the file is damaged or holds anything else.
     """
+    if is_safetensors(path):
+        return safetensors.read(path)
+    if wrong := _other_archive(path):
+        raise ValueError(f"weights: {path}: {wrong}")
     content = _load(path)
     states = list(_states(content, ()))
     if not states:
@@ -48,8 +58,31 @@ def read(path: Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping):
             found += f" with the keys {', '.join(map(repr, list(content)[:SHOWN]))}"
         raise ValueError(f"weights: {path}: expected a state dict (names and tensors), found {found}")
-    state = max(states, key=lambda found: (len(found[1]), -_rank(found[0])))[1]
+    keys, state = max(states, key=lambda found: (len(found[1]), -_rank(found[0])))
+    if alike := [
+        ".".join(found) for found, other in states if other.keys() == state.keys() and found != keys
+    ]:
+        logger.warning(
+            "weights: %s: holds several networks: %s is used, %s not", path, ".".join(keys), ", ".join(alike)
+        )
     return {unwrapped(key): value for key, value in state.items()}
+
+
+def _other_archive(path: Path) -> str | None:
+    """Say what a zip archive is that holds no tensors of PyTorch's; None for those, and other files."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\3\4":
+            return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return "cut short or damaged: the end of the archive is missing"
+    if any(name.endswith(".npy") for name in names):
+        return "arrays of numpy's, expected tensors: save a state dict with torch.save or as safetensors"
+    if any(name.endswith("/constants.pkl") for name in names):
+        return "a TorchScript program, expected tensors: save the network's `state_dict()` alone"
+    return None
 
 
 def _load(path: Path) -> Any:

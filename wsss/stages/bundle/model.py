@@ -28,8 +28,8 @@ from wsss.stages.inference.refinement import pixel_refinement
 from wsss.stages.segmentation import class_probabilities
 from wsss.study.bundle import AffinityNetBundle, Bundle, ClassifierBundle, SegmenterBundle
 
-Images = list[ImageLike] | list[str] | list[Path] | list[Pixels] | tuple[ImageLike, ...]
-"""Several images; only a list or tuple counts as several, as a path is a sequence too."""
+Images = Sequence[ImageLike]
+"""Several images: a list or tuple. A path, which is a sequence to the type checker too, is one image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,9 @@ class SegmentationModel(_Model):
         self._segmentation, self._dense_crf = bundle.segmentation, bundle.dense_crf
 
     @overload
-    def predict(self, images: ImageLike, *, scores: bool = False) -> SegmentedImage: ...
+    def predict(  # type: ignore[overload-overlap]
+        self, images: ImageLike, *, scores: bool = False
+    ) -> SegmentedImage: ...
     @overload
     def predict(self, images: Images, *, scores: bool = False) -> list[SegmentedImage]: ...
     @overload
@@ -159,7 +161,7 @@ class ClassificationModel(_Model):
         self._cams = bundle.cams
 
     @overload
-    def predict(
+    def predict(  # type: ignore[overload-overlap]
         self, images: ImageLike, *, labels: Sequence[int] | None = None, threshold: float = 0.5
     ) -> ClassifiedImage: ...
     @overload

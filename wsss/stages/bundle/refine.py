@@ -25,8 +25,8 @@ from wsss.stages.random_walk import background_of, propagate_image
 from wsss.study.config import DenseCrf, PowerBackground, RandomWalk
 from wsss.study.config.fields import settled
 
-CRF_DISTANCE = 0.16
-"""Reach of the dense CRF's colour kernel, as a share of the longest side: 40 of 250 pixels."""
+CRF_DISTANCE = 0.08
+"""Reach of the dense CRF's colour kernel, as a share of the longest side: 20 of 250 pixels."""
 
 CRF_GREY_LEVELS, CRF_WEIGHT = 10.0, 3.0
 

@@ -25,7 +25,7 @@ from wsss.method.resizing import bilinear
 from wsss.runtime import worker_count
 from wsss.stages.cams import CamItem, CamsJob
 from wsss.stages.cams.foreign import ForeignCams
-from wsss.stages.foreign.files import find_files, naming, shortened
+from wsss.stages.foreign.files import find_files, naming, shortened, there
 from wsss.study.config import FileCams
 from wsss.study.registry import CAM_FORMATS, module_name
 from wsss.study.sources import class_file
@@ -79,6 +79,7 @@ def cam_files(images: Manifest, cams: FileCams) -> dict[str, tuple[Path, ...]]:
         raise ValueError(
             f"{what}: {cams.folder} lacks {len(missing)} maps, expected <id>_<class>.png or "
             f"<id>/<class>.png, with the name of the class or its number from 0 on: {shortened(missing)}"
+            f"{there(cams.folder)}"
         )
     return files
 
@@ -126,13 +127,13 @@ def read_cam_files(paths: Sequence[Path], row: ImageRow, format_name: str, n_cla
     most_values = 2 * max(n_classes, 1) * row.height * row.width
     if not module.FACTS.get("per_class"):
         with naming(paths[0]):
-            return _checked(module.read(paths[0], most_values), row)
+            return _checked(module.read(paths[0], most_values), row, n_classes)
     maps = []
     for path in paths:
         with naming(path):
             maps.append(module.read(path, most_values))
             _check_size(maps[-1].shape, row, 1)
-    return _checked(ForeignCams(np.stack(maps), row.labels), row)
+    return _checked(ForeignCams(np.stack(maps), row.labels), row, n_classes)
 
 
 def format_module(name: str) -> Any:
@@ -145,18 +146,30 @@ def _no_cams(row: ImageRow) -> ImportedCams:
     return ImportedCams(empty, 0, 0)
 
 
-def _checked(cams: ForeignCams, row: ImageRow) -> ImportedCams:
+def _checked(cams: ForeignCams, row: ImageRow, n_classes: int) -> ImportedCams:
     maps, indices, stride = cams
     if maps.ndim != 3 or maps.dtype.kind != "f" or len(maps) != len(indices):
-        raise ValueError(f"maps {maps.shape} {maps.dtype}, expected floats ({len(indices)}, H, W)")
+        levels = "; divide levels of 0 … 255 by 255" if maps.dtype == np.uint8 else ""
+        raise ValueError(f"maps {maps.shape} {maps.dtype}, expected floats ({len(indices)}, H, W){levels}")
+    if max(indices, default=0) >= n_classes:
+        raise ValueError(
+            f"a map of the class {max(indices)}, but the last of the {n_classes} classes is {n_classes - 1}, "
+            "counted from 0: do the maps count from 1, or is one of the background?"
+        )
     if len(set(indices)) < len(indices) or not set(row.labels) <= set(indices):
+        one_more = {label + 1 for label in row.labels} <= set(indices)
         raise ValueError(
             f"maps of the classes {sorted(indices)[:99]}, while the image's labels are {list(row.labels)} "
-            "(both counted from 0, without background)"
+            f"(both counted from 0, without background){'; do the maps count from 1?' if one_more else ''}"
         )
     chosen = maps[[indices.index(label) for label in row.labels]].astype(np.float32)
-    if not np.isfinite(chosen).all() or chosen.min() < 0:
-        raise ValueError(f"values from {chosen.min()} to {chosen.max()}, expected finite ones from 0 on")
+    if not np.isfinite(chosen).all():
+        raise ValueError("has values that are no numbers (NaN) or infinite")
+    if chosen.min() < 0:
+        raise ValueError(
+            f"values from {chosen.min():g} to {chosen.max():g}, expected values from 0 on: a CAM after its "
+            "ReLU, or logits after a sigmoid"
+        )
     full = _full_size(chosen, row, stride)
     peak = full.max((1, 2), keepdims=True)
     scores = (full / np.maximum(peak, 1)).astype(np.float16)
@@ -173,7 +186,8 @@ def _full_size(maps: NDArray[np.float32], row: ImageRow, stride: int) -> NDArray
 def _check_size(size: tuple[int, ...], row: ImageRow, stride: int) -> None:
     expected = -(-row.height // stride), -(-row.width // stride)
     if size != expected:
+        swapped = "; height and width are swapped" if size == expected[::-1] else ""
         raise ValueError(
             f"maps of {size[0]} x {size[1]} (height x width), expected {expected[0]} x {expected[1]}, as the "
-            f"image has {row.height} x {row.width} pixels"
+            f"image has {row.height} x {row.width} pixels{swapped}"
         )

@@ -43,9 +43,15 @@ def find_files(
     if missing := [name for name, path in found.items() if path is None]:
         raise ValueError(
             f"{what}: {folder} lacks the files of {len(missing)} of {len(found)} images, "
-            f"expected <id>{' or <id>'.join(suffixes)}: {shortened(missing)}"
+            f"expected <id>{' or <id>'.join(suffixes)}: {shortened(missing)}{there(folder)}"
         )
     return {name: path for name, path in found.items() if path is not None}
+
+
+def there(folder: Path | str) -> str:
+    """Name a file of a folder in which others are missing: how it is called often tells why."""
+    names = sorted(path.name for path in Path(folder).iterdir() if not path.name.startswith("."))
+    return f"; there is e.g. {names[0]}" if names else "; the folder is empty"
 
 
 def shortened(names: Sequence[str]) -> str:
@@ -73,11 +79,23 @@ def read_grey_png(path: Path) -> NDArray[np.float32]:
     with Image.open(path, formats=["PNG"]) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, expected at most {MAX_PIXELS:,}")
-        if image.mode not in ("1", "L", "I", "I;16", "I;16B"):
-            raise ValueError(f"pixels of mode {image.mode}, expected grey")
-        white = 65535 if image.mode.startswith("I") else 255
-        grey = image.convert("L") if image.mode == "1" else image
-        return np.asarray(grey).astype(np.float32) / np.float32(white)
+        if image.mode.startswith("I"):
+            return np.asarray(image).astype(np.float32) / np.float32(65535)
+        return _equal_channels(image).astype(np.float32) / np.float32(255)
+
+
+def _equal_channels(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the grey (H, W) of an image of 8 bits, which may be stored as three equal colours."""
+    if image.mode in ("1", "L"):
+        return np.asarray(image.convert("L"))
+    colours = np.asarray(image.convert("RGB"))
+    if (colours != colours[..., :1]).any() or _transparent(image):
+        raise ValueError("colours, such as a heat map's, or transparent pixels; expected grey, white being 1")
+    return colours[..., 0]
+
+
+def _transparent(image: Image.Image) -> bool:
+    return bool(np.asarray(image.convert("RGBA").getchannel("A")).min() < 255)
 
 
 def read_npy(path: Path, most_values: int) -> NDArray[Any]:
@@ -121,6 +139,8 @@ def read_pickled_npy(path: Path, most_values: int) -> dict[int | str, Any]:
 
 def _content(path: Path, most_values: int) -> bytes:
     size, limit = path.stat().st_size, 8 * most_values + HEADERS
+    if not size:
+        raise ValueError("the file is empty")
     if size > limit:
         raise ValueError(f"a file of {size} bytes, expected at most {limit}")
     return path.read_bytes()

@@ -10,6 +10,7 @@ from wsss.stages.sweep.points import Grid, Point
 from wsss.stages.sweep.ranking import gather, overlay, rank, table
 from wsss.stages.sweep.shard import sweep_shard
 from wsss.stages.sweep.tally import Tally, tally_image, total
+from wsss.stages.sweep.usual import near_usual, usual_steps
 
 __all__ = [
     "Grid",
@@ -25,6 +26,7 @@ __all__ = [
     "describe_pixels",
     "finish_images",
     "gather",
+    "near_usual",
     "overlay",
     "rank",
     "read_pixels",
@@ -34,5 +36,6 @@ __all__ = [
     "table",
     "tally_image",
     "total",
+    "usual_steps",
     "widened",
 ]

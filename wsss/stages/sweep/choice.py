@@ -7,13 +7,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from wsss.stages.sweep.points import Grid, Point
-from wsss.stages.sweep.ranking import Row
+from wsss.stages.sweep.points import Grid, Point, Row
+from wsss.stages.sweep.usual import COLUMN, around
 from wsss.study.config import RandomWalk
 from wsss.study.config.fields import AUTO
-
-COLUMN = {"alpha": "alpha", "score": "constant", "beta": "beta", "t": "t"}
-"""Of a point, by the keys of `random_walk` that may say `auto`."""
 
 BOUNDS = {"alpha": (0.25, 64.0), "score": (0.05, 0.95), "beta": (1.0, 64.0), "t": (1, 2048)}
 """Values beyond which no grid widens."""
@@ -115,7 +112,7 @@ def _grids(
     best: Row, axes: Mapping[str, Sequence[float]], further: Mapping[str, float], tolerance: float
 ) -> Iterator[Grid]:
     """Yield the grids of the best point, its neighbours in the grid, and the further values, one per beta."""
-    near = {key: {*_around(values, best[COLUMN[key]])} for key, values in axes.items()}
+    near = {key: {*around(values, best[COLUMN[key]])} for key, values in axes.items()}
     for key, value in further.items():
         near[key].add(value)
     ascending = {key: tuple(sorted(values)) for key, values in near.items()}
@@ -126,9 +123,3 @@ def _grids(
     ts = tuple(int(t) for t in ascending.get("t", (best["t"],)))
     for beta in ascending.get("beta", (best["beta"],)):
         yield Grid(alphas, constants, beta, ts, tolerance, (best["normalize"],))
-
-
-def _around(values: Sequence[float], value: float) -> tuple[float, ...]:
-    """Return a value and its neighbours among ascending values."""
-    place = list(values).index(value)
-    return tuple(values[max(place - 1, 0) : place + 2])

@@ -10,17 +10,21 @@ from typing import Any
 from wsss.data import Manifest
 from wsss.method.labels import value_names
 from wsss.runtime import progress
-from wsss.stages.sweep.choice import COLUMN, best_first, candidates, widened
+from wsss.stages.sweep.choice import best_first, candidates, widened
 from wsss.stages.sweep.finish import ShardResults, finish_images, single
 from wsss.stages.sweep.pixels import swept_rows
-from wsss.stages.sweep.points import KEYS, Grid, Point
-from wsss.stages.sweep.ranking import MIOU, Row, gather, rank
+from wsss.stages.sweep.points import KEYS, Grid, Point, Row
+from wsss.stages.sweep.ranking import MIOU, gather, rank
 from wsss.stages.sweep.shard import sweep_shard
 from wsss.stages.sweep.tally import Tally, total
+from wsss.stages.sweep.usual import COLUMN, near_usual
 from wsss.study.params import ChooseRandomWalk
 
 FINALISTS = 5
-"""Points that are finished with the dense CRF, which costs a hundred times as much as a point of a sweep."""
+"""Points that are finished with the dense CRF, where masks can tell which is the best then.
+
+It costs a hundred times as much as a point of a sweep.
+"""
 
 FINISHED_IMAGES = 150
 """The most images on which they are: enough to tell points that differ by a point of mIoU."""
@@ -55,8 +59,14 @@ def choose(
     """
     walk, criterion = params.random_walk, ranking["criterion"]
     sweep = partial(_sweep, manifest, shards, params.images, threads)
-    points, added = widened(candidates(ranking["points"], walk), walk, criterion, sweep)
-    finalists = points[: FINALISTS if params.dense_crf else 1]
+    points = candidates(ranking["points"], walk)
+    if criterion == MIOU:
+        points, added = widened(points, walk, criterion, sweep)
+        finalists = points[: FINALISTS if params.dense_crf else 1]
+    else:  # without masks, what lies far from the usual values is not trusted, however well it is ranked
+        near = near_usual(points, walk.chosen_keys, ranking["usual_steps"])
+        points, added = best_first(near, criterion), {}
+        finalists = points[:1]
     alone, *finished = _finish(finalists, manifest, shards, params, threads)
     compared = [
         _columns(point) | {"swept": point[criterion], "finished": row[criterion]}

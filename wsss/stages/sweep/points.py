@@ -14,6 +14,10 @@ KEYS = ("background", "alpha", "constant", "beta", "t", "normalize")
 """Columns of a point: the kind of its background, its alpha or constant score, and what follows."""
 
 
+Row = dict[str, Any]
+"""A point and its metrics."""
+
+
 class Point(NamedTuple):
     """Values of the section `random_walk`."""
 

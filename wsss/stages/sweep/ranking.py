@@ -11,15 +11,13 @@ import yaml
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from wsss.stages.sweep.points import Grid, Point
+from wsss.stages.sweep.points import Grid, Point, Row
 from wsss.stages.sweep.tally import Tally, total
-
-Row = dict[str, Any]
-"""A point and its metrics."""
+from wsss.stages.sweep.usual import near_usual
 
 MIOU, LABEL_FREE = "miou", "label_free"
 
-SIGNALS = (LABEL_FREE, "agreement", "alignment", "changed", "vanished")
+SIGNALS = (LABEL_FREE, "alignment", "agreement", "changed", "vanished")
 """Metrics that need no true mask."""
 
 PROTOCOL = (
@@ -27,20 +25,24 @@ PROTOCOL = (
     "of train where none has a true mask. miou and iou: against the true masks, all pixels counted together. "
     "agreement: mean IoU with the confident regions, over their pixels. alignment: correlation of two "
     "pixels, 12 % of the longest side apart, being of different classes and of different colours. vanished: "
-    "share of the labels that win less than a thousandth of their image. label_free: agreement times "
-    "alignment, where it is positive, times the share of labels that have not vanished. changed: share of "
+    "share of the labels that win less than a thousandth of their image. label_free: alignment, where it is "
+    "positive, times the share of labels that have not vanished; without true masks, points near the usual "
+    "values of docs/settings.md come first. changed: share of "
     "pixels that the CAMs with the same background give to another class. coverage: share of the pixels of "
     "the images with a label that its class wins. correlation: of each with miou, over the ranks of all "
     "points (Spearman)."
 )
 
 
-def rank(value_names: Sequence[str], tallies: Sequence[tuple[Grid, Tally]]) -> dict[str, Any]:
+def rank(
+    value_names: Sequence[str], tallies: Sequence[tuple[Grid, Tally]], steps: float | None = None
+) -> dict[str, Any]:
     """Rank all points, best first: by mIoU, or without true masks by the product of label-free signals.
 
     Args:
         value_names: names by mask value, background first.
         tallies: of each beta, summed over the shards.
+        steps: usual t, see `usual_steps`: without true masks, points near the usual values come first.
 
     Returns:
         The content of `sweep/points.json`: how it is counted, and the points with their metrics.
@@ -49,14 +51,26 @@ def rank(value_names: Sequence[str], tallies: Sequence[tuple[Grid, Tally]]) -> d
     scored = any(tally.truth.expected.any() for _, tally in tallies)
     criterion = MIOU if scored else LABEL_FREE
     rows.sort(key=lambda row: np.nan_to_num(row[criterion], nan=-1), reverse=True)
+    if not scored and steps is not None:
+        trusted = [id(row) for row in _trusted(rows, steps)]
+        rows.sort(key=lambda row: id(row) not in trusted)
     return {
         "protocol": PROTOCOL,
         "criterion": criterion,
         "value_names": list(value_names),
         "images": int(tallies[0][1].given_images[0]),
+        "usual_steps": steps,
         "correlation": _correlations(rows) if scored else None,
         "points": [{"rank": place} | row for place, row in enumerate(rows, start=1)],
     }
+
+
+def _trusted(rows: Sequence[Row], steps: float) -> Iterator[Row]:
+    """Yield the points near the usual values, which are those of scores that are normalised by class."""
+    for kind, key in (("power", "alpha"), ("constant", "score")):
+        own = [row for row in rows if (row["background"], row["normalize"]) == (kind, "class")]
+        if own:
+            yield from near_usual(own, (key, "beta", "t"), steps)
 
 
 def gather(shards: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[tuple[Grid, Tally]]]:
@@ -86,13 +100,13 @@ def _rows(value_names: Sequence[str], grid: Grid, tally: Tally) -> Iterator[Row]
 
 def _metrics(tally: Tally) -> dict[str, NDArray[np.float64]]:
     """The metrics of all points that are one number: (T, N, B) each."""
-    agreement, alignment = _mean(tally.confident.iou), _alignment(tally)
+    alignment = _alignment(tally)
     vanished = tally.vanished[..., 1:].sum(-1) / max(1, tally.given_images[1:].sum())
     return {
         MIOU: _mean(tally.truth.iou),
-        LABEL_FREE: agreement * np.maximum(alignment, 0) * (1 - vanished),
-        "agreement": agreement,
+        LABEL_FREE: np.maximum(alignment, 0) * (1 - vanished),
         "alignment": alignment,
+        "agreement": _mean(tally.confident.iou),
         "changed": tally.changed / tally.given_pixels[0],
         "vanished": vanished,
     }
@@ -101,7 +115,7 @@ def _metrics(tally: Tally) -> dict[str, NDArray[np.float64]]:
 def _alignment(tally: Tally) -> NDArray[np.float64]:
     """Correlate different classes with different colours over all pairs: (T, N, B), 0 if either is constant.
 
-    A mask of one class parts no pair, and has 0, however well it agrees with the confident regions.
+    A mask of one class parts no pair, and has 0.
     """
     number, colours, squares = tally.pairs / max(1.0, tally.pairs[0])
     share, parting = tally.parted / max(1.0, tally.pairs[0]), tally.parting / max(1.0, tally.pairs[0])

@@ -18,6 +18,7 @@ from wsss.stages.sweep.images import sweep_image
 from wsss.stages.sweep.pixels import read_pixels, swept_rows
 from wsss.stages.sweep.points import Grid
 from wsss.stages.sweep.tally import Tally, tally_image, total
+from wsss.stages.sweep.usual import usual_steps
 
 
 def sweep_shard(
@@ -45,7 +46,7 @@ def sweep_shard(
         The content of `sweep/<beta>/<shard>.json`, which `gather` reads.
     """
     rows, names = swept_rows(manifest, shard, limit), value_names(manifest.class_names)
-    input_scale = AffinityGrid.of(affinities).input_scale
+    on = AffinityGrid.of(affinities)
 
     def sweep_row(row: ImageRow) -> Tally:
         scores, class_values = cams[row.id]
@@ -55,11 +56,12 @@ def sweep_shard(
             torch.from_numpy(scores),
             known,
             affinities.boundary(row.id),
-            input_scale=input_scale,
+            input_scale=on.input_scale,
             grid=grid,
         )
         return tally_image(counts, known, class_values, len(names))
 
     tallies = progress(in_threads(sweep_row, rows, threads), len(rows))
     counted = total(tallies, grid, len(names)).as_json()
-    return {"value_names": names, "grid": grid._asdict(), "counts": counted}
+    about = {"value_names": names, "usual_steps": usual_steps(manifest.split("train").sizes, on)}
+    return about | {"grid": grid._asdict(), "counts": counted}

@@ -156,7 +156,7 @@ class DenseCrf(Section):
     )
     distances: Literal["pixels", "share"] = Field(
         "pixels",
-        description="pixels, or share: of the longest side of each image, 0.16 in place of 40 of 250",
+        description="pixels, or share: of the longest side of each image, 0.08 in place of 20 of 250",
     )
 
 

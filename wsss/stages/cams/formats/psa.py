@@ -19,4 +19,6 @@ def read(path: Path, most_values: int) -> ForeignCams:
     if not all(isinstance(values, np.ndarray) for values in maps):
         raise ValueError("a dictionary whose values are not all arrays, expected {class: (H, W)}")
     classes = class_numbers(np.array(list(content)))
+    if len(sizes := {values.shape for values in maps}) > 1:
+        raise ValueError(f"maps of different sizes: {' and '.join(map(str, sorted(sizes)))}")
     return ForeignCams(np.stack(maps) if maps else np.zeros((0, 0, 0)), classes)
