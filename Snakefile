@@ -7,11 +7,13 @@ a stage's section of config.yaml, its module in wsss/stages/ and its folder unde
 import os
 import sys
 
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 from wsss.planning.locks import note_owner
-from wsss.report.failure import failure
-from wsss.report.summary import summary
+from wsss.report.failure import failure, hide_frames
+from wsss.report.health import findings_as_list
+from wsss.report.summary import findings, summary
 from wsss.study.code_digest import ROOT
 from wsss.study.config import ConfigError
 from wsss.study.invocation import Invocation
@@ -36,6 +38,10 @@ pathvars:
 
 
 report: "report/workflow.rst"
+
+
+if "--report" in sys.argv:  # that page begins with the alarms
+    config["alarms"] = findings_as_list(findings(f"{study.results}/{study.name}"))
 
 
 include: "rules/common.smk"
@@ -74,6 +80,7 @@ rule all:
 
 onstart:
     note_owner()
+    hide_frames(logger)
 
 
 onsuccess:

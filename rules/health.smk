@@ -13,6 +13,11 @@ HEALTH = {
         "images": result("<results>/scores/classifier.tsv"),
     },
     "cams": {"cams": result("<results>/scores/cams.json")},
+    "confident": {
+        "train": result("<results>/dataset/train.tsv"),
+        "labels": all_shards("<results>/confident/{shard}.h5", "train"),
+        "confident": result("<results>/scores/confident.json"),
+    },
     "random_walk": {
         "train": result("<results>/dataset/train.tsv"),
         "masks": all_shards("<results>/random_walk/{split}/{shard}.h5", "train"),
@@ -32,12 +37,9 @@ HEALTH = {
     },
 }
 if study.uses_affinitynet:
-    HEALTH["cams"] |= {
-        "train": result("<results>/dataset/train.tsv"),
-        "labels": all_shards("<results>/confident/{shard}.h5", "train"),
-        "confident": result("<results>/scores/confident.json"),
-    }
     HEALTH["random_walk"]["history"] = result("<results>/affinitynet/history.tsv")
+else:
+    del HEALTH["confident"]
 if "train" in study.segmentation.splits:
     HEALTH["segmentation"] |= {
         "train": result("<results>/dataset/train.tsv"),
@@ -46,6 +48,12 @@ if "train" in study.segmentation.splits:
     }
 if not study.uses_classifier:
     del HEALTH["classifier"]
+
+
+def health_up_to(part):
+    """The checks of a part and of all that stand before it on the road."""
+    parts = list(HEALTH)
+    return expand("<results>/health/{part}.json", part=parts[: parts.index(part) + 1])
 
 
 rule check_health:

@@ -1,6 +1,6 @@
 """Targets by name, which end before the trainings that they do not need: `wsss run --only masks`, `snakemake masks`.
 
-Each asks for what a stage makes, and for the scores up to there. Without a target, all is computed.
+Each asks for what a stage makes, and for the scores and alarms up to there. Without a target, all is computed.
 """
 
 
@@ -9,6 +9,7 @@ rule cams:
     input:
         [all_shards("<results>/cams/{split}/{shard}.npz", split) for split in study.refined_splits],
         [f"<results>/scores/{artifact}.json" for artifact in study.scored_up_to("cams")],
+        health_up_to("cams"),
     message:
         "The CAMs are there"
 
@@ -18,6 +19,7 @@ rule masks:
     input:
         expand("<results>/masks/random_walk/{split}/index.tsv", split=study.refined_splits),
         [f"<results>/scores/{artifact}.json" for artifact in study.scored_up_to("random_walk")],
+        health_up_to("random_walk"),
     message:
         "The pseudo masks are there"
 
@@ -27,5 +29,6 @@ rule sweep:
     input:
         rules.rank_sweep.output,
         rules.plot_sweep.output,
+        health_up_to("cams"),
     message:
         "The sweep is done"

@@ -1,7 +1,6 @@
 """The alarms and warnings of one part of the road."""
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsss.results import write_json
@@ -22,8 +21,7 @@ def main(job: Job[Nothing]) -> None:
     for verdict in verdicts:
         if verdict.severity:
             logger.warning("%s: %s: %s", verdict.severity.upper(), verdict.alarm.title, verdict.figure)
-    invocation, results = Invocation.of_environment() or Invocation(), Path(job.output.health).parents[1]
-    write_json(job.output.health, part_health(verdicts, invocation, results))
+    write_json(job.output.health, part_health(verdicts, Invocation.of_environment() or Invocation()))
 
 
 if "snakemake" in globals():

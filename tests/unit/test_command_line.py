@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import yaml
 from wsss.study.command_line import check_command_line
 
 ROOT = Path(__file__).resolve().parents[2]
+PROFILES = ("default", "slurm")
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +44,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "--workflow-profile profiles/profile.yaml --configfile mine.yaml",
         "results/mine/other.yaml",
         "--config name=mine.yaml",
+        "-c4 -n",
+        "--cores all --configfile mine.yaml",
+        "-j 1 mine",
     ],
 )
 def test_what_snakemake_understands_is_left_alone(line: str) -> None:
@@ -65,6 +71,12 @@ def test_what_snakemake_understands_is_left_alone(line: str) -> None:
             r"^sweep: no such study file.* targets come first: snakemake sweep --configfile mine\.yaml -n$",
         ),
         ("--configfile sweep", "^sweep: no such file"),
+        (
+            "--cores 0 --configfile mine.yaml",
+            "^--cores 0: no job can run; expected a number from 1 on, or all$",
+        ),
+        ("-n --jobs=0", "^--jobs 0: no job can run"),
+        ("-c0", "^-c 0: no job can run"),
     ],
 )
 def test_one_sentence_says_what_is_wrong(line: str, said: str) -> None:
@@ -73,11 +85,64 @@ def test_one_sentence_says_what_is_wrong(line: str, said: str) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("profile", ["default", "slurm"])
+@pytest.mark.parametrize("profile", PROFILES)
 def test_the_profiles_check_it(profile: str) -> None:
     content = yaml.safe_load((ROOT / "profiles" / profile / "profile.yaml").read_text("utf-8"))
     assert content["__use_yte__"] is True
     assert content["__definitions__"][-1] == "check_command_line()"
+
+
+def test_the_profiles_say_the_same_of_it() -> None:
+    contents = [(ROOT / "profiles" / profile / "profile.yaml").read_text("utf-8") for profile in PROFILES]
+    first, second = (yaml.safe_load(content)["__definitions__"] for content in contents)
+    assert first == second
+
+
+@pytest.fixture
+def definitions() -> list[str]:
+    """What the profiles run."""
+    content = yaml.safe_load((ROOT / "profiles" / "default" / "profile.yaml").read_text("utf-8"))
+    return list(content["__definitions__"])
+
+
+def run_definitions(definitions: list[str], folder: Path, *arguments: str, path: str = "") -> tuple[int, str]:
+    """Run them as Snakemake does in a folder, after its command line, and say where wsss comes from."""
+    program = "\n".join([*definitions, "import wsss", "print(wsss.__file__)"])
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {path!r})\n{program}", *arguments]
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def stand_in(folder: Path, what: str = "") -> Path:
+    """A clone with a wsss that has the checked function only."""
+    package = folder / "wsss" / "study"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package.parent / "__init__.py").write_text(what)
+    (package / "command_line.py").write_text("def check_command_line(): pass\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "option", [["--snakefile", "{}/Snakefile"], ["--snakefile={}/Snakefile"], ["-s", "{}/Snakefile"], None]
+)
+def test_the_wsss_beside_the_snakefile_comes_before_one_that_is_installed(
+    definitions: list[str], tmp_path: Path, option: list[str] | None
+) -> None:
+    clone, installed = stand_in(tmp_path / "clone"), stand_in(tmp_path / "installed", "raise ValueError")
+    folder = tmp_path if option else clone
+    arguments = [word.format(clone) for word in option or []]
+    status, said = run_definitions(definitions, folder, *arguments, path=str(installed))
+    assert (status, said.strip()) == (0, str(clone / "wsss" / "__init__.py"))
+
+
+def test_without_any_wsss_a_command_says_how_to_install_it(definitions: list[str], tmp_path: Path) -> None:
+    broken = stand_in(tmp_path / "my clone", "import a_library_that_is_not_there")
+    status, said = run_definitions(definitions, broken)
+    assert status == 1
+    (line,) = said.splitlines()
+    assert "No module named 'a_library_that_is_not_there'" in line
+    assert line.endswith(f"{sys.executable} -m pip install '{broken}'")
 
 
 def test_the_workstation_needs_no_number_of_cores() -> None:

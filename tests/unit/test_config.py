@@ -393,8 +393,13 @@ def test_a_study_does_not_change():
         ("name: a\ncams:\n\tflip: no\n", ":3:1: not valid YAML: .*; indent with spaces"),
         ("name: a\nseed: 1\nname: b\n", ":3: name is there twice, first in line 1"),
         ("cams:\n  flip: no\n  flip: yes\n", r":3: cams\.flip is there twice, first in line 2"),
-        ("- 1", ": expected a mapping"),
-        ("", ": expected a mapping"),
+        (
+            "classifier:\n  epochs: 3\n batch_size: 4\n",
+            ":3:2: not valid YAML: .*; keys of one section begin in the same column",
+        ),
+        ("\nname: a: b\n", ":2:8: not valid YAML: .*; a text with a colon needs quotation marks"),
+        ("\n- 1", ":2: expected a mapping"),
+        ("", ": nothing in it, expected a mapping"),
     ],
 )
 def test_unreadable_file_is_named_with_the_line(text: str, said: str, tmp_path: Path):
@@ -404,8 +409,8 @@ def test_unreadable_file_is_named_with_the_line(text: str, said: str, tmp_path: 
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path):
-    (tmp_path / "study.yaml").write_bytes(b"name: \xff\xfe\n")
-    with pytest.raises(ConfigError, match=r"study\.yaml: not valid YAML"):
+    (tmp_path / "study.yaml").write_bytes(b"name: a\n# M\xfcnchen\n")
+    with pytest.raises(ConfigError, match=r"study\.yaml:2: not valid YAML: not in UTF-8"):
         read_study(tmp_path / "study.yaml")
 
 

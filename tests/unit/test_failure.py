@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from wsss.report.failure import CONTINUE, NO_WORD, failure
+from wsss.report.failure import CONTINUE, NO_WORD, failure, hide_frames
 from wsss.results import write_json
 
 SNAKEMAKE = """\
@@ -108,3 +111,48 @@ def test_alarms_of_finished_parts_come_first() -> None:
     assert said(JOB)[:2] == ["", CONTINUE], (
         "of inputs that are gone or newer, it is the health of another run"
     )
+
+
+# The frame around a failed job
+
+FRAME: dict[str, Any] = {"event": "job_error", "rule_name": "train_classifier", "aux": {}}
+CALL = """\
+RuleException:
+CalledProcessError in file "rules/trainings.smk", line 51:
+Command 'python train_classifier.py' returned non-zero exit status 1."""
+
+
+def shown(*records: tuple[str, dict[str, Any]], level: int = logging.INFO, **formatter: Any) -> list[str]:
+    """What of Snakemake's errors reaches the terminal."""
+    screen = io.StringIO()
+    handler, logger = logging.StreamHandler(screen), logging.Logger("snakemake", level)
+    handler.setFormatter(logging.Formatter())
+    vars(handler.formatter).update(formatter)
+    logger.addHandler(handler)
+    hide_frames(logger)
+    for message, extra in records:
+        logger.error(message, extra=extra)
+    return screen.getvalue().splitlines()
+
+
+def test_the_frame_around_a_failed_job_is_not_on_the_terminal() -> None:
+    assert shown((CALL, {}), ("job", FRAME), ("Exiting because a job execution failed. Look above", {})) == []
+
+
+def test_other_errors_of_snakemake_are() -> None:
+    missing = "MissingOutputException in rule train_classifier: results/mine/x.h5"
+    assert shown((missing, {})) == [missing]
+    assert shown(("a job on a node", FRAME | {"aux": {"external_jobid": 3}})) == ["a job on a node"]
+
+
+def test_frames_can_be_asked_for() -> None:
+    assert shown(("job", FRAME), level=logging.DEBUG) == ["job"]
+    assert shown(("job", FRAME), show_failed_logs=True) == ["job"]
+
+
+def test_the_log_of_snakemake_keeps_them(folder: Path) -> None:
+    logger = logging.Logger("snakemake", logging.INFO)
+    logger.addHandler(logging.FileHandler("snakemake.log"))
+    hide_frames(logger)
+    logger.error("job", extra=FRAME)
+    assert Path("snakemake.log").read_text() == "job\n"

@@ -394,7 +394,7 @@ def test_parts_are_those_that_the_summary_knows() -> None:
 
 def test_alarms_come_before_warnings_and_causes_before_effects() -> None:
     parts = [
-        part_health(check(), Invocation(("my.yaml",)), Path("results/mine"))
+        part_health(check(), Invocation(("before.yaml",)))
         for check in (
             BROKEN["not-held-out"][1],
             GOOD["cams"],
@@ -402,7 +402,7 @@ def test_alarms_come_before_warnings_and_causes_before_effects() -> None:
             BROKEN["behind-its-masks"][1],
         )
     ]
-    health = gathered(parts)
+    health = gathered(parts, Invocation(("my.yaml",)), Path("results/mine"))
     names = [finding["alarm"] for finding in health["findings"]]
     assert names == ["below-cams", "below-dense-crf", "classes-lost", "behind-its-masks", "not-held-out"]
     assert (health["alarms"], health["warnings"]) == (4, 1)
@@ -411,12 +411,10 @@ def test_alarms_come_before_warnings_and_causes_before_effects() -> None:
 
 
 def test_commands_and_paths_are_complete() -> None:
-    (verdict,) = [
-        verdict
-        for verdict in BROKEN["walk-specks"][1]()
-        if verdict.severity and verdict.alarm.name == "walk-specks"
-    ]
-    help_ = " ".join(verdict.to_json(Invocation(("my study.yaml",)), Path("results/mine"))["help"])
+    part = part_health(BROKEN["walk-specks"][1](), Invocation(("before.yaml",)))
+    health = gathered([part], Invocation(("my study.yaml",)), Path("results/mine"))
+    (finding,) = [finding for finding in health["findings"] if finding["alarm"] == "walk-specks"]
+    help_ = " ".join(finding["help"])
     assert "`results/mine/report/train_worst.png`" in help_
     assert re.search(r"`\S*snakemake plot_train_gallery --configfile 'my study.yaml'`", help_)
 

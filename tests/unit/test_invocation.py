@@ -81,7 +81,13 @@ def test_a_program_that_the_shell_does_not_find_is_named_by_its_path(
 def test_only_commands_in_a_text_are_completed() -> None:
     text = "`snakemake sweep` tries others; `random_walk.t` is a key, `snakemake_log` is none."
     expected = text.replace("`snakemake sweep`", "`snakemake sweep --configfile a.yaml`")
-    assert Invocation(("a.yaml",)).runnable(text) == expected
+    assert Invocation(("a.yaml",)).runnable(text, "results/a") == expected
+
+
+def test_the_folder_of_results_is_filled_in() -> None:
+    assert Invocation().runnable("`RESULTS/report/x.png` is drawn", Path("out/mine")) == (
+        "`out/mine/report/x.png` is drawn"
+    )
 
 
 def test_jobs_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from wsss.report.health import health_notice
+from docutils.core import publish_doctree
+
+from wsss.report.health import findings_as_list, health_notice
 
 FINDING = {
     "severity": "alarm",
@@ -24,3 +26,11 @@ def test_a_finding_shows_figure_meaning_and_commands_as_code() -> None:
 
 def test_silence_is_said() -> None:
     assert "nothing found in 2 checks" in health_notice({"findings": [], "silent": [{}, {}]})
+
+
+def test_the_list_of_the_first_page_shows_what_is_said_as_it_is() -> None:
+    said = "ALARM  a*b* has `c`: snow_leopard_ 3, |x| <y> :z: \\d"
+    (item,) = findings_as_list([said])
+    page = publish_doctree(f"- {item}")
+    assert "system_message" not in page.pformat()
+    assert " ".join(page.astext().split()) == " ".join(said.split())

@@ -52,6 +52,16 @@ def line_of(became: list[list[str]], *arguments: str) -> str:
 # The line
 
 
+def test_a_profile_that_is_not_there_is_refused(became) -> None:
+    Path("study.yaml").write_text("name: mine")
+    result = wsss("run", "--profile", "slurn")
+    assert result.exit_code == 2
+    assert f"no such folder, expected a path, or one of {ROOT}/profiles: default, slurm" in result.stderr
+    Path("site").mkdir()
+    assert "--workflow-profile site" in line_of(became, "--profile", "site")
+    assert "--workflow-profile slurm" in line_of(became, "--profile", "slurm")
+
+
 def test_study_yaml_counts_where_nothing_is_named(became) -> None:
     Path("study.yaml").write_text("name: mine")
     assert line_of(became) == "-s --configfile study.yaml"

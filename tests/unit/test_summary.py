@@ -5,6 +5,7 @@ from pathlib import Path
 
 from wsss.report.summary import summary
 from wsss.results import write_json
+from wsss.study.provenance import file_digest
 
 
 def metrics(miou: float, *, images: int = 3, split: str = "train") -> dict[str, object]:
@@ -85,47 +86,61 @@ def test_a_sweep_of_what_has_changed_since_says_so(tmp_path: Path) -> None:
     assert "have changed since" in summary(tmp_path)
 
 
+def write_pages(folder: Path) -> None:
+    page = folder / "report" / "scores.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+
+
 def test_places(tmp_path: Path) -> None:
     index = tmp_path / "masks" / "segmentation" / "val" / "index.tsv"
     index.parent.mkdir(parents=True)
     index.touch()
     assert f"{index.parent}/" in summary(tmp_path)
+    assert "report" not in summary(tmp_path), "of a run that ended before its pages"
+    write_pages(tmp_path)
     assert f"snakemake --report {tmp_path / 'report.html'}" in summary(tmp_path)
     (tmp_path / "report.html").touch()
     assert "snakemake --report" not in summary(tmp_path)
+    assert f"report:  {tmp_path / 'report.html'}" in summary(tmp_path)
 
 
 # Alarms
 
 
+COMMAND = "`snakemake sweep --cores 7 --config a=a/long/path/to/something b=another/long/path/to/something`"
+
+
 def finding(name: str, severity: str = "alarm") -> dict[str, object]:
-    command = (
-        "`snakemake sweep --configfile a/long/path/to/the/study.yaml another/long/path/to/an/overlay.yaml`"
-    )
     return {
         "alarm": name,
         "severity": severity,
         "title": f"title of {name}",
         "figure": "10.5 of 40.7",
         "meaning": f"meaning of {name}",
-        "help": [f"This command tries other values: {command} and says which is best."],
+        "help": [
+            f"This command tries other values: {COMMAND} and says which is best.",
+            "See `RESULTS/x.png`.",
+        ],
     }
 
 
-def write_health(folder: Path, *findings: dict[str, object]) -> None:
-    count = [found["severity"] for found in findings].count
-    health = {
-        "alarms": count("alarm"),
-        "warnings": count("warning"),
-        "findings": findings,
-        "silent": [{}] * 9,
-    }
-    invocation = {"configfiles": ["mine.yaml"], "config": [], "snakefile": None}
-    write_json(folder / "health.json", {**health, "invocation": invocation})
+def write_health(
+    folder: Path, *findings: dict[str, object], part: str = "dataset", study: str = "mine.yaml"
+) -> Path:
+    """Write the health of a part, checked on a file of its own."""
+    checked = folder / f"input of {part}.json"
+    checked.write_text(part)
+    invocation = {"configfiles": [study], "config": [], "snakefile": None}
+    file = folder / "health" / f"{part}.json"
+    write_json(file, {"findings": findings, "silent": [{}] * 9, "invocation": invocation})
+    write_json(f"{file}.json", {"inputs": {str(checked): file_digest(checked)}})
+    return checked
 
 
 def test_alarms_come_last_with_what_helps(tmp_path: Path) -> None:
     write_json(tmp_path / "scores" / "cams.json", metrics(0.431))
+    write_pages(tmp_path)
     write_health(tmp_path, finding("one"), finding("two", "warning"))
     text = summary(tmp_path)
     scores, places, alarms = text.index("mean"), text.index("report:"), text.index("health:")
@@ -133,13 +148,48 @@ def test_alarms_come_last_with_what_helps(tmp_path: Path) -> None:
     assert "1 alarm and 1 warning in 11 checks" in text
     assert text.index("ALARM  title of one: 10.5 of 40.7") < text.index("WARNING  title of two")
     assert "meaning of two" in text
+    assert f"See `{tmp_path}/x.png`." in text
+
+
+def test_alarms_of_later_parts_come_before_warnings_of_earlier_ones(tmp_path: Path) -> None:
+    write_health(tmp_path, finding("late"), part="random_walk")
+    write_health(tmp_path, finding("early", "warning"), finding("first"), part="dataset")
+    text = summary(tmp_path)
+    places = [text.index(f"title of {name}") for name in ("first", "late", "early")]
+    assert places == sorted(places)
+    assert "2 alarms and 1 warning in 21 checks" in text
+
+
+def test_a_part_that_was_checked_on_other_inputs_is_left_out(tmp_path: Path) -> None:
+    write_health(tmp_path, finding("one"), part="dataset")
+    checked = write_health(tmp_path, finding("two"), part="cams")
+    later = checked.stat().st_mtime_ns + 10**12
+    os.utime(checked, ns=(later, later))
+    assert "title of two" in summary(tmp_path), "the same content, written again"
+    checked.write_text("other")
+    os.utime(checked, ns=(later, later))
+    text = summary(tmp_path)
+    assert "title of one" in text
+    assert "title of two" not in text
+    checked.unlink()
+    assert "title of two" not in summary(tmp_path)
+
+
+def test_the_file_that_is_named_holds_all_findings(tmp_path: Path) -> None:
+    write_health(tmp_path, finding("one"))
+    assert f"({tmp_path / 'health'})" in summary(tmp_path), "a run that ends with the masks gathers nothing"
+    gathered = tmp_path / "health.json"
+    write_json(gathered, {})
+    assert f"({gathered})" in summary(tmp_path)
+    os.utime(gathered, ns=(0, 0))
+    assert f"({tmp_path / 'health'})" in summary(tmp_path), "of an earlier run"
 
 
 def test_a_command_that_helps_is_on_one_line(tmp_path: Path) -> None:
     write_health(tmp_path, finding("one"))
     (line,) = [line for line in summary(tmp_path).splitlines() if "snakemake sweep" in line]
-    assert line.strip().startswith("`snakemake sweep")
-    assert "overlay.yaml`" in line
+    assert line.strip().startswith("`")
+    assert "--configfile mine.yaml`" in line
 
 
 def test_only_the_first_alarms_are_explained(tmp_path: Path) -> None:
@@ -150,11 +200,21 @@ def test_only_the_first_alarms_are_explained(tmp_path: Path) -> None:
     assert text.count("meaning of") == 5
 
 
+def test_one_alarm_that_is_not_explained_is_the_last_one(tmp_path: Path) -> None:
+    write_health(tmp_path, *(finding(str(number)) for number in range(6)))
+    assert "what helps against the last one is there" in summary(tmp_path)
+
+
 def test_silence_is_said_as_well(tmp_path: Path) -> None:
     write_health(tmp_path)
     assert "nothing found in 9 checks" in summary(tmp_path)
 
 
-def test_commands_are_those_of_the_study(tmp_path: Path) -> None:
-    write_health(tmp_path)
-    assert f"snakemake --report {tmp_path / 'report.html'} --configfile mine.yaml" in summary(tmp_path)
+def test_commands_are_those_of_the_study_as_it_was_run_last(tmp_path: Path) -> None:
+    write_pages(tmp_path)
+    write_health(tmp_path, study="mine.yaml", part="random_walk")
+    earlier = tmp_path / "health" / "dataset.json"
+    write_health(tmp_path, study="before.yaml", part="dataset")
+    os.utime(earlier, ns=(0, 0))
+    said = f"snakemake --report {tmp_path / 'report.html'} --configfile mine.yaml"
+    assert said in summary(tmp_path)

@@ -43,9 +43,10 @@ def said(folder: Path, *arguments: str) -> tuple[int, str]:
         ),
         (["--config", "seed=x"], r"  seed: got 'x', allowed a whole number >= 0"),
         (["--configfile", "weights.yaml"], r"classifier\.weights: none\.pth: no such file \(.*\)"),
+        (["--cores", "0"], r"--cores 0: no job can run; expected a number from 1 on, or all"),
         (["voc_submission"], r"voc_submission needs the test images of VOC 2012, .*"),
     ],
-    ids=["missing", "target", "order", "yaml", "key", "value", "weights", "rule"],
+    ids=["missing", "target", "order", "yaml", "key", "value", "weights", "cores", "rule"],
 )
 def test_a_mistake_is_one_sentence_and_the_last(new_workflow, arguments: list[str], last: str) -> None:
     (new_workflow.folder / "torn.yaml").write_text("name: a\nseed: [1\n")
@@ -56,6 +57,20 @@ def test_a_mistake_is_one_sentence_and_the_last(new_workflow, arguments: list[st
     assert re.fullmatch(last, text.splitlines()[-1])
     assert "Traceback" not in text
     assert "Error" not in text
+
+
+@pytest.mark.parametrize("package", ["raise ImportError('another wsss')", ""], ids=["broken", "empty"])
+def test_a_clone_runs_its_own_wsss_whatever_is_installed(
+    new_workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    installed = tmp_path / "installed" / "wsss"
+    installed.mkdir(parents=True)
+    (installed / "__init__.py").write_text(package)
+    monkeypatch.setenv("PYTHONPATH", str(installed.parent))
+    new_workflow.configure(dataset={"kind": "shapes", "train": 8, "val": 4, "size": 64})
+    target = "results/tiny/dataset/manifest.tsv"
+    status, text = said(new_workflow.folder, target, "--configfile", "study.yaml")
+    assert (status, "another wsss" in text) == (0, False), text
 
 
 def test_a_workstation_needs_no_options(new_workflow) -> None:
@@ -85,5 +100,8 @@ def test_a_job_that_fails_has_the_last_word(diverging) -> None:
     assert named is not None
     assert "Traceback" in (diverging.folder / named[1]).read_text()
     assert "ALARM  classes with few images" in text
+    assert "Error in rule" not in text
+    assert "message: None" not in text
+    assert "RuleException" not in text
     diverging.configure(classifier={"optimizer": {"learning_rate": 0.05}})
     assert "train_classifier" in diverging.planned(), "the folder is not left locked"

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from wsss.commands.arguments import Overlays, overlays_of, refuse, study_of
-from wsss.planning.command_line import Target, snakemake_line
+from wsss.planning.command_line import Target, snakemake_line, workflow_folder
 
 Only = Annotated[Target | None, typer.Option(help="Stop after these results.")]
 Cores = Annotated[str | None, typer.Option(help="Number of cores; otherwise as the profile says, all.")]
@@ -33,6 +33,7 @@ def run(
     words, named = _without_target(overlays or [])
     files = overlays_of(words)
     study_of(files)
+    _check_profile(profile)
     target = only or named
     targets = [] if target in (None, Target.ALL) else [str(target)]
     line = snakemake_line(files, *targets, cores=cores, profile=profile, dry_run=dry_run)
@@ -40,6 +41,15 @@ def run(
         _clear_dead_lock(files)
     typer.echo(shlex.join(line))
     os.execvp(line[0], line)
+
+
+def _check_profile(profile: str | None) -> None:
+    """End the command if there is no such profile: Snakemake would go on without any."""
+    profiles = workflow_folder() / "profiles"
+    places = (Path(), Path("profiles"), profiles)
+    if profile and profile != "none" and not any((place / profile).exists() for place in places):
+        known = ", ".join(sorted(path.name for path in profiles.iterdir()))
+        refuse(f"--profile {profile}: no such folder, expected a path, or one of {profiles}: {known}")
 
 
 def _without_target(words: list[Path]) -> tuple[list[Path], Target | None]:

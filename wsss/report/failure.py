@@ -5,12 +5,13 @@ Like the summary this imports nothing heavy, because the Snakefile imports it in
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from wsss.report.summary import findings
+from wsss.report.summary import findings, wrapped
 from wsss.study.words import near
 
 CONTINUE = "To continue, run the same command again: finished results are kept, trainings resume."
@@ -20,6 +21,7 @@ _FAILED = re.compile(r"^Error in (?:group \S+|rule (?P<rule>\w+)):\n(?P<facts>(?
 _LOG = re.compile(r"^ *log: (.+?)(?: \(check log file\(s\) for error details\))?$", re.M)
 _RECORD = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ (?P<level>[A-Z]+) \S+: (?P<message>.*)", re.M)
 _NEXT = re.compile(r"^(?:\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ |Traceback \()", re.M)
+_FRAME = re.compile(r"RuleException:\nCalledProcessError in file |Exiting because a job execution failed")
 _STOPPED = re.compile(r"stopped after [\d.]+ s")
 
 
@@ -29,6 +31,28 @@ class Failure(NamedTuple):
     rule: str
     log: Path | None
     reason: str
+
+
+def hide_frames(logger: logging.Logger) -> None:
+    """Keep what Snakemake puts around a failed job off the terminal: rule, job, files, call of the script.
+
+    The job itself has said why it failed, and `failure` says it again at the end. Snakemake's log has all.
+    What the terminal shows with `--verbose` or `--show-failed-logs`, and of jobs on a cluster, stays.
+
+    Args:
+        logger: Snakemake's, set up as the command line says.
+    """
+    terminals = [handler for handler in logger.handlers if type(handler) is not logging.FileHandler]
+    for handler in terminals:
+        asked_for = getattr(handler.formatter, "show_failed_logs", False)
+        if logger.getEffectiveLevel() > logging.DEBUG and not asked_for:
+            handler.addFilter(_is_no_frame)
+
+
+def _is_no_frame(record: logging.LogRecord) -> bool:
+    is_error_of_a_job = getattr(record, "event", None) == "job_error"
+    names_a_job_of_a_cluster = bool(getattr(record, "aux", None))
+    return not (is_error_of_a_job and not names_a_job_of_a_cluster) and not _FRAME.match(record.getMessage())
 
 
 def failure(results: Path | str, snakemake_logs: Iterable[Path | str]) -> str:
@@ -44,7 +68,7 @@ def failure(results: Path | str, snakemake_logs: Iterable[Path | str]) -> str:
     logs = [job.log for job in failed if job.log] or own
     return "\n".join(
         [
-            *findings(results),
+            *(line for finding in findings(results) for line in wrapped(finding)),
             "",
             CONTINUE,
             *(f"More in {near(log)}" for log in dict.fromkeys(logs)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -17,6 +17,11 @@ def health_notice(health: Mapping[str, Any]) -> Markup:
         {**finding, "help": [_with_code(text) for text in finding["help"]]} for finding in health["findings"]
     ]
     return render("health", findings=findings, checks=len(findings) + len(health["silent"]))
+
+
+def findings_as_list(findings: Iterable[str]) -> list[str]:
+    """Items of a list in reStructuredText, for the first page of the report, from those of the summary."""
+    return [re.sub(r"([\\`*_|:<>])", r"\\\1", finding) for finding in findings]
 
 
 def _with_code(text: str) -> Markup:

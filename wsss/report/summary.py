@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from wsss.study.invocation import Invocation
+from wsss.study.provenance import file_digest
 
-ROAD = ("dataset", "classifier", "cams", "random_walk", "segmentation")
+ROAD = ("dataset", "classifier", "cams", "confident", "random_walk", "segmentation")
 """Parts of the road that are checked by themselves, see `wsss.stages.health.PARTS`."""
 
 EXPLAINED = 5
@@ -30,8 +32,8 @@ def summary(results: Path | str) -> str:
     Scores come first, in percent, then places, and at the end, where people look, alarms and warnings.
     """
     folder = Path(results)
-    health = _read(folder / "health.json")
-    invocation = Invocation.of_environment() or _invocation(health)
+    parts = _parts(folder)
+    invocation = Invocation.of_environment() or _last_invocation(parts)
     return "\n".join(
         [
             "",
@@ -41,18 +43,15 @@ def summary(results: Path | str) -> str:
             *_sweep(folder, invocation),
             "",
             *_places(folder, invocation),
-            *(["", *_health(health, folder)] if health else []),
+            *(["", *_health(parts, invocation, folder)] if parts else []),
             "",
         ]
     )
 
 
 def findings(results: Path | str) -> list[str]:
-    """List the alarms and warnings of a run that has not finished: those of the parts that have."""
-    parts = [path for path in Path(results, "health").glob("*.json") if _is_current_part(path)]
-    in_order = sorted(parts, key=lambda path: ROAD.index(path.stem))
-    found = [finding for path in in_order for finding in _read(path)["findings"]]
-    return [line for finding in found for line in _wrapped(_head(finding), "")]
+    """The alarms and warnings of the parts that have been checked, without what helps: alarms first."""
+    return [_head(finding) for finding in _findings(map(_read, _parts(Path(results))))]
 
 
 def _scores(folder: Path) -> list[str]:
@@ -118,35 +117,52 @@ def _walk(point: dict[str, Any]) -> str:
     return f"{key} {point[key]:g}, beta {point['beta']:g}, t {point['t']}{after}"
 
 
-def _health(health: dict[str, Any], folder: Path) -> list[str]:
-    count = len(health["findings"]) + len(health["silent"])
-    if not health["findings"]:
-        return [f"health:  nothing found in {count} checks ({folder / 'health.json'})"]
-    counts = {"alarm": health["alarms"], "warning": health["warnings"]}
-    words = [f"{number} {word}{'s' * (number > 1)}" for word, number in counts.items() if number]
-    explained, others = health["findings"][:EXPLAINED], health["findings"][EXPLAINED:]
-    more = f"; what helps against the last {len(others)} is there" if others else ""
-    cause = ["         The first may be the cause of the others."] if len(health["findings"]) > 1 else []
+def _health(parts: list[Path], invocation: Invocation, folder: Path) -> list[str]:
+    health, place = [_read(path) for path in parts], _place(parts, folder)
+    count = sum(len(part["findings"]) + len(part["silent"]) for part in health)
+    found = _findings(health)
+    if not found:
+        return [f"health:  nothing found in {count} checks ({place})"]
+    counts = Counter(finding["severity"] for finding in found)
+    words = [f"{number} {word}{'s' * (number > 1)}" for word, number in counts.items()]
+    explained, others = found[:EXPLAINED], found[EXPLAINED:]
+    last = f"last {len(others)}" if len(others) > 1 else "last one"
+    more = f"; what helps against the {last} is there" if others else ""
+    cause = ["         The first may be the cause of the others."] if len(found) > 1 else []
     return [
-        f"health:  {' and '.join(words)} in {count} checks ({folder / 'health.json'}{more})",
+        f"health:  {' and '.join(words)} in {count} checks ({place}{more})",
         *cause,
-        *(line for finding in explained for line in ["", *_finding(finding)]),
+        *(line for finding in explained for line in ["", *_finding(finding, invocation, folder)]),
         *([""] if others else []),
-        *(line for finding in others for line in _wrapped(_head(finding), "  ")),
+        *(line for finding in others for line in wrapped(_head(finding), "  ")),
     ]
 
 
-def _finding(finding: dict[str, Any]) -> list[str]:
+def _findings(health: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Alarms before warnings, else in the order of the road."""
+    found = (finding for part in health for finding in part["findings"])
+    return sorted(found, key=lambda finding: finding["severity"] != "alarm")
+
+
+def _place(parts: list[Path], folder: Path) -> Path:
+    """The file with all findings; the folder of the parts if it is older than one of them, or missing."""
+    file = folder / "health.json"
+    newest = max(part.stat().st_mtime_ns for part in parts)
+    return file if file.exists() and file.stat().st_mtime_ns >= newest else folder / "health"
+
+
+def _finding(finding: dict[str, Any], invocation: Invocation, folder: Path) -> list[str]:
     """Title and figure, what it means, and what helps."""
-    helps = [line for text in finding["help"] for line in _wrapped(text, "    - ")]
-    return [*_wrapped(_head(finding), "  "), *_wrapped(finding["meaning"], "    "), *helps]
+    texts = (invocation.runnable(text, folder) for text in finding["help"])
+    helps = [line for text in texts for line in wrapped(text, "    - ")]
+    return [*wrapped(_head(finding), "  "), *wrapped(finding["meaning"], "    "), *helps]
 
 
 def _head(finding: dict[str, Any]) -> str:
     return f"{finding['severity'].upper()}  {finding['title']}: {finding['figure']}"
 
 
-def _wrapped(text: str, margin: str) -> list[str]:
+def wrapped(text: str, margin: str = "") -> list[str]:
     """Wrap a text, but not the code spans in it: a command can be copied from one line."""
     unbroken = re.sub(r"`[^`]*`", lambda span: span[0].replace(" ", "\0"), text)
     indent = " " * max(4, len(margin))
@@ -161,27 +177,37 @@ def _wrapped(text: str, margin: str) -> list[str]:
     return [line.replace("\0", " ") for line in lines]
 
 
-def _invocation(health: dict[str, Any]) -> Invocation:
-    return Invocation.from_json(health["invocation"]) if health else Invocation()
+def _last_invocation(parts: list[Path]) -> Invocation:
+    """That of the part that was checked last: a branch has parts of the study that it comes from."""
+    last = max(parts, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return Invocation.from_json(_read(last)["invocation"]) if last else Invocation()
 
 
-def _is_current_part(path: Path) -> bool:
-    """Whether this is the health of a part, written after its inputs, which its manifest names."""
-    manifest = _read(Path(f"{path}.json"))
-    inputs = [Path(file) for file in manifest.get("inputs", ())]
-    checked = path.stat().st_mtime_ns
-    return (
-        path.stem in ROAD
-        and bool(inputs)
-        and all(file.exists() and file.stat().st_mtime_ns <= checked for file in inputs)
+def _parts(folder: Path) -> list[Path]:
+    """The files of the parts that have been checked as they are now, in the order of the road."""
+    files = [folder / "health" / f"{part}.json" for part in ROAD]
+    return [file for file in files if file.is_file() and _is_current(file)]
+
+
+def _is_current(part: Path) -> bool:
+    """Whether the inputs of a part, which its manifest names, are still those that were checked."""
+    inputs = _read(Path(f"{part}.json")).get("inputs", {})
+    checked = part.stat().st_mtime_ns
+    return bool(inputs) and all(
+        Path(file).is_file() and (Path(file).stat().st_mtime_ns <= checked or file_digest(file) == digest)
+        for file, digest in inputs.items()
     )
 
 
 def _places(folder: Path, invocation: Invocation) -> list[str]:
-    report = folder / "report.html"
-    write_it = "" if report.exists() else f"   ({invocation.command('--report', str(report))} writes it)"
+    """Masks and report; a run that ended before the report's pages has nothing to collect."""
     masks = [f"masks:   {index.parent}/" for index in sorted(folder.glob("masks/*/*/index.tsv"))]
-    return [*masks, f"report:  {report}{write_it}"]
+    report = folder / "report.html"
+    if report.exists():
+        return [*masks, f"report:  {report}"]
+    if not (folder / "report" / "scores.html").exists():
+        return masks
+    return [*masks, f"report:  {report}   ({invocation.command('--report', str(report))} writes it)"]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What is wrong with a command line of Snakemake, in one sentence, before Snakemake reads a study.
 
 The profiles call `check_command_line`: a missing study file or YAML that cannot be read would otherwise end
-in Snakemake's traceback, and a study where a target belongs in "Nothing to be done"."""
+in Snakemake's traceback, a study where a target belongs in "Nothing to be done", and a run without cores
+never ends."""
 
 from __future__ import annotations
 
@@ -17,11 +18,15 @@ CONFIGFILE = ("--configfile", "--configfiles")
 OTHER_FILES = ("--profile", "--workflow-profile", "--snakefile", "-s")
 """Options besides `--configfile` whose values may be YAML files."""
 
+CORES = ("--cores", "-c", "--jobs", "-j")
+
 YAML = (".yaml", ".yml")
 
 
 def check_command_line(arguments: Sequence[str] | None = None) -> None:
-    """End the program with a sentence if a study cannot be read, or stands where a target belongs.
+    """End the program with a sentence if the command line cannot lead to a run.
+
+    A study cannot be read, or stands where a target belongs, or there are no cores.
 
     Args:
         arguments: of Snakemake, by default those of this process.
@@ -30,6 +35,8 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
     values = list(_values(given))
     studies = [value for option, value in values if option in CONFIGFILE]
     for option, value in values:
+        if option in CORES and value.strip() in ("0", "none"):
+            raise SystemExit(f"{option} {value}: no job can run; expected a number from 1 on, or all")
         if option in CONFIGFILE:
             if len(studies) > 1 and not Path(value).exists() and Path(value).suffix not in YAML:
                 raise SystemExit(_perhaps_a_target(value, given))
@@ -48,6 +55,9 @@ def _values(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
             option = ""
         elif argument.startswith("-") and equals:
             yield name, value
+            option = ""
+        elif argument[:2] in CORES and argument[2:].isdigit():
+            yield argument[:2], argument[2:]
             option = ""
         elif argument.startswith("-"):
             option = argument

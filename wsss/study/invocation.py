@@ -96,10 +96,12 @@ class Invocation:
         configfiles = ["--configfile", *files] if files else []
         return shlex.join([*program("snakemake"), *arguments, *snakefile, *config, *configfiles])
 
-    def runnable(self, text: str) -> str:
-        """Complete the commands of Snakemake in a text, code spans such as `` `snakemake sweep` ``."""
+    def runnable(self, text: str, results: Path | str) -> str:
+        """Complete a text: commands, code spans such as `` `snakemake sweep` ``, and the folder RESULTS."""
         return re.sub(
-            r"`snakemake\b ?([^`]*)`", lambda span: f"`{self.command(*shlex.split(span[1]))}`", text
+            r"`snakemake\b ?([^`]*)`",
+            lambda span: f"`{self.command(*shlex.split(span[1]))}`",
+            text.replace("RESULTS", str(results)),
         )
 
 

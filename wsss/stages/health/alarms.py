@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
-
-from wsss.study.invocation import Invocation
 
 Severity = Literal["alarm", "warning"]
 """alarm: what follows cannot be good; warning: it may be good, but look at it."""
@@ -21,8 +18,8 @@ LISTED = 6
 class Alarm:
     """One way in which a study goes wrong.
 
-    Commands in ``help`` are code spans that begin with ``snakemake``, which `Invocation.runnable` completes;
-    RESULTS is the folder of the study's results.
+    Commands in ``help`` are code spans that begin with ``snakemake``, and RESULTS is the folder of the
+    study's results; `Invocation.runnable` completes both.
 
     Attributes:
         name: for `health.json` and the documentation.
@@ -59,14 +56,13 @@ class Verdict(NamedTuple):
     figure: str
     severity: Severity | None
 
-    def to_json(self, invocation: Invocation, results: Path) -> dict[str, Any]:
-        """Plain JSON values, in which commands and paths are complete."""
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, in which commands and paths are yet to be completed."""
         alarm = self.alarm
         found = {"alarm": alarm.name, "stage": alarm.stage, "title": alarm.title, "figure": self.figure}
         if self.severity is None:
             return found | {"severity": None}
-        help_ = [invocation.runnable(text.replace("RESULTS", str(results))) for text in alarm.help]
-        return found | {"severity": self.severity, "meaning": alarm.meaning, "help": help_}
+        return found | {"severity": self.severity, "meaning": alarm.meaning, "help": list(alarm.help)}
 
 
 def percent(share: float) -> str:

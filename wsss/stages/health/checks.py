@@ -42,14 +42,14 @@ def _classifier(files: Files) -> list[Verdict]:
 
 
 def _cams(files: Files) -> list[Verdict]:
-    """CAMs, and confident regions if the study has them."""
-    verdicts = cams.check_cams(read_json(files.cams))
-    if labels := files.get("labels"):
-        train = Manifest.read(files.train)
-        verdicts += confident.check_confident(
-            train.class_names, _counted(train, labels), read_json(files.confident)
-        )
-    return verdicts
+    return cams.check_cams(read_json(files.cams))
+
+
+def _confident(files: Files) -> list[Verdict]:
+    train = Manifest.read(files.train)
+    return confident.check_confident(
+        train.class_names, _counted(train, files.labels), read_json(files.confident)
+    )
 
 
 def _random_walk(files: Files) -> list[Verdict]:
@@ -81,10 +81,11 @@ PARTS: Mapping[str, Callable[[Files], list[Verdict]]] = {
     "dataset": _dataset,
     "classifier": _classifier,
     "cams": _cams,
+    "confident": _confident,
     "random_walk": _random_walk,
     "segmentation": _segmentation,
 }
-"""In the order of the road."""
+"""In the order of the road; a study that trains no classifier or no AffinityNet leaves out theirs."""
 
 ALARMS: tuple[Alarm, ...] = (
     dataset.FEW,

@@ -10,15 +10,15 @@ from wsss.stages.health.alarms import Verdict
 from wsss.study.invocation import Invocation
 
 
-def part_health(verdicts: Iterable[Verdict], invocation: Invocation, results: Path) -> dict[str, Any]:
+def part_health(verdicts: Iterable[Verdict], invocation: Invocation) -> dict[str, Any]:
     """Content of `health/<part>.json`: what is wrong, and the figures of all checks that found nothing.
 
     Args:
         verdicts: of one part of the road.
-        invocation: of the run, so that commands run as they stand.
-        results: folder of the study's results.
+        invocation: of the run, for `wsss summary`. What helps is not completed with it: a later run may have
+            another, and a branch of the study takes the file over.
     """
-    found = [verdict.to_json(invocation, results) for verdict in verdicts]
+    found = [verdict.to_json() for verdict in verdicts]
     return {
         "invocation": invocation.to_json(),
         "findings": [verdict for verdict in found if verdict["severity"]],
@@ -26,9 +26,19 @@ def part_health(verdicts: Iterable[Verdict], invocation: Invocation, results: Pa
     }
 
 
-def gathered(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Content of `health.json`: alarms before warnings, in the order of the road: the first causes others."""
-    findings = [finding for part in parts for finding in part["findings"]]
+def gathered(parts: Sequence[Mapping[str, Any]], invocation: Invocation, results: Path) -> dict[str, Any]:
+    """Content of `health.json`: alarms before warnings, in the order of the road: the first causes others.
+
+    Args:
+        parts: contents of `health/<part>.json`.
+        invocation: of the run, so that commands run as they stand.
+        results: folder of the study's results.
+    """
+    findings = [
+        {**finding, "help": [invocation.runnable(text, results) for text in finding["help"]]}
+        for part in parts
+        for finding in part["findings"]
+    ]
     alarms = [finding for finding in findings if finding["severity"] == "alarm"]
     warnings = [finding for finding in findings if finding["severity"] == "warning"]
     return {
@@ -36,5 +46,5 @@ def gathered(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "warnings": len(warnings),
         "findings": [*alarms, *warnings],
         "silent": [verdict for part in parts for verdict in part["silent"]],
-        "invocation": parts[-1]["invocation"],
+        "invocation": invocation.to_json(),
     }

@@ -8,6 +8,14 @@ from typing import Any, NamedTuple
 
 import yaml
 
+HINTS = {
+    "'\\t'": "; indent with spaces",
+    "expected <block end>": "; keys of one section begin in the same column",
+    "mapping values are not allowed": "; a text with a colon needs quotation marks, and keys of one section "
+    "begin in the same column",
+}
+"""What helps, by a part of what the parser says."""
+
 
 class ConfigError(ValueError):
     """A configuration that describes no study; the message lists every problem by key path."""
@@ -28,16 +36,26 @@ def read_yaml(path: Path) -> YamlFile:
         OSError: it cannot be read.
     """
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        loader = yaml.SafeLoader(_text(path))
         node = loader.get_single_node()  # type: ignore[no-untyped-call]
+        if node is None:
+            raise ConfigError(f"{path}: nothing in it, expected a mapping of keys and values")
         if not isinstance(node, yaml.MappingNode):
-            raise ConfigError(f"{path}: expected a mapping of keys and values")
+            line = node.start_mark.line + 1
+            raise ConfigError(f"{path}:{line}: expected a mapping of keys and values, such as `name: mine`")
         lines = _lines(path, node)
         return YamlFile(loader.construct_document(node), lines)  # type: ignore[no-untyped-call]
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
     except yaml.YAMLError as error:
         raise ConfigError(_not_valid(path, error)) from error
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: not valid YAML: not in UTF-8, save it in this encoding") from error
 
 
 def _not_valid(path: Path, error: yaml.YAMLError) -> str:
@@ -46,7 +64,7 @@ def _not_valid(path: Path, error: yaml.YAMLError) -> str:
     mark, start = error.problem_mark, error.context_mark
     begun = f" that begins in line {start.line + 1}" if start and mark and start.line != mark.line else ""
     context = f"{error.context}{begun}, " if error.context else ""
-    hint = "; indent with spaces" if "'\\t'" in str(error.problem) else ""
+    hint = next((hint for found, hint in HINTS.items() if found in str(error.problem)), "")
     place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
     return f"{place}: not valid YAML: {context}{error.problem}{hint}"
 
