@@ -10,17 +10,27 @@ from typing import Annotated
 
 import typer
 
-from wsss.commands.arguments import Overlays, overlays_of, refuse, study_of
+from wsss.commands.arguments import overlays_of, refuse, study_of
 from wsss.planning.command_line import Target, snakemake_line
 
-Only = Annotated[Target | None, typer.Option(help="Stop after these results.")]
+Words = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="STUDY",
+        help="YAML file of a study, or several, of which later ones lie over earlier ones; without any, "
+        "study.yaml. The last word may be a target, as with --only.",
+    ),
+]
+Only = Annotated[
+    Target | None, typer.Option(metavar="TARGET", help="Stop after these results: cams, masks, sweep or all.")
+]
 Cores = Annotated[str | None, typer.Option(help="Number of cores; otherwise as the profile says, all.")]
 Profile = Annotated[str | None, typer.Option(help="A folder below profiles/, such as slurm.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only list what would be computed.")]
 
 
 def run(
-    overlays: Overlays = None,
+    overlays: Words = None,
     only: Only = None,
     cores: Cores = None,
     profile: Profile = None,

@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
-from wsss.commands.arguments import refuse
+from wsss.commands.arguments import results_of
 
 
 def summary(
-    results: Annotated[Path, typer.Argument(help="Folder of a study's results, results/<study>.")],
+    study: Annotated[
+        Path | None,
+        typer.Argument(help="A study: its YAML file, or results/<study>; without it, study.yaml."),
+    ] = None,
 ) -> None:
     """Print scores, and where masks and report are."""
     from wsss.report.summary import summary as summarize
 
-    if not results.is_dir():
-        refuse(f"{results}: no such folder, expected results/<study>")
-    typer.echo(summarize(results))
+    typer.echo(summarize(results_of(study)))
