@@ -16,7 +16,7 @@ def main(job: Job[Nothing]) -> None:
     ranking = rank(*gather(map(read_json, job.input.counts)))
     write_json(job.output.points, ranking)
     write_table(job.output.table, table(ranking))
-    write_text(job.output.best, overlay(ranking, job.output.best))
+    write_text(job.output.best, overlay(ranking))
 
 
 if "snakemake" in globals():

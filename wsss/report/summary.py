@@ -1,6 +1,6 @@
 """The summary of a finished run: its scores as a table, where masks and report are, and what is wrong.
 
-`wsss summary results/<study>` prints it again. It only reads JSON and imports nothing heavy, because the
+`wsss summary` prints it again. It only reads JSON and imports nothing heavy, because the
 Snakefile imports it in every job.
 """
 
@@ -24,14 +24,19 @@ EXPLAINED = 5
 COLUMNS = {"cams": "CAM", "random_walk": "pseudo mask", "segmentation": "segmentation"}
 
 
-def summary(results: Path | str) -> str:
+def summary(results: Path | str, invocation: Invocation | None = None) -> str:
     """Describe the results of a study in the folder `results/<study>`.
 
     Scores come first, in percent, then places, and at the end, where people look, alarms and warnings.
+
+    Args:
+        results: the folder.
+        invocation: how Snakemake is started for the study; by default as in this process, or as in the run
+            that has checked its health. Commands are left out if nobody knows.
     """
     folder = Path(results)
     health = _read(folder / "health.json")
-    invocation = Invocation.of_environment() or _invocation(health)
+    invocation = invocation or Invocation.of_environment() or _invocation(health)
     return "\n".join(
         [
             "",
@@ -85,7 +90,7 @@ def _chosen(folder: Path) -> list[str]:
     return [f"  random walk: {reasons['sentence']}"] if reasons else []
 
 
-def _sweep(folder: Path, invocation: Invocation) -> list[str]:
+def _sweep(folder: Path, invocation: Invocation | None) -> list[str]:
     """The three best points of a sweep, if there was one, and the overlay that holds the first."""
     file = folder / "sweep" / "points.json"
     found = _read(file)
@@ -96,12 +101,14 @@ def _sweep(folder: Path, invocation: Invocation) -> list[str]:
         f"  {point['rank']}.  {criterion} {_percent(point[criterion])}  " + _walk(point)
         for point in points[:3]
     ]
+    best = file.with_name("best.yaml")
+    run_it = invocation.command(overlays=[str(best)]) if invocation else f"its file is {best}"
     return [
         "",
         f"sweep: best of {len(points)} points on {found['images']} images of train, without dense CRF"
         + (", of CAMs and affinities that have changed since" if _older_than_its_inputs(file) else ""),
         *lines,
-        f"  to run with the first: {invocation.command(overlays=[str(file.with_name('best.yaml'))])}",
+        f"  to run with the first: {run_it}",
     ]
 
 
@@ -161,8 +168,8 @@ def _wrapped(text: str, margin: str) -> list[str]:
     return [line.replace("\0", " ") for line in lines]
 
 
-def _invocation(health: dict[str, Any]) -> Invocation:
-    return Invocation.from_json(health["invocation"]) if health else Invocation()
+def _invocation(health: dict[str, Any]) -> Invocation | None:
+    return Invocation.from_json(health["invocation"]) if health else None
 
 
 def _is_current_part(path: Path) -> bool:
@@ -177,9 +184,11 @@ def _is_current_part(path: Path) -> bool:
     )
 
 
-def _places(folder: Path, invocation: Invocation) -> list[str]:
+def _places(folder: Path, invocation: Invocation | None) -> list[str]:
     report = folder / "report.html"
-    write_it = "" if report.exists() else f"   ({invocation.command('--report', str(report))} writes it)"
+    write_it = "" if report.exists() else "   (not written yet)"
+    if invocation and write_it:
+        write_it = f"   ({invocation.command('--report', str(report))} writes it)"
     masks = [f"masks:   {index.parent}/" for index in sorted(folder.glob("masks/*/*/index.tsv"))]
     return [*masks, f"report:  {report}{write_it}"]
 
