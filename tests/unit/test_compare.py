@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from wsss.__main__ import app
-from wsss.planning.comparing import differing_keys, most_changed
-from wsss.results import ImageConfusion, write_confusions, write_json, write_manifest
+from wsss.planning.comparing import changed_shares, differing_keys, most_changed
+from wsss.results import ImageConfusion, write_confusions, write_json, write_manifest, write_masks
 from wsss.study.provenance import ArtifactManifest
 
 
@@ -76,6 +76,21 @@ def test_scores_stand_side_by_side(both) -> None:
     assert ["mean", "70.0", "82.5", "+12.5"] in lines
 
 
+def test_without_true_masks_the_pixels_that_changed_are_counted(both) -> None:
+    for results in both:
+        (results / "scores" / "random_walk.json").unlink()
+        masks = {image: np.zeros((10, 10), np.uint8) for image in ("x", "y", "z")}
+        if results.name == "b":
+            masks["x"][:2] = 1
+            masks["y"][5:] = 2
+        write_masks(results / "random_walk" / "train" / "00.h5", masks.items())
+    assert changed_shares(*both, "random_walk") == {"x": 0.2, "y": 0.5, "z": 0.0}
+    said = wsss("results/a", "results/b").stdout
+    assert said.startswith("No stage has scores in both")
+    assert "pseudo mask: 23.3 % of the pixels have another class; of 3 images these changed most" in said
+    assert [line.split() for line in said.splitlines()[-2:]] == [["50.0", "y"], ["20.0", "x"]]
+
+
 def test_the_configuration_that_differs(both) -> None:
     assert differing_keys(*both) == {
         "random_walk.t": (16, 32),
@@ -136,4 +151,4 @@ def test_studies_without_masks() -> None:
     for name in ("a", "b"):
         results = study(name, {}, config=walk())
         write_json(results / "scores" / "random_walk.json", {"scored_images": 0, "split": "train", "iou": {}})
-    assert wsss("results/a", "results/b").stdout.startswith("No stage has scores in both.")
+    assert wsss("results/a", "results/b").stdout.startswith("No stage has scores in both")

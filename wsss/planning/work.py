@@ -31,7 +31,7 @@ ON_FEATURES = 0.18
 as for `COMPARED`, of MobileNetV2 on a CPU, and less of a larger backbone."""
 
 COMPARED = 0.3
-"""What AffinityNet's own layers and the comparison of cells add to a pass through its backbone, as a share."""
+"""What AffinityNet's own layers and the comparison of cells add to a pass through its backbone, a share."""
 
 
 class Images(NamedTuple):
