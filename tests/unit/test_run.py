@@ -99,6 +99,11 @@ def test_a_clone_in_the_working_directory_goes_first(became) -> None:
         (["gone.yaml"], "gone.yaml: no such file, expected the YAML file of a study"),
         (["photos"], "photos: a folder, expected the YAML file of a study"),
         (["wrong.yaml"], "random_walk.betta"),
+        (
+            ["mine.yaml", "--profile", "slrum"],
+            "--profile slrum: there is no such profile, did you mean 'slurm'?",
+        ),
+        (["mine.yaml", "--profile", "x"], "expected a folder, or one of default, slurm"),
         (["mine.yaml", "--only", "mask"], "'mask' is not one of 'cams', 'masks', 'sweep', 'all'"),
     ],
 )

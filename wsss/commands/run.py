@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from wsss.commands.arguments import overlays_of, refuse, study_of
-from wsss.planning.command_line import Target, snakemake_line
+from wsss.planning.command_line import Target, snakemake_line, workflow_folder
+from wsss.study.words import did_you_mean
 
 Words = Annotated[
     list[Path] | None,
@@ -25,7 +26,7 @@ Only = Annotated[
     Target | None, typer.Option(metavar="TARGET", help="Stop after these results: cams, masks, sweep or all.")
 ]
 Cores = Annotated[str | None, typer.Option(help="Number of cores; otherwise as the profile says, all.")]
-Profile = Annotated[str | None, typer.Option(help="A folder below profiles/, such as slurm.")]
+Profile = Annotated[str | None, typer.Option(help="A profile of Snakemake, such as slurm.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only list what would be computed.")]
 
 
@@ -40,6 +41,8 @@ def run(
 
     After an interruption run it again: finished results are kept, and trainings go on where they stopped.
     """
+    if profile is not None:
+        _check_profile(profile)
     words, named = _without_target(overlays or [])
     files = overlays_of(words)
     study_of(files)
@@ -50,6 +53,14 @@ def run(
         _clear_dead_lock(files)
     typer.echo(shlex.join(line))
     os.execvp(line[0], line)
+
+
+def _check_profile(profile: str) -> None:
+    """End the command if there is no such profile: Snakemake would go on without any."""
+    known = sorted(path.name for path in (workflow_folder() / "profiles").iterdir() if path.is_dir())
+    if profile not in known and not Path(profile).is_dir():
+        hint = did_you_mean(profile, known) or f", expected a folder, or one of {', '.join(known)}"
+        refuse(f"--profile {profile}: there is no such profile{hint}")
 
 
 def _without_target(words: list[Path]) -> tuple[list[Path], Target | None]:
