@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,19 @@ def test_what_was_chosen_counts_in_place_of_auto() -> None:
     a = study("a", {}, config=walk(t="auto"), settled={"random_walk.t": 32})
     b = study("b", {}, config=walk(t="auto"), settled={"random_walk.t": 64})
     assert differing_keys(a, b) == {"random_walk.t": (32, 64)}
+
+
+@pytest.mark.parametrize("other", ["choose_random_walk", "write_tables"], ids=["before", "after"])
+def test_a_rule_that_does_not_know_the_number_says_nothing(other: str) -> None:
+    """Rules are read in the order of their files: one before and one behind that of the walk."""
+    a = study("a", {}, config=walk(beta="auto"), settled={"random_walk.beta": 6.0})
+    b = study("b", {}, config=walk(beta=8.0))
+    place = "cams" if other == "choose_random_walk" else "tables"
+    for results, beta in ((a, "auto"), (b, 8.0)):
+        manifest = json.loads((results / "random_walk" / "train" / "00.h5.json").read_text())
+        manifest |= {"rule": other, "config": walk(beta=beta), "settled": {}}
+        write_json(results / place / "file.json", manifest)
+    assert differing_keys(a, b) == {"random_walk.beta": (6.0, 8.0)}
 
 
 def test_images_that_changed_most_come_first(both) -> None:

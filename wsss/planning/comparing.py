@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wsss.report.summary import COLUMNS
 from wsss.results import Shards, image_miou, open_shards, read_confusions, read_json, read_masks
+from wsss.study.config.fields import AUTO
 from wsss.study.provenance import manifests
 
 SHOWN_IMAGES = 5
@@ -43,16 +44,16 @@ def comparison(before: Path, after: Path) -> str:
 
 def differing_keys(before: Path, after: Path) -> dict[str, tuple[Any, Any]]:
     """Values of the configuration by key, where both studies have results of a rule and made them
-    with different ones.
+    with different ones: of a key that says `auto`, those of a rule that knows its number.
     """
     old, new = _configured(before), _configured(after)
-    pairs = [(old[rule], new[rule]) for rule in old if rule in new]
-    return {
-        key: (made.get(key, ABSENT), remade.get(key, ABSENT))
-        for made, remade in pairs
-        for key in {**made, **remade}
-        if made.get(key, ABSENT) != remade.get(key, ABSENT)
-    }
+    found: dict[str, tuple[Any, Any]] = {}
+    for made, remade in [(old[rule], new[rule]) for rule in old if rule in new]:
+        for key in {**made, **remade}:
+            values = made.get(key, ABSENT), remade.get(key, ABSENT)
+            if values[0] != values[1] and not (key in found and AUTO in values):
+                found[key] = values
+    return found
 
 
 def most_changed(before: Path, after: Path, stage: str) -> list[Change]:
