@@ -5,10 +5,12 @@ reads, and a shard whose images are unchanged starts nothing. A job with a plain
 """
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 from wsss.study.code_digest import code_digest
 from wsss.study.counts import shard_counts
+from wsss.study.invocation import Invocation
 from wsss.study.modules import loaded_modules
 from wsss.study.params import rule_params
 from wsss.study.registry import AFFINITY_KINDS, CAM_KINDS, choices
@@ -96,9 +98,10 @@ def new_images():
     """The photographs that `predict.images` names, by id; an error if there are none."""
     folder = study.predict.images
     if folder is None:
+        given = Invocation.of(workflow)
+        named = replace(given, config=(*given.config, "predict={images: photographs}"))
         raise SystemExit(
-            "predict.images: missing, the folder of new photographs: "
-            "snakemake predict --config 'predict={images: my_photographs}'"
+            f"predict.images: missing, the folder of new photographs, as in {named.command('predict')}"
         )
     found = {name: path for name, path in photographs(folder).items() if path.is_file()}
     if not found:

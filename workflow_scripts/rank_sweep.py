@@ -18,7 +18,7 @@ def main(job: Job[Nothing]) -> None:
     ranking = rank(*gather(counts), median(shard["usual_steps"] for shard in counts))
     write_json(job.output.points, ranking)
     write_table(job.output.table, table(ranking))
-    write_text(job.output.best, overlay(ranking, job.output.best))
+    write_text(job.output.best, overlay(ranking))
 
 
 if "snakemake" in globals():

@@ -95,6 +95,16 @@ def test_config_says_where_things_are(elsewhere: Path) -> None:
     ]
 
 
+def test_config_where_there_is_none_is_that_of_the_workflow(elsewhere: Path) -> None:
+    Path("config.yaml").unlink()
+    assert said("config").splitlines() == [
+        f"configuration: {ROOT}/config.yaml (the defaults)",
+        f"its schema:    {ROOT}/schemas/config.schema.yaml",
+    ]
+    Path("study.yaml").write_text("name: mine")
+    assert said("config").splitlines()[-1] == f"results:       {elsewhere}/results/mine"
+
+
 def test_config_of_the_defaults() -> None:
     assert "config.yaml (the defaults)" in said("config")
 
@@ -209,17 +219,24 @@ def test_summary_prints_scores_and_places() -> None:
         "scored_images": 3,
         "split": "train",
     }
-    Path("results/mine/scores").mkdir(parents=True)
+    for name in ("dataset", "scores"):
+        Path("results/mine", name).mkdir(parents=True)
     Path("results/mine/scores/cams.json").write_text(json.dumps(scores))
     text = said("summary", "results/mine")
     assert "50.0" in text
     assert "results/mine/report.html" in text
+    Path("study.yaml").write_text("name: mine")
+    assert said("summary", "study.yaml") == said("summary") == text
 
 
-def test_summary_of_no_folder() -> None:
+def test_summary_of_no_results() -> None:
     assert said("summary", "results/gone", status=2) == (
-        "results/gone: no such folder, expected results/<study>\n"
+        "results/gone: no such file, expected the YAML file of a study\n"
     )
+    Path("results/gone").mkdir(parents=True)
+    assert said("summary", "results/gone", status=2).startswith("results/gone: no results of a study")
+    Path("new.yaml").write_text("name: new")
+    assert said("summary", "new.yaml", status=2).startswith("results/new: no results yet; what makes them:\n")
 
 
 # Weights

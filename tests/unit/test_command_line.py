@@ -62,13 +62,14 @@ def test_what_snakemake_understands_is_left_alone(line: str) -> None:
         ("--configfile torn.yaml", r"^torn\.yaml:2:1: not valid YAML"),
         (
             "mine.yaml",
-            r"mine\.yaml is a study, not a target; what runs it: snakemake --configfile mine\.yaml$",
+            r"mine\.yaml is a study, not a target; what runs it: .*snakemake --configfile mine\.yaml$",
         ),
-        ("-n mine.yaml --cores 1", "is a study, not a target"),
+        ("-n mine.yaml --cores 1", r"is a study, .*: .*snakemake -n --cores 1 --configfile mine\.yaml$"),
+        ("mine.yaml -s S --configfile a.yaml -n", r".*snakemake -s S --configfile a\.yaml mine\.yaml -n$"),
         ("--cores 1 -- mine.yaml", "is a study, not a target"),
         (
             "--configfile mine.yaml sweep -n",
-            r"^sweep: no such study file.* targets come first: snakemake sweep --configfile mine\.yaml -n$",
+            r"^sweep: no such study file.* targets come first: .*snakemake sweep --configfile mine\.yaml -n$",
         ),
         ("--configfile sweep", "^sweep: no such file"),
         (

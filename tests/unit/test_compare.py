@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from wsss.__main__ import app
-from wsss.planning.comparing import differing_keys, most_changed
-from wsss.results import ImageConfusion, write_confusions, write_json, write_manifest
+from wsss.planning.comparing import changed_shares, differing_keys, most_changed
+from wsss.results import ImageConfusion, write_confusions, write_json, write_manifest, write_masks
 from wsss.study.provenance import ArtifactManifest
 
 
@@ -76,6 +77,21 @@ def test_scores_stand_side_by_side(both) -> None:
     assert ["mean", "70.0", "82.5", "+12.5"] in lines
 
 
+def test_without_true_masks_the_pixels_that_changed_are_counted(both) -> None:
+    for results in both:
+        (results / "scores" / "random_walk.json").unlink()
+        masks = {image: np.zeros((10, 10), np.uint8) for image in ("x", "y", "z")}
+        if results.name == "b":
+            masks["x"][:2] = 1
+            masks["y"][5:] = 2
+        write_masks(results / "random_walk" / "train" / "00.h5", masks.items())
+    assert changed_shares(*both, "random_walk") == {"x": 0.2, "y": 0.5, "z": 0.0}
+    said = wsss("results/a", "results/b").stdout
+    assert said.startswith("No stage has scores in both")
+    assert "pseudo mask: 23.3 % of the pixels have another class; of 3 images these changed most" in said
+    assert [line.split() for line in said.splitlines()[-2:]] == [["50.0", "y"], ["20.0", "x"]]
+
+
 def test_the_configuration_that_differs(both) -> None:
     assert differing_keys(*both) == {
         "random_walk.t": (16, 32),
@@ -97,6 +113,19 @@ def test_what_was_chosen_counts_in_place_of_auto() -> None:
     a = study("a", {}, config=walk(t="auto"), settled={"random_walk.t": 32})
     b = study("b", {}, config=walk(t="auto"), settled={"random_walk.t": 64})
     assert differing_keys(a, b) == {"random_walk.t": (32, 64)}
+
+
+@pytest.mark.parametrize("other", ["choose_random_walk", "write_tables"], ids=["before", "after"])
+def test_a_rule_that_does_not_know_the_number_says_nothing(other: str) -> None:
+    """Rules are read in the order of their files: one before and one behind that of the walk."""
+    a = study("a", {}, config=walk(beta="auto"), settled={"random_walk.beta": 6.0})
+    b = study("b", {}, config=walk(beta=8.0))
+    place = "cams" if other == "choose_random_walk" else "tables"
+    for results, beta in ((a, "auto"), (b, 8.0)):
+        manifest = json.loads((results / "random_walk" / "train" / "00.h5.json").read_text())
+        manifest |= {"rule": other, "config": walk(beta=beta), "settled": {}}
+        write_json(results / place / "file.json", manifest)
+    assert differing_keys(a, b) == {"random_walk.beta": (6.0, 8.0)}
 
 
 def test_images_that_changed_most_come_first(both) -> None:
@@ -136,4 +165,4 @@ def test_studies_without_masks() -> None:
     for name in ("a", "b"):
         results = study(name, {}, config=walk())
         write_json(results / "scores" / "random_walk.json", {"scored_images": 0, "split": "train", "iou": {}})
-    assert wsss("results/a", "results/b").stdout.startswith("No stage has scores in both.")
+    assert wsss("results/a", "results/b").stdout.startswith("No stage has scores in both")

@@ -26,6 +26,17 @@ def texts(page: Path) -> str:
 
 
 @pages
+def test_a_page_starts_with_its_title(page: Path) -> None:
+    first = texts(page).splitlines()[0]
+    assert first.startswith("# ")
+
+
+def test_the_readme_names_every_page() -> None:
+    linked = set(re.findall(r"\(docs/(\w+\.md)\)", texts(ROOT / "README.md")))
+    assert linked == {page.name for page in (ROOT / "docs").glob("*.md")}
+
+
+@pages
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", texts(page))
     local = [target for target in targets if "://" not in target]

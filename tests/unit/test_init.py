@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from wsss.data.scenes import draw_scene
 from wsss.planning.new_study import study_name
 from wsss.planning.speed import Speed
 from wsss.stages.dataset import prepare
-from wsss.study.config import Study, read_study
+from wsss.study.config import Study, read_study, recipe_names
 
 LABELS = {
     "a1": ("black cat",), "a2": ("black cat", "dog"), "a3": ("dog",), "a4": ("dog", "stop sign"),
@@ -223,8 +224,9 @@ def test_lists_lie_beside_the_study(folder: Path) -> None:
     Path("studies").mkdir()
     made("--out", "studies/mine.yaml")
     files = {path.name for path in Path("studies").iterdir()}
-    assert files == {"mine.yaml", "my_photos_labels.csv", "my_photos_classes.txt"}
+    assert files == {"mine.yaml", "mine_labels.csv", "mine_classes.txt"}
     assert labels_of(read_study("studies/mine.yaml")) == LABELS
+    assert read_study("studies/mine.yaml").name == "mine"
 
 
 def test_a_link_to_the_photographs(folder: Path) -> None:
@@ -258,6 +260,39 @@ def test_an_earlier_study_is_kept(folder: Path) -> None:
     assert study().name == "my_photos"
 
 
+def test_lists_of_an_earlier_study_are_kept(folder: Path) -> None:
+    coco(folder)
+    made()
+    corrected = Path("my_photos_labels.csv").read_text().replace("black cat", "dog")
+    Path("my_photos_labels.csv").write_text(corrected)
+    Path("study.yaml").rename("first.yaml")
+    refused = wsss("My photos", "--recipe", "quick-cpu")
+    assert refused.exit_code == 2
+    assert "\nmy_photos_labels.csv: is there already" in f"\n{refused.stderr}"
+    assert refused.stderr.rstrip().endswith(
+        "wsss init 'My photos' --out study.yaml --recipe quick-cpu --force"
+    )
+    assert Path("my_photos_labels.csv").read_text() == corrected
+    assert not Path("study.yaml").exists()
+
+
+def test_two_studies_of_one_folder_share_nothing(folder: Path) -> None:
+    coco(folder)
+    made()
+    made("--out", "second.yaml")
+    first, second = study(), read_study("second.yaml")
+    assert first.name != second.name
+    assert first.dataset.labels != second.dataset.labels
+    assert labels_of(first) == labels_of(second) == LABELS
+
+
+def test_results_of_that_name_are_mentioned(folder: Path) -> None:
+    one_row_per_image(folder)
+    assert "is there already" not in made()
+    Path("results/my_photos").mkdir(parents=True)
+    assert "warning: results/my_photos/ is there already" in made("--force")
+
+
 # What it says
 
 
@@ -275,6 +310,8 @@ def test_counts_sizes_commands_and_the_time_it_takes(folder: Path) -> None:
         "images": 12,
     }
     assert any("on this machine" in line for line in lines)
+    (recipe,) = (line for line in lines if line.startswith("recipe "))
+    assert all(name in recipe for name in recipe_names())
     assert lines[-1].endswith("wsss run")
 
 
@@ -288,7 +325,9 @@ def test_warnings(folder: Path) -> None:
     Image.new("RGB", (64, 64)).save(folder / "unlabelled.jpg")
     said = [line.removeprefix("warning: ") for line in made().splitlines() if line.startswith("warning: ")]
     assert any(text.startswith("few training images: black cat") for text in said)
-    assert "not in val, so the network is not tested on: stop sign" in said
+    assert any(
+        re.fullmatch(r"not in val, .* on: stop sign; raise dataset.holdout, or .*", text) for text in said
+    )
     assert any(text.startswith("1 images of val look like images of train (c1 and a3)") for text in said)
     assert "1 images cannot be read (b4)" in said
     assert any(text.startswith("1 images have no label (unlabelled)") for text in said)

@@ -46,6 +46,8 @@ def test_a_class_of_few_images() -> None:
 def test_a_class_that_val_lacks() -> None:
     (said,) = survey(ENOUGH, ["cat"]).warnings()
     assert said == "not in val, so the network is not tested on: dog"
+    (said,) = survey(ENOUGH, ["cat"]).warnings(own_splits=True)
+    assert said.endswith("on: dog; raise dataset.holdout, or name images for val in dataset.splits")
 
 
 def test_a_class_that_every_image_shows() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,25 @@ def test_label_studio(folder: Path, form: str) -> None:
     labels = read_from(folder, "label_studio")
     assert lines(labels, folder) == []
     assert labels.labels == EXPECTED
+
+
+def test_label_studio_changes_names_when_it_stores_files(folder: Path) -> None:
+    (folder / "images" / "a.jpeg").rename(folder / "images" / "me & a dog (1).jpeg")
+    uploaded = "/data/upload/1/0a1b2c3d-me__a_dog_1.jpeg"
+    tasks = [label_studio(uploaded, {"choices": ["cat", "dog"]}), *LABEL_STUDIO["choices"][1:]]
+    (folder / "project-1.json").write_text(json.dumps(tasks))
+    labels = read_from(folder, "label_studio")
+    assert lines(labels, folder) == []
+    assert labels.labels["me & a dog (1)"] == ("cat", "dog")
+
+
+def test_two_files_that_label_studio_would_call_the_same(folder: Path) -> None:
+    for name in ("a dog.jpeg", "a_dog.jpeg"):
+        shutil.copy(folder / "images" / "a.jpeg", folder / "images" / name)
+    tasks = [label_studio("/data/upload/1/0a1b2c3d-a_dog.jpeg", {"choices": ["dog"]})]
+    (folder / "project-1.json").write_text(json.dumps(tasks))
+    (line,) = lines(read_from(folder, "label_studio"), folder)
+    assert "it may be any of a dog, a_dog for" in line
 
 
 def test_tasks_that_nobody_has_annotated_are_unlabelled(folder: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_profile_that_is_not_there_is_refused(became) -> None:
     Path("study.yaml").write_text("name: mine")
     result = wsss("run", "--profile", "slurn")
     assert result.exit_code == 2
-    assert f"no such folder, expected a path, or one of {ROOT}/profiles: default, slurm" in result.stderr
+    assert "--profile slurn: there is no such profile, did you mean 'slurm'?" in result.stderr
     Path("site").mkdir()
     assert "--workflow-profile site" in line_of(became, "--profile", "site")
     assert "--workflow-profile slurm" in line_of(became, "--profile", "slurm")
@@ -109,6 +109,11 @@ def test_a_clone_in_the_working_directory_goes_first(became) -> None:
         (["gone.yaml"], "gone.yaml: no such file, expected the YAML file of a study"),
         (["photos"], "photos: a folder, expected the YAML file of a study"),
         (["wrong.yaml"], "random_walk.betta"),
+        (
+            ["mine.yaml", "--profile", "slrum"],
+            "--profile slrum: there is no such profile, did you mean 'slurm'?",
+        ),
+        (["mine.yaml", "--profile", "x"], "expected a folder, or one of default, slurm"),
         (["mine.yaml", "--only", "mask"], "'mask' is not one of 'cams', 'masks', 'sweep', 'all'"),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from wsss.report.summary import summary
 from wsss.results import write_json
+from wsss.study.invocation import Invocation
 from wsss.study.provenance import file_digest
 
 
@@ -99,7 +100,11 @@ def test_places(tmp_path: Path) -> None:
     assert f"{index.parent}/" in summary(tmp_path)
     assert "report" not in summary(tmp_path), "of a run that ended before its pages"
     write_pages(tmp_path)
-    assert f"snakemake --report {tmp_path / 'report.html'}" in summary(tmp_path)
+    assert f"report:  {tmp_path / 'report.html'}   (not written yet)" in summary(tmp_path)
+    invocation = Invocation(("mine.yaml",))
+    assert f"snakemake --report {tmp_path / 'report.html'} --configfile mine.yaml writes it)" in summary(
+        tmp_path, invocation
+    )
     (tmp_path / "report.html").touch()
     assert "snakemake --report" not in summary(tmp_path)
     assert f"report:  {tmp_path / 'report.html'}" in summary(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -12,13 +13,22 @@ from pathlib import Path
 
 import pytest
 
+from wsss.stages.health import ALARMS
+from wsss.study.invocation import Invocation
+
 pytestmark = pytest.mark.slow
 
-ALONE = re.compile(r"^ {2,}((?:\S+/)?(?:wsss|snakemake|python[\d.]* -m (?:wsss|snakemake)) ?.*)$", re.M)
+PROGRAM = r"(?:\S+/)?(?:wsss|snakemake|python[\d.]* -m (?:wsss|snakemake))"
+
+ALONE = re.compile(rf"^ {{2,}}({PROGRAM}\b ?.*)$", re.M)
 """A command on a line of its own."""
 
 SPAN = re.compile(
-    r"`((?:\S+/)?(?:wsss|snakemake)\b[^`]*)`|\(((?:\S+/)?snakemake --report \S+[^)]*) writes it\)"
+    rf"`({PROGRAM}\b[^`]*)`"
+    rf"|\(({PROGRAM} --report \S+[^)]*) writes it\)"
+    rf"|(?:what runs it|targets come first|to run with the first): ({PROGRAM} .*)$"
+    rf"|as in ({PROGRAM} .*)$",
+    re.M,
 )
 """A command within a sentence."""
 
@@ -106,6 +116,42 @@ def test_what_init_says(shell: Shell) -> None:
     head = (shell.folder / "photos.yaml").read_text().replace("#", " ")
     assert len(shell.type_in(head)) == 1
     assert len(shell.type_in(shell.wsss("init", "photos", "--out", "photos.yaml", fails=True))) == 1
+
+
+def test_what_bare_snakemake_says_of_its_command_line(shell: Shell) -> None:
+    shutil.copytree(shell.folder / "photos" / "images", shell.folder / "photographs")
+    snakemake = [sys.executable, "-m", "snakemake"]
+    for words in (
+        ["mine.yaml", "--cores", "1"],
+        ["study.yaml", "--configfile", "mine.yaml"],
+        ["--configfile", "mine.yaml", "masks"],
+        ["predict", "--configfile", "mine.yaml"],
+    ):
+        said = shell.said(*snakemake, *words, "--dry-run", fails=True)
+        (command,) = shell.type_in(said.splitlines()[-1])
+        assert "mine.yaml" in command
+
+
+def test_what_every_alarm_advises(shell: Shell) -> None:
+    started = Invocation(("mine.yaml",))
+    advice = {started.runnable(text) for alarm in ALARMS for text in alarm.help}
+    commands = {command for text in advice for spans in SPAN.findall(text) for command in spans if command}
+    assert len(commands) >= 3
+    for command in sorted(commands):
+        assert "--configfile mine.yaml" in command
+        assert shell.type_in(f"`{command}`") == [command]
+
+
+def test_what_a_summary_says_of_a_sweep_and_of_a_run_that_stopped_early(shell: Shell) -> None:
+    (shell.folder / "results" / "tiny" / "health.json").unlink()
+    point = {"background": "power", "alpha": 2.0, "beta": 8.0, "t": 16, "normalize": "class"}
+    points = {"criterion": "miou", "images": 3, "points": [{"rank": 1, "miou": 0.5, **point}]}
+    sweep = shell.folder / "results" / "tiny" / "sweep"
+    sweep.mkdir()
+    (sweep / "points.json").write_text(json.dumps(points))
+    (sweep / "best.yaml").write_text("random_walk: {beta: 8, t: 16}\n")
+    assert len(shell.type_in(shell.wsss("summary", "mine.yaml"))) == 2
+    assert not shell.type_in(shell.wsss("summary", "results/tiny")), "nobody knows which study that was"
 
 
 def test_where_there_is_no_study(tmp_path: Path, workflow) -> None:

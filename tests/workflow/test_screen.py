@@ -33,9 +33,9 @@ def said(folder: Path, *arguments: str) -> tuple[int, str]:
         ),
         (
             ["study.yaml"],
-            r"study\.yaml is a study, not a target; what runs it: snakemake --configfile study\.yaml",
+            r"study\.yaml is a study, not a target; what runs it: .*snakemake --configfile study\.yaml",
         ),
-        (["--configfile", "study.yaml", "sweep"], r"sweep: .* snakemake sweep --configfile study\.yaml"),
+        (["--configfile", "study.yaml", "sweep"], r"sweep: .*snakemake sweep --configfile study\.yaml"),
         (["--configfile", "torn.yaml"], r"torn\.yaml:3:1: not valid YAML: .*"),
         (
             ["--configfile", "wrong.yaml"],

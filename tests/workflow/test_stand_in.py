@@ -70,4 +70,4 @@ def test_what_is_no_job_is_refused_in_one_line(finished, arguments: list[str], m
 def test_the_data_set_comes_first(new_workflow) -> None:
     done = stand_in(new_workflow, "train_classifier")
     assert done.returncode == 2
-    assert "run `snakemake results/tiny/dataset/manifest.tsv` first" in done.stderr
+    assert "snakemake prepare_dataset --configfile study.yaml` first" in done.stderr

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 Overlays = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="OVERLAY",
-        help="YAML files over config.yaml, as for snakemake --configfile; without any, study.yaml.",
+        metavar="STUDY",
+        help="YAML file of a study, or several, of which later ones lie over earlier ones; without any, "
+        "study.yaml.",
     ),
 ]
 
@@ -45,6 +46,20 @@ def study_of(overlays: list[Path] | None = None) -> Study:
         return read_study(base_file(workflow_folder()), *files)
     except (ConfigError, OSError) as error:
         refuse(error)
+
+
+def results_of(study: Path | None = None) -> Path:
+    """The folder of the results of a study, which may be given as such; end the command if there are none."""
+    if study is not None and study.is_dir():
+        if not (study / "dataset").is_dir():
+            refuse(f"{study}: no results of a study, expected results/<study> or its YAML file")
+        return study
+    files = overlays_of([study] if study else None)
+    described = study_of(files)
+    folder = Path(described.results, described.name)
+    if not (folder / "dataset").is_dir():
+        refuse(f"{folder}: no results yet; what makes them:\n  {wsss_line('run', *files)}")
+    return folder
 
 
 def refuse(reason: object) -> NoReturn:

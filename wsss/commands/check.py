@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 import typer
 
 from wsss.commands.arguments import Overlays, overlays_of, refuse, study_of
-from wsss.planning.command_line import WorkflowFailed, planned_jobs, said_by, snakemake_line, wsss_line
+from wsss.planning.command_line import (
+    WorkflowFailed,
+    planned_jobs,
+    said_by,
+    snakemake_line,
+    workflow_folder,
+    wsss_line,
+)
 
 if TYPE_CHECKING:
     from wsss.data import Manifest
     from wsss.study.config import Study
-
-STAR = "  * the study's own value; all keys are explained in config.yaml"
 
 
 def check(overlays: Overlays = None) -> None:
@@ -23,8 +28,10 @@ def check(overlays: Overlays = None) -> None:
     Reads all images and their labels, as a run does first (the rule prepare_dataset), and nothing else.
     """
     from wsss.data import Manifest
-    from wsss.planning.recipe import recipe_lines
+    from wsss.planning.recipe import downloads, recipe_lines
     from wsss.planning.work import Images
+    from wsss.study.reading import base_file
+    from wsss.study.words import near
 
     files = overlays_of(overlays)
     study = study_of(files)
@@ -32,9 +39,12 @@ def check(overlays: Overlays = None) -> None:
     typer.echo(f"study {study.name}, results in {folder}/")
     _prepare_dataset(files, folder)
     manifest = Manifest.read(folder / "dataset" / "manifest.tsv")
-    _say_data(manifest)
+    _say_data(manifest, own_splits=study.dataset.kind == "folder")
     if study.recipe:
-        typer.echo("\n".join(["", *recipe_lines(study, Images.of(manifest)), STAR]))
+        typer.echo("\n".join(["", *recipe_lines(study, Images.of(manifest))]))
+    typer.echo(f"\nAll keys are explained in {near(base_file(workflow_folder()))}.")
+    if downloaded := downloads(study):
+        typer.echo(downloaded)
     _say_work(files, study, manifest)
 
 
@@ -59,14 +69,14 @@ def _reasons() -> str:
     return "\n".join(job.reason for log in logs[-1:] for job in failed_jobs(log))
 
 
-def _say_data(manifest: Manifest) -> None:
+def _say_data(manifest: Manifest, own_splits: bool) -> None:
     from wsss.planning.labels_survey import LabelSurvey
 
     names = manifest.class_names
     labels = {row.id: tuple(names[label] for label in row.labels) for row in manifest}
     survey = LabelSurvey(names, labels, {row.id: row.split for row in manifest})
     typer.echo("\n".join(survey.table()))
-    for warning in survey.warnings():
+    for warning in survey.warnings(own_splits):
         typer.echo(f"warning: {warning}")
 
 

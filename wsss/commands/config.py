@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from wsss.commands.arguments import refuse, study_of
-from wsss.planning.command_line import STUDY, wsss_line
+from wsss.planning.command_line import STUDY, workflow_folder, wsss_line
 
 CONFIG = Path("config.yaml")
 """The configuration in the folder in which Snakemake runs."""
@@ -20,17 +20,22 @@ app = typer.Typer(help="Show or regenerate the configuration.", invoke_without_c
 def show(context: typer.Context) -> None:
     """Show or regenerate the configuration.
 
-    Without a command: where it is, which keys differ from the defaults, and where results are.
+    Without a command: where it is, which keys differ from the defaults, and where the results of
+    the study in this folder are.
     """
     if context.invoked_subcommand is not None:
         return
     from wsss.study.config.generated import CONFIG_SCHEMA, edited_keys
+    from wsss.study.reading import base_file
 
-    study, keys = study_of(), edited_keys(Path())
+    base = base_file(workflow_folder()).absolute()
+    keys = edited_keys(base.parent)
     state = f"edited: {', '.join(keys)}" if keys else "the defaults"
-    typer.echo(f"configuration: {CONFIG.absolute()} ({state})")
-    typer.echo(f"its schema:    {CONFIG_SCHEMA.absolute()}")
-    typer.echo(f"results:       {Path(study.results, study.name).absolute()}")
+    typer.echo(f"configuration: {base} ({state})")
+    typer.echo(f"its schema:    {base.parent / CONFIG_SCHEMA}")
+    if STUDY.is_file() or CONFIG.is_file():
+        study = study_of()
+        typer.echo(f"results:       {Path(study.results, study.name).absolute()}")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 Photographs = Annotated[Path, typer.Argument(metavar="FOLDER", help="The photographs and their labels.")]
 Out = Annotated[Path, typer.Option(help="File of the study; lists that it needs are written beside it.")]
-Recipe = Annotated[str | None, typer.Option(help="Its settings; otherwise cpu or gpu, as this machine has.")]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        help="Its settings, such as quick-cpu for a first look; without it cpu or gpu, as this machine has."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the file of an earlier study.")]
 
 LAYOUTS = {
@@ -38,11 +44,11 @@ def init(folder: Photographs, out: Out = STUDY, recipe: Recipe = None, force: Fo
     from wsss.planning.new_study import images_of, new_study, survey_of, warnings
     from wsss.planning.photographs import look_at, sizes_of
     from wsss.results import write_text
-    from wsss.study.config import recipe_settings
+    from wsss.study.config import recipe_names, recipe_settings, recipe_title
 
-    if out.exists() and not force:
-        again = wsss_line("init", folder, "--out", out, "--force")
-        refuse(f"{out}: is there already. Name another file with --out, or overwrite it:\n  {again}")
+    again = wsss_line("init", folder, "--out", out, *(["--recipe", recipe] if recipe else []), "--force")
+    if not force:
+        _keep({out: None}, again)
     recipe = recipe or _recipe()
     try:
         recipe_settings(recipe)
@@ -54,6 +60,8 @@ def init(folder: Photographs, out: Out = STUDY, recipe: Recipe = None, force: Fo
     if not photographs:
         refuse(f"{folder}: none of the {len(labels.images)} images can be read{_why_unread(labels)}")
     study = new_study(folder, layout, labels, out, recipe)
+    if not force:
+        _keep(study.lists, again)
     sizes = sizes_of(photographs.values())
     about = (
         f"{folder}: {len(survey.splits)} images with labels of {len(survey.class_names)} classes, "
@@ -66,7 +74,16 @@ def init(folder: Photographs, out: Out = STUDY, recipe: Recipe = None, force: Fo
     for warning in warnings(labels, survey, photographs):
         typer.echo(f"warning: {warning}")
     typer.echo(f"wrote {', '.join(map(str, (out, *study.lists)))}")
+    others = [name for name in recipe_names() if name != recipe]
+    typer.echo(f"recipe {recipe}: {recipe_title(recipe)} (--recipe; others: {', '.join(others)})")
     _say_what_comes_next(out, images_of(survey, photographs, _scored(layout, survey.ids("train"))))
+
+
+def _keep(files: Mapping[Path, str | None], again: str) -> None:
+    """End the command if a file is there that would become another one."""
+    for path, text in files.items():
+        if path.exists() and (text is None or path.read_bytes() != text.encode()):
+            refuse(f"{path}: is there already. Name another file with --out, or overwrite it:\n  {again}")
 
 
 def _read(folder: Path) -> tuple[Layout, Labels]:
@@ -127,6 +144,12 @@ def _say_what_comes_next(out: Path, images: Images) -> None:
 
     study = read_study(base_file(workflow_folder()), out)
     duration = in_words(total(jobs_of_a_run(study, images), job_seconds(study, images)))
+    results = Path(study.results, study.name)
+    if results.exists():
+        typer.echo(
+            f"warning: {results}/ is there already: a run replaces what differs there. A study with results "
+            "of its own has another name: --out NAME.yaml"
+        )
     typer.echo(f"\nWhat checks data and settings:\n  {wsss_line('check', out)}")
     typer.echo(
         f"What runs the study, {duration} on this machine, if nothing else runs:\n  {wsss_line('run', out)}"

@@ -10,17 +10,28 @@ from typing import Annotated
 
 import typer
 
-from wsss.commands.arguments import Overlays, overlays_of, refuse, study_of
+from wsss.commands.arguments import overlays_of, refuse, study_of
 from wsss.planning.command_line import Target, snakemake_line, workflow_folder
+from wsss.study.words import did_you_mean
 
-Only = Annotated[Target | None, typer.Option(help="Stop after these results.")]
+Words = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="STUDY",
+        help="YAML file of a study, or several, of which later ones lie over earlier ones; without any, "
+        "study.yaml. The last word may be a target, as with --only.",
+    ),
+]
+Only = Annotated[
+    Target | None, typer.Option(metavar="TARGET", help="Stop after these results: cams, masks, sweep or all.")
+]
 Cores = Annotated[str | None, typer.Option(help="Number of cores; otherwise as the profile says, all.")]
-Profile = Annotated[str | None, typer.Option(help="A folder below profiles/, such as slurm.")]
+Profile = Annotated[str | None, typer.Option(help="A profile of Snakemake, such as slurm.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only list what would be computed.")]
 
 
 def run(
-    overlays: Overlays = None,
+    overlays: Words = None,
     only: Only = None,
     cores: Cores = None,
     profile: Profile = None,
@@ -30,10 +41,11 @@ def run(
 
     After an interruption run it again: finished results are kept, and trainings go on where they stopped.
     """
+    if profile is not None:
+        _check_profile(profile)
     words, named = _without_target(overlays or [])
     files = overlays_of(words)
     study_of(files)
-    _check_profile(profile)
     target = only or named
     targets = [] if target in (None, Target.ALL) else [str(target)]
     line = snakemake_line(files, *targets, cores=cores, profile=profile, dry_run=dry_run)
@@ -43,13 +55,14 @@ def run(
     os.execvp(line[0], line)
 
 
-def _check_profile(profile: str | None) -> None:
+def _check_profile(profile: str) -> None:
     """End the command if there is no such profile: Snakemake would go on without any."""
     profiles = workflow_folder() / "profiles"
+    known = sorted(path.name for path in profiles.iterdir() if path.is_dir())
     places = (Path(), Path("profiles"), profiles)
-    if profile and profile != "none" and not any((place / profile).exists() for place in places):
-        known = ", ".join(sorted(path.name for path in profiles.iterdir()))
-        refuse(f"--profile {profile}: no such folder, expected a path, or one of {profiles}: {known}")
+    if profile != "none" and not any((place / profile).exists() for place in places):
+        hint = did_you_mean(profile, known) or f", expected a folder, or one of {', '.join(known)}"
+        refuse(f"--profile {profile}: there is no such profile{hint}")
 
 
 def _without_target(words: list[Path]) -> tuple[list[Path], Target | None]:

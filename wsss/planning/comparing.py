@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from wsss.report.summary import COLUMNS
-from wsss.results import image_miou, read_confusions, read_json
+from wsss.results import Shards, image_miou, open_shards, read_confusions, read_json, read_masks
+from wsss.study.config.fields import AUTO
 from wsss.study.provenance import manifests
 
 SHOWN_IMAGES = 5
@@ -29,23 +34,26 @@ def comparison(before: Path, after: Path) -> str:
     sections = [
         _scores(before, after),
         _configuration(before, after),
-        *(_images(before, after, stage) for stage in ("random_walk", "segmentation")),
+        *(
+            _images(before, after, stage) or _unscored(before, after, stage)
+            for stage in ("random_walk", "segmentation")
+        ),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
 
 
 def differing_keys(before: Path, after: Path) -> dict[str, tuple[Any, Any]]:
     """Values of the configuration by key, where both studies have results of a rule and made them
-    with different ones.
+    with different ones: of a key that says `auto`, those of a rule that knows its number.
     """
     old, new = _configured(before), _configured(after)
-    pairs = [(old[rule], new[rule]) for rule in old if rule in new]
-    return {
-        key: (made.get(key, ABSENT), remade.get(key, ABSENT))
-        for made, remade in pairs
-        for key in {**made, **remade}
-        if made.get(key, ABSENT) != remade.get(key, ABSENT)
-    }
+    found: dict[str, tuple[Any, Any]] = {}
+    for made, remade in [(old[rule], new[rule]) for rule in old if rule in new]:
+        for key in {**made, **remade}:
+            values = made.get(key, ABSENT), remade.get(key, ABSENT)
+            if values[0] != values[1] and not (key in found and AUTO in values):
+                found[key] = values
+    return found
 
 
 def most_changed(before: Path, after: Path, stage: str) -> list[Change]:
@@ -69,7 +77,7 @@ def _scores(before: Path, after: Path) -> list[str]:
             _row(f"  {name}", old["iou"].get(name), new["iou"].get(name)) for name in old["value_names"]
         ]
         lines.append(_row("  mean", old["miou"], new["miou"]))
-    return lines if len(lines) > 1 else ["No stage has scores in both."]
+    return lines if len(lines) > 1 else ["No stage has scores in both: they need true masks."]
 
 
 def _seen(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -118,6 +126,33 @@ def _images(before: Path, after: Path, stage: str) -> list[str]:
             f"  {_percent(old):>5} → {_percent(new):>5}  {image}"
             for image, old, new in changed[:SHOWN_IMAGES]
         ),
+    ]
+
+
+def changed_shares(before: Path, after: Path, stage: str) -> dict[str, float]:
+    """Share in [0, 1] of each image's pixels that have another class in the masks of the other study."""
+    with _masks(before, stage) as old, _masks(after, stage) as new:
+        return {image: _changed_share(old[image], new[image]) for image in old if image in new}
+
+
+def _masks(results: Path, stage: str) -> Shards[NDArray[np.uint8]]:
+    return open_shards(sorted(results.glob(f"{stage}/*/*.h5")), read_masks)
+
+
+def _changed_share(old: NDArray[np.uint8], new: NDArray[np.uint8]) -> float:
+    return float(np.mean(old != new)) if old.shape == new.shape else 1.0
+
+
+def _unscored(before: Path, after: Path, stage: str) -> list[str]:
+    """The masks that differ most, where no true masks say which are better."""
+    shares = changed_shares(before, after, stage)
+    if not any(shares.values()):
+        return []
+    changed = sorted(shares, key=lambda image: (-shares[image], image))[:SHOWN_IMAGES]
+    return [
+        f"{COLUMNS[stage]}: {_percent(fmean(shares.values()))} % of the pixels have another class; of "
+        f"{len(shares)} images these changed most (in %):",
+        *(f"  {_percent(shares[image]):>5}  {image}" for image in changed if shares[image]),
     ]
 
 

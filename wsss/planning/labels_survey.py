@@ -55,14 +55,19 @@ class LabelSurvey:
             f"  {name:{width}}{in_train:>8}{in_val:>8}" for name, in_train, in_val in rows
         ]
 
-    def warnings(self) -> Iterator[str]:
-        """What will make the masks of some classes poor, one sentence each."""
+    def warnings(self, own_splits: bool = False) -> Iterator[str]:
+        """What will make the masks of some classes poor, one sentence each.
+
+        Args:
+            own_splits: whether the study divides the images into train and val, and so can do it otherwise.
+        """
         train, val = self.counts("train"), self.counts("val")
         few = [f"{name} ({count})" for name, count in train.items() if count < FEW]
         if few:
             yield f"few training images: {', '.join(few)}; a class needs {FEW} or more, better 100"
         if absent := [name for name, count in val.items() if not count and train[name]]:
-            yield f"not in val, so the network is not tested on: {', '.join(absent)}"
+            remedy = "; raise dataset.holdout, or name images for val in dataset.splits" if own_splits else ""
+            yield f"not in val, so the network is not tested on: {', '.join(absent)}{remedy}"
         everywhere = [name for name, count in train.items() if count == len(self.ids("train")) > 0]
         if everywhere:
             yield (

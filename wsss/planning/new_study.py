@@ -13,6 +13,7 @@ from typing import Any
 
 from wsss.data.folder import held_out
 from wsss.data.layouts import Labels, Layout
+from wsss.planning.command_line import STUDY
 from wsss.planning.labels_survey import LabelSurvey
 from wsss.planning.photographs import Photograph, near_duplicates, sizes_of
 from wsss.planning.work import Images
@@ -49,9 +50,12 @@ class NewStudy:
         return f"# {about}\n#   {command}\n{block_style(self.values)}"
 
 
-def study_name(folder: Path) -> str:
-    """A study's name from that of a folder: small letters, digits, - and _."""
-    words = re.sub(r"[^a-z0-9_-]+", "_", folder.resolve().name.lower()).strip("_-")
+def study_name(folder: Path, out: Path = STUDY) -> str:
+    """A study's name, of small letters, digits, - and _: that of its file, or of the folder if the file has
+    the usual name. So two studies of a folder, or of two folders of one name, share no results.
+    """
+    named = folder.resolve().name if out.name == STUDY.name else out.stem
+    words = re.sub(r"[^a-z0-9_-]+", "_", named.lower()).strip("_-")
     return words or "photographs"
 
 
@@ -78,7 +82,7 @@ def new_study(folder: Path, layout: Layout, labels: Labels, out: Path, recipe: s
         out: The study's file; lists that the study needs will lie beside it.
         recipe: Its settings.
     """
-    lists = _Lists(folder, out.parent, study_name(folder))
+    lists = _Lists(folder, out.parent, study_name(folder, out))
     images = layout.labels[0] if layout.kind == "folders" else layout.images
     dataset: dict[str, Any] = {"kind": "folder", "root": str(folder), "images": _inside(images, folder)}
     if layout.kind == "folders" and _needs_holdout(labels):
@@ -109,7 +113,7 @@ def images_of(survey: LabelSurvey, photographs: Mapping[str, Photograph], scored
 
 def warnings(labels: Labels, survey: LabelSurvey, photographs: Mapping[str, Photograph]) -> Iterator[str]:
     """What stands in the way of good masks, one sentence each."""
-    yield from survey.warnings()
+    yield from survey.warnings(own_splits=True)
     if unlabelled := labels.unlabelled:
         yield (
             f"{len(unlabelled)} images have no label ({_examples(unlabelled)}): label them, those of none of "

@@ -12,6 +12,9 @@ from wsss.study.config.fields import AUTO
 
 WIDTH = 100
 
+CHANGED = "*"
+"""Marks a value that is the study's own."""
+
 
 def recipe_lines(study: Study, images: Images) -> list[str]:
     """What the recipe of a study is for, with a paragraph for each section; nothing without one.
@@ -27,7 +30,21 @@ def recipe_lines(study: Study, images: Images) -> list[str]:
         said = [_said(key, value, _effective(values[section], key)) for key, value in keys]
         margin = f"  {section}: "
         lines += textwrap.wrap(", ".join(said), WIDTH, initial_indent=margin, subsequent_indent=" " * 4)
-    return lines
+    changed = any(line.rstrip(",").endswith(CHANGED) or f"{CHANGED}, " in line for line in lines)
+    return [*lines, f"  {CHANGED} the study's own value"] if changed else lines
+
+
+def downloads(study: Study) -> str | None:
+    """Which weights the first run downloads, and what helps without a connection; None if it needs none."""
+    wanting = [name for name in study.trained_networks if getattr(study, name).weights == "imagenet"]
+    if not wanting:
+        return None
+    backbones = dict.fromkeys(getattr(study, name).backbone for name in wanting)
+    keys = " and ".join(f"{name}.weights" for name in wanting)
+    return (
+        f"ImageNet weights of {', '.join(backbones)} are downloaded once. Without a connection, name a file "
+        f"that has them in the study: {keys}."
+    )
 
 
 def _keys(settings: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -49,4 +66,4 @@ def _said(key: str, given: Any, effective: Any) -> str:
     follows = given == AUTO and effective != AUTO
     changed = effective != given and not follows
     value = f"{given} ({effective})" if follows else f"{effective}"
-    return f"{key} {value}{'*' if changed else ''}".strip()
+    return f"{key} {value}{CHANGED if changed else ''}".strip()

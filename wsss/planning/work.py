@@ -26,8 +26,12 @@ STEPS = 64
 FINISHED = 4
 """Points of a sweep that are finished with the dense CRF before one is chosen."""
 
-ON_FEATURES = 0.1
-"""A pixel of AffinityNet's training on finished features, as a share of one through the backbone and back."""
+ON_FEATURES = 0.18
+"""A pixel of AffinityNet's training on finished features, as a share of one through the backbone and back;
+as for `COMPARED`, of MobileNetV2 on a CPU, and less of a larger backbone."""
+
+COMPARED = 0.3
+"""What AffinityNet's own layers and the comparison of cells add to a pass through its backbone, a share."""
 
 
 class Images(NamedTuple):
@@ -143,8 +147,10 @@ def _affinities(study: Study, images: Images) -> dict[str, Work]:
     if net.train_on.kind == "features":
         training = Work(1, backbone, seen=train * area, trained=ON_FEATURES * crops)
     else:
-        training = Work(1, backbone, trained=crops)
-    seen = _refined(study, images) * area * (1 + bool(getattr(study.affinities, "flip", False)))
+        training = Work(1, backbone, trained=(1 + COMPARED) * crops)
+    seen = (
+        (1 + COMPARED) * _refined(study, images) * area * (1 + bool(getattr(study.affinities, "flip", False)))
+    )
     return {
         "train_affinitynet": training,
         "compute_affinities": Work(_shards(study), backbone, seen=seen),

@@ -1,6 +1,6 @@
 """The summary of a finished run: its scores as a table, where masks and report are, and what is wrong.
 
-`wsss summary results/<study>` prints it again. It only reads JSON and imports nothing heavy, because the
+`wsss summary` prints it again. It only reads JSON and imports nothing heavy, because the
 Snakefile imports it in every job.
 """
 
@@ -26,14 +26,19 @@ EXPLAINED = 5
 COLUMNS = {"cams": "CAM", "random_walk": "pseudo mask", "segmentation": "segmentation"}
 
 
-def summary(results: Path | str) -> str:
+def summary(results: Path | str, invocation: Invocation | None = None) -> str:
     """Describe the results of a study in the folder `results/<study>`.
 
     Scores come first, in percent, then places, and at the end, where people look, alarms and warnings.
+
+    Args:
+        results: the folder.
+        invocation: how Snakemake is started for the study; by default as in this process, or as in the run
+            that has checked its health. Commands are left out if nobody knows.
     """
     folder = Path(results)
     parts = _parts(folder)
-    invocation = Invocation.of_environment() or _last_invocation(parts)
+    invocation = invocation or Invocation.of_environment() or _last_invocation(parts)
     return "\n".join(
         [
             "",
@@ -43,7 +48,7 @@ def summary(results: Path | str) -> str:
             *_sweep(folder, invocation),
             "",
             *_places(folder, invocation),
-            *(["", *_health(parts, invocation, folder)] if parts else []),
+            *(["", *_health(parts, invocation or Invocation(), folder)] if parts else []),
             "",
         ]
     )
@@ -84,7 +89,7 @@ def _chosen(folder: Path) -> list[str]:
     return [f"  random walk: {reasons['sentence']}"] if reasons else []
 
 
-def _sweep(folder: Path, invocation: Invocation) -> list[str]:
+def _sweep(folder: Path, invocation: Invocation | None) -> list[str]:
     """The three best points of a sweep, if there was one, and the overlay that holds the first."""
     file = folder / "sweep" / "points.json"
     found = _read(file)
@@ -95,12 +100,14 @@ def _sweep(folder: Path, invocation: Invocation) -> list[str]:
         f"  {point['rank']}.  {criterion} {_percent(point[criterion])}  " + _walk(point)
         for point in points[:3]
     ]
+    best = file.with_name("best.yaml")
+    run_it = invocation.command(overlays=[str(best)]) if invocation else f"its file is {best}"
     return [
         "",
         f"sweep: best of {len(points)} points on {found['images']} images of train, without dense CRF"
         + (", of CAMs and affinities that have changed since" if _older_than_its_inputs(file) else ""),
         *lines,
-        f"  to run with the first: {invocation.command(overlays=[str(file.with_name('best.yaml'))])}",
+        f"  to run with the first: {run_it}",
     ]
 
 
@@ -177,10 +184,10 @@ def wrapped(text: str, margin: str = "") -> list[str]:
     return [line.replace("\0", " ") for line in lines]
 
 
-def _last_invocation(parts: list[Path]) -> Invocation:
+def _last_invocation(parts: list[Path]) -> Invocation | None:
     """That of the part that was checked last: a branch has parts of the study that it comes from."""
     last = max(parts, key=lambda path: path.stat().st_mtime_ns, default=None)
-    return Invocation.from_json(_read(last)["invocation"]) if last else Invocation()
+    return Invocation.from_json(_read(last)["invocation"]) if last else None
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -199,7 +206,7 @@ def _is_current(part: Path) -> bool:
     )
 
 
-def _places(folder: Path, invocation: Invocation) -> list[str]:
+def _places(folder: Path, invocation: Invocation | None) -> list[str]:
     """Masks and report; a run that ended before the report's pages has nothing to collect."""
     masks = [f"masks:   {index.parent}/" for index in sorted(folder.glob("masks/*/*/index.tsv"))]
     report = folder / "report.html"
@@ -207,7 +214,8 @@ def _places(folder: Path, invocation: Invocation) -> list[str]:
         return [*masks, f"report:  {report}"]
     if not (folder / "report" / "scores.html").exists():
         return masks
-    return [*masks, f"report:  {report}   ({invocation.command('--report', str(report))} writes it)"]
+    write_it = f"{invocation.command('--report', str(report))} writes it" if invocation else "not written yet"
+    return [*masks, f"report:  {report}   ({write_it})"]
 
 
 def _read(path: Path) -> dict[str, Any]:

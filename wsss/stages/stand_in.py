@@ -17,6 +17,7 @@ from typing import Any
 
 from wsss.stages.job import Job, SnakemakeJob, run
 from wsss.study.code_digest import WORKFLOW
+from wsss.study.invocation import Invocation
 from wsss.study.words import did_you_mean
 
 SCRIPTS = WORKFLOW / "workflow_scripts"
@@ -104,8 +105,9 @@ def _check_wildcards(rule: str, given: Mapping[str, str], expected: set[str]) ->
 def _count_dataset_as_prepared(workflow: Any) -> None:
     """Tell the workflow that its checkpoint has run, which all input functions ask for."""
     outputs, _ = _rule(workflow, "prepare_dataset").expand_output({})
+    prepares = Invocation.of(workflow).command("prepare_dataset")
     if missing := [path for path in outputs if not Path(path).exists()]:
-        raise StandInError(f"{missing[0]}: no such file: run `snakemake {outputs.manifest}` first")
+        raise StandInError(f"{missing[0]}: no such file: run `{prepares}` first")
     workflow.checkpoints.created_output.update(outputs)
 
 

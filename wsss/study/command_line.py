@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wsss.study.config import ConfigError
 from wsss.study.config.files import read_yaml
+from wsss.study.invocation import program
 
 CONFIGFILE = ("--configfile", "--configfiles")
 OTHER_FILES = ("--profile", "--workflow-profile", "--snakefile", "-s")
@@ -42,8 +43,7 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
                 raise SystemExit(_perhaps_a_target(value, given))
             _check_study(Path(value))
         elif option not in OTHER_FILES and _is_study(value):
-            command = shlex.join(["snakemake", "--configfile", value])
-            raise SystemExit(f"{value} is a study, not a target; what runs it: {command}")
+            raise SystemExit(f"{value} is a study, not a target; what runs it: {_as_a_study(value, given)}")
 
 
 def _values(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -75,12 +75,23 @@ def _check_study(path: Path) -> None:
         raise SystemExit(str(error)) from None
 
 
+def _as_a_study(value: str, arguments: Sequence[str]) -> str:
+    """The command that takes a target for a study, after those that are given."""
+    others = [argument for argument in arguments if argument not in (value, "--")]
+    studies = [place for place, name in enumerate(others) if name in CONFIGFILE]
+    if studies:
+        others.insert(studies[-1] + 2, value)
+    else:
+        others += [CONFIGFILE[0], value]
+    return shlex.join([*program("snakemake"), *others])
+
+
 def _perhaps_a_target(value: str, arguments: Sequence[str]) -> str:
     others = list(arguments)
     others.remove(value)
     return (
         f"{value}: no such study file, and --configfile takes all that follows for one; targets come first: "
-        f"{shlex.join(['snakemake', value, *others])}"
+        f"{shlex.join([*program('snakemake'), value, *others])}"
     )
 
 

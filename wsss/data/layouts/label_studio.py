@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -11,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from wsss.data.labels.cells import names_in
 from wsss.data.labels.named import Labels, labels_of
 from wsss.data.layouts.json_files import load_json
-from wsss.data.names import ImageNames, named_images
+from wsss.data.names import ImageNames, named_images, same_form
 from wsss.data.problems import Problems
 
 UPLOADED = re.compile(r"[0-9a-f]{8}-")
@@ -61,6 +62,7 @@ def read_label_studio(folder: Path, file: Path, without: Sequence[Path], problem
         problems: Collects what is wrong; tasks that nobody has annotated are none.
     """
     images, names = named_images(folder, problems, without)
+    as_uploaded = _uploaded_names(images.values())
     found: dict[str, list[str]] = {}
     content = load_json(file, problems)
     tasks = content if isinstance(content, list) else []
@@ -70,23 +72,40 @@ def read_label_studio(folder: Path, file: Path, without: Sequence[Path], problem
         if not isinstance(task, dict) or not _is_task(task):
             problems.add("bad annotations", f"{place} is no task of Label Studio")
             continue
-        ids = _image(task, names)
+        ids = _image(task, names, as_uploaded)
         if len(ids) != 1:
             data = task.get("data", task)
-            problems.add("missing image", f"{place}: there is no image for {data!r:.120}")
+            found_ids = f"it may be any of {', '.join(sorted(ids))}" if ids else "there is no image"
+            problems.add("missing image", f"{place}: {found_ids} for {data!r:.120}")
         elif (labels := _labels(task, keys)) is not None:
             found[next(iter(ids))] = labels
     return labels_of(images, found, problems)
 
 
-def _image(task: dict[str, Any], names: ImageNames) -> set[str]:
+def _uploaded_names(images: Iterable[Path]) -> dict[str, list[str]]:
+    """Return the names of files by those that they have after an upload, where these differ."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in images:
+        if (uploaded := _uploaded(path.name)) != path.name:
+            found[uploaded].append(path.name)
+    return found
+
+
+def _uploaded(name: str) -> str:
+    """Return a file's name as Label Studio stores it: `_` for spaces, and no signs but `-`, `_` and `.`."""
+    return re.sub(r"[^-\w.]", "", same_form(name).strip().replace(" ", "_"))
+
+
+def _image(task: dict[str, Any], names: ImageNames, as_uploaded: Mapping[str, Sequence[str]]) -> set[str]:
     data = task["data"] if isinstance(task.get("data"), dict) else task
     texts = [task.get("file_upload"), *(data[key] for key in sorted(data))]
     for text in texts:
         if isinstance(text, str) and "\n" not in text:
-            for name in _spellings(text):
-                if ids := names.find(name):
-                    return ids
+            spellings = _spellings(text)
+            before = [name for spelling in spellings for name in as_uploaded.get(same_form(spelling), ())]
+            ids = next(filter(None, map(names.find, spellings)), set())
+            if ids := ids.union(*map(names.find, before)):
+                return ids
     return set()
 
 

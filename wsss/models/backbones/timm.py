@@ -292,7 +292,8 @@ def imagenet(name: str) -> dict[str, Tensor]:
         folder = "models--" + repository.replace("/", "--")
         raise ValueError(
             f"weights: imagenet: cannot get {file} of https://huggingface.co/{repository} ({reason}). "
-            f"Without a connection: download it elsewhere and set 'weights' to its path, or copy the folder "
-            f"{folder} of another machine's cache into {constants.HF_HUB_CACHE}."
+            f"Without a connection: download it elsewhere and name it in the study, as in "
+            f"`classifier: {{weights: {file}}}`, or copy the folder {folder} of another machine's cache into "
+            f"{constants.HF_HUB_CACHE}."
         ) from error
     return read_state(Path(path))

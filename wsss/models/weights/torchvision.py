@@ -23,5 +23,6 @@ def download(source: WeightsEnum) -> dict[str, Tensor]:
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(
             f"weights: imagenet: cannot get {source.url} ({error}). Without a connection: download it "
-            f"elsewhere and put it at {cached}, or set 'weights' to its path."
+            f"elsewhere and put it at {cached}, or name it in the study, as in "
+            f"`classifier: {{weights: {cached.name}}}`."
         ) from error

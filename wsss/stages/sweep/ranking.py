@@ -161,8 +161,8 @@ def table(ranking: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def overlay(ranking: Mapping[str, Any], path: str) -> str:
-    """Write the best point as a file for `--configfile`, with the command that uses it; `path` is its own."""
+def overlay(ranking: Mapping[str, Any]) -> str:
+    """Write the best point as a file for `--configfile`, with how to use it."""
     best = ranking["points"][0]
     section = {"random_walk": Point.of(best).section}
     count, images = len(ranking["points"]), ranking["images"]
@@ -170,5 +170,5 @@ def overlay(ranking: Mapping[str, Any], path: str) -> str:
     return f"""\
 # The best of {count} points of `snakemake sweep`: {value} on {images} images of train.
 # Scored without the dense CRF: in a study with `refine: dense_crf` another point may be the best.
-#   snakemake --cores all --configfile STUDY.yaml {path}
+# To run the study with it, name this file after the study's own: `wsss summary` prints the whole command.
 {yaml.safe_dump(section, sort_keys=False, default_flow_style=False)}"""
