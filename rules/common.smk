@@ -83,14 +83,14 @@ def corrected_masks():
 
 def files_of_corrected(wildcards):
     """Input function: the files of the corrected masks, or an error if there are none."""
-    checkpoints.prepare_dataset.get()
     folder = study.segmenter.corrected
     if folder is None:
-        raise WorkflowError("check_corrected needs segmenter.corrected, a folder of corrected masks")
+        raise SystemExit("check_corrected needs segmenter.corrected, a folder of corrected masks")
     files = corrected_files(folder)
     if not files:
         found = "no masks there" if Path(folder).is_dir() else "no such folder"
-        raise WorkflowError(f"segmenter.corrected: {folder}: {found} ({Path(folder).absolute()})")
+        raise SystemExit(f"segmenter.corrected: {folder}: {found} ({Path(folder).absolute()})")
+    checkpoints.prepare_dataset.get()
     return files
 
 
@@ -100,28 +100,30 @@ def new_images():
     if folder is None:
         given = Invocation.of(workflow)
         named = replace(given, config=(*given.config, "predict={images: photographs}"))
-        raise WorkflowError(
+        raise SystemExit(
             f"predict.images: missing, the folder of new photographs, as in {named.command('predict')}"
         )
     found = photographs(folder)
     if not found:
         problem = "no images there" if Path(folder).is_dir() else "no such folder"
-        raise WorkflowError(f"predict.images: {folder}: {problem} ({Path(folder).absolute()})")
+        raise SystemExit(f"predict.images: {folder}: {problem} ({Path(folder).absolute()})")
     return found
 
 
 def new_images_of_shard(wildcards):
     """Input function: the new photographs of a shard."""
+    found = new_images()
     checkpoints.prepare_dataset.get()
     count, shard = study.predict.shards, int(wildcards.shard)
-    return [str(path) for name, path in new_images().items() if shard_of(name, count) == shard]
+    return [str(path) for name, path in found.items() if shard_of(name, count) == shard]
 
 
 def predicted_shards(wildcards):
     """Input function: the tables of all shards that hold a new photograph."""
+    found = new_images()
     checkpoints.prepare_dataset.get()
     count = study.predict.shards
-    shards = sorted({shard_of(name, count) for name in new_images()})
+    shards = sorted({shard_of(name, count) for name in found})
     return expand(
         "<results>/predict/shards/{shard}.tsv", shard=[shard_names(count)[shard] for shard in shards]
     )
