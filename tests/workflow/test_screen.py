@@ -45,8 +45,16 @@ def said(folder: Path, *arguments: str) -> tuple[int, str]:
         (["--configfile", "weights.yaml"], r"classifier\.weights: none\.pth: no such file \(.*\)"),
         (["--cores", "0"], r"--cores 0: no job can run; expected a number from 1 on, or all"),
         (["voc_submission"], r"voc_submission needs the test images of VOC 2012, .*"),
+        (
+            ["predict"],
+            r"predict\.images: missing, .*snakemake predict --config 'predict=\{images: photographs\}'",
+        ),
+        (["check_corrected"], r"check_corrected needs segmenter\.corrected, a folder of corrected masks"),
     ],
-    ids=["missing", "target", "order", "yaml", "key", "value", "weights", "cores", "rule"],
+    ids=[
+        *("missing", "target", "order", "yaml", "key", "value", "weights", "cores", "rule"),
+        *("photographs", "corrected"),
+    ],
 )
 def test_a_mistake_is_one_sentence_and_the_last(new_workflow, arguments: list[str], last: str) -> None:
     (new_workflow.folder / "torn.yaml").write_text("name: a\nseed: [1\n")
