@@ -222,6 +222,7 @@ def test_summary_prints_scores_and_places() -> None:
     for name in ("dataset", "scores"):
         Path("results/mine", name).mkdir(parents=True)
     Path("results/mine/scores/cams.json").write_text(json.dumps(scores))
+    Path("results/mine/report.html").touch()
     text = said("summary", "results/mine")
     assert "50.0" in text
     assert "results/mine/report.html" in text
