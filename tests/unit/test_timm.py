@@ -338,7 +338,7 @@ def test_without_a_connection_the_error_says_which_file_goes_where(
         resolve_weights("imagenet", "timm/resnet50.a1_in1k")
     said = str(caught.value)
     assert "timm/resnet50.a1_in1k" in said
-    assert "set 'weights' to its path" in said
+    assert "name it in the study, as in `classifier: {weights: model.safetensors}`" in said
     assert f"the folder models--timm--resnet50.a1_in1k of another machine's cache into {tmp_path}" in said
 
 

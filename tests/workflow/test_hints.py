@@ -134,7 +134,7 @@ def test_what_bare_snakemake_says_of_its_command_line(shell: Shell) -> None:
 
 def test_what_every_alarm_advises(shell: Shell) -> None:
     started = Invocation(("mine.yaml",))
-    advice = {started.runnable(text) for alarm in ALARMS for text in alarm.help}
+    advice = {started.runnable(text, "results/tiny") for alarm in ALARMS for text in alarm.help}
     commands = {command for text in advice for spans in SPAN.findall(text) for command in spans if command}
     assert len(commands) >= 3
     for command in sorted(commands):
@@ -144,6 +144,7 @@ def test_what_every_alarm_advises(shell: Shell) -> None:
 
 def test_what_a_summary_says_of_a_sweep_and_of_a_run_that_stopped_early(shell: Shell) -> None:
     (shell.folder / "results" / "tiny" / "health.json").unlink()
+    shutil.rmtree(shell.folder / "results" / "tiny" / "health")
     point = {"background": "power", "alpha": 2.0, "beta": 8.0, "t": 16, "normalize": "class"}
     points = {"criterion": "miou", "images": 3, "points": [{"rank": 1, "miou": 0.5, **point}]}
     sweep = shell.folder / "results" / "tiny" / "sweep"
