@@ -155,7 +155,7 @@ def write_onnx(path: Path, folder: str | Path) -> None:
         ArtifactError: the bundle is damaged or from elsewhere.
     """
     if missing := [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]:
-        raise ExportError(f"{', '.join(missing)} not installed: pip install 'wsss[onnx]'")
+        raise ExportError(f"{', '.join(missing)} not installed: pip install {' '.join(missing)}")
     module, bundle = deployed(folder)
     content = _onnx_model(exported_program(module), module, bundle)
     for images in map(_images, CHECKED):
