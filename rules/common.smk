@@ -144,6 +144,12 @@ def checkpoint_file(network):
     return result(f"<results>/{network}/checkpoint.pt") if network else []
 
 
+def health_up_to(part):
+    """The checks of a part and of all that stand before it on the road."""
+    parts = list(HEALTH)
+    return expand("<results>/health/{part}.json", part=parts[: parts.index(part) + 1])
+
+
 def chosen_values():
     """Input function: the values of the random walk that say `auto`, if any do."""
     return result("<results>/sweep/chosen.yaml") if study.random_walk.chosen_keys else []

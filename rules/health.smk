@@ -50,12 +50,6 @@ if not study.uses_classifier:
     del HEALTH["classifier"]
 
 
-def health_up_to(part):
-    """The checks of a part and of all that stand before it on the road."""
-    parts = list(HEALTH)
-    return expand("<results>/health/{part}.json", part=parts[: parts.index(part) + 1])
-
-
 rule check_health:
     """Check a part, before jobs of later parts if there is a choice."""
     input:
