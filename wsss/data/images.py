@@ -123,6 +123,12 @@ def read_mask(path: Path | str) -> NDArray[np.uint8]:
     return values.astype(np.uint8)
 
 
+def check_classes(mask: NDArray[np.uint8], n_classes: int, path: Path | str) -> None:
+    """Raise a `ValueError`, which names the file, if a mask has values beyond 0 … C and 255."""
+    if unknown := [value for value in np.unique(mask).tolist() if n_classes < value != IGNORE]:
+        raise ValueError(f"{path}: values {unknown}, expected 0 … {n_classes} and {IGNORE}")
+
+
 def read_values(path: Path | str) -> NDArray[np.int64]:
     """Read the values of a mask, which may exceed 255, as (H, W) int64; otherwise as `read_mask`."""
     content = Path(path).read_bytes()

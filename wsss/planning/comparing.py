@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss.report.summary import COLUMNS
+from wsss.report.summary import COLUMNS, percent
 from wsss.results import Shards, image_miou, open_shards, read_confusions, read_json, read_masks
 from wsss.study.config.fields import AUTO
-from wsss.study.provenance import manifests
+from wsss.study.provenance import leaves, manifests
 
 SHOWN_IMAGES = 5
 
@@ -87,11 +87,7 @@ def _seen(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 def _row(name: str, old: float | None, new: float | None) -> str:
     change = "-" if old is None or new is None else f"{100 * (new - old):+.1f}"
-    return f"{name:<24}" + "".join(f"{cell:>12}" for cell in (_percent(old), _percent(new), change))
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"
+    return f"{name:<24}" + "".join(f"{cell:>12}" for cell in (percent(old), percent(new), change))
 
 
 def _configuration(before: Path, after: Path) -> list[str]:
@@ -104,15 +100,7 @@ def _configuration(before: Path, after: Path) -> list[str]:
 def _configured(folder: Path) -> dict[str, dict[str, Any]]:
     """What the results in a folder were made with, by rule and key: numbers in place of `auto`."""
     found = [manifest for manifest in manifests(folder).values() if manifest]
-    return {manifest.rule: dict(_leaves(manifest.config)) | manifest.settled for manifest in found}
-
-
-def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    return {manifest.rule: leaves(manifest.config) | manifest.settled for manifest in found}
 
 
 def _images(before: Path, after: Path, stage: str) -> list[str]:
@@ -122,10 +110,7 @@ def _images(before: Path, after: Path, stage: str) -> list[str]:
         return []
     return [
         f"{COLUMNS[stage]}, images that changed most, of {len(changes)} (mIoU in %):",
-        *(
-            f"  {_percent(old):>5} → {_percent(new):>5}  {image}"
-            for image, old, new in changed[:SHOWN_IMAGES]
-        ),
+        *(f"  {percent(old):>5} → {percent(new):>5}  {image}" for image, old, new in changed[:SHOWN_IMAGES]),
     ]
 
 
@@ -150,9 +135,9 @@ def _unscored(before: Path, after: Path, stage: str) -> list[str]:
         return []
     changed = sorted(shares, key=lambda image: (-shares[image], image))[:SHOWN_IMAGES]
     return [
-        f"{COLUMNS[stage]}: {_percent(fmean(shares.values()))} % of the pixels have another class; of "
+        f"{COLUMNS[stage]}: {percent(fmean(shares.values()))} % of the pixels have another class; of "
         f"{len(shares)} images these changed most (in %):",
-        *(f"  {_percent(shares[image]):>5}  {image}" for image in changed if shares[image]),
+        *(f"  {percent(shares[image]):>5}  {image}" for image in changed if shares[image]),
     ]
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import permutations
 
-FEW = 20
-"""Fewer training images of a class are hardly enough to learn it from."""
+from wsss.stages.health.dataset import WANT
+
+FEW = WANT
+"""Fewer training images of a class are hardly enough to learn it from, as the alarm of a run says too."""
 
 ENOUGH_TO_TELL = 5
 """So many images of two classes must be the same for it to mean something."""

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
+from wsss.data.decoding import orientation, swaps_sides
 from wsss.runtime import progress
 
 SIDE = 16
@@ -24,9 +25,6 @@ than 45."""
 
 FLAT = 24
 """Fewer bits of one kind: a picture so even that its hash says nothing."""
-
-SIDEWAYS = (5, 6, 7, 8)
-"""EXIF orientations that swap width and height."""
 
 
 class Photograph(NamedTuple):
@@ -96,7 +94,7 @@ def _look(path: Path) -> Photograph | None:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in SIDEWAYS
+            sideways = swaps_sides(orientation(image))
             image.draft("L", (4 * SIDE, 4 * SIDE))  # JPEG decodes at a fraction of its size
             found = difference_hash(image)
     except Exception:  # whatever a damaged file makes Pillow raise; the data set's own check says it

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wsss.planning.work import Images, settled_study
 from wsss.study.config import Study, recipe_settings, recipe_title
 from wsss.study.config.fields import AUTO
+from wsss.study.provenance import leaves
 
 WIDTH = 100
 
@@ -26,7 +26,7 @@ def recipe_lines(study: Study, images: Images) -> list[str]:
     values = settled_study(study, images).model_dump(mode="json")
     lines = [f"recipe {study.recipe}: {recipe_title(study.recipe)}"]
     for section, settings in recipe_settings(study.recipe).items():
-        keys = _keys(settings) if isinstance(settings, dict) else [("", settings)]
+        keys = leaves(settings).items() if isinstance(settings, dict) else [("", settings)]
         said = [_said(key, value, _effective(values[section], key)) for key, value in keys]
         margin = f"  {section}: "
         lines += textwrap.wrap(", ".join(said), WIDTH, initial_indent=margin, subsequent_indent=" " * 4)
@@ -45,14 +45,6 @@ def downloads(study: Study) -> str | None:
         f"ImageNet weights of {', '.join(backbones)} are downloaded once. Without a connection, name a file "
         f"that has them in the study: {keys}."
     )
-
-
-def _keys(settings: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            yield from _keys(value, f"{path}{key}.")
-        else:
-            yield f"{path}{key}", value
 
 
 def _effective(values: Any, key: str) -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean, median_low
+from statistics import fmean
 from typing import NamedTuple, Self
 
 from wsss.data import Manifest
 from wsss.study.config import Confident, RandomWalk, Segmentation, Study
 from wsss.study.config.fields import AUTO, Auto, settled
 from wsss.study.counts import shard_counts
-from wsss.study.follow import settled_section
+from wsss.study.follow import median_longest_side, settled_section
 from wsss.study.params import refining
 from wsss.study.swept import swept
 
@@ -60,7 +60,7 @@ class Images(NamedTuple):
             scored=sum(row.scored for row in rows),
             megapixels=fmean(row.height * row.width for row in rows) / 1e6,
             labels=fmean(len(row.labels) for row in rows),
-            longest_side=median_low(max(row.height, row.width) for row in rows),
+            longest_side=median_longest_side(manifest.sizes),
         )
 
 

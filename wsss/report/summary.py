@@ -69,8 +69,8 @@ def _scores(folder: Path) -> list[str]:
     names = next(iter(found.values()))["value_names"]
     return [
         _row(f"{folder.name}: IoU in %", (COLUMNS[stage] for stage in found)),
-        *(_row(name, (_percent(m["iou"].get(name)) for m in found.values())) for name in names),
-        _row("mean", (_percent(m["miou"]) for m in found.values())),
+        *(_row(name, (percent(m["iou"].get(name)) for m in found.values())) for name in names),
+        _row("mean", (percent(m["miou"]) for m in found.values())),
         _row("scored on", (f"{m['scored_images']} {m['split']}" for m in found.values())),
     ]
 
@@ -78,7 +78,7 @@ def _scores(folder: Path) -> list[str]:
 def _classifier(folder: Path) -> list[str]:
     metrics = _read(folder / "scores" / "classifier.json")
     seen = f"{metrics['scored_images']} {metrics['split']}" if metrics else ""
-    return [f"  classifier: mAP {_percent(metrics['map'])} on {seen}"] if metrics else []
+    return [f"  classifier: mAP {percent(metrics['map'])} on {seen}"] if metrics else []
 
 
 def _chosen(folder: Path) -> list[str]:
@@ -97,7 +97,7 @@ def _sweep(folder: Path, invocation: Invocation | None) -> list[str]:
         return []
     criterion, points = found["criterion"], found["points"]
     lines = [
-        f"  {point['rank']}.  {criterion} {_percent(point[criterion])}  " + _walk(point)
+        f"  {point['rank']}.  {criterion} {percent(point[criterion])}  " + _walk(point)
         for point in points[:3]
     ]
     best = file.with_name("best.yaml")
@@ -226,5 +226,6 @@ def _row(name: str, cells: Iterable[str]) -> str:
     return f"  {name:<24}" + "".join(f"{cell:>14}" for cell in cells)
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """A score in [0, 1] in percent, with one digit; a dash where there is none."""
     return "-" if share is None else f"{100 * share:.1f}"

@@ -13,8 +13,8 @@ from wsss.data import Manifest, read_mask
 from wsss.data.exchange.cvat import read_cvat
 from wsss.data.exchange.labelme import read_labelme
 from wsss.data.exchange.outlines import other_size
+from wsss.data.images import check_classes
 from wsss.data.problems import Problems
-from wsss.method.labels import IGNORE
 
 Mask = NDArray[np.uint8]
 Sizes = Mapping[str, tuple[int, int]]
@@ -90,6 +90,5 @@ def _checked(path: Path, size: tuple[int, int], n_classes: int) -> Mask:
     mask = read_mask(path)
     if mask.shape != size:
         raise ValueError(f"{path}: {other_size((mask.shape[0], mask.shape[1]), size)}")
-    if unknown := [value for value in np.unique(mask).tolist() if n_classes < value != IGNORE]:
-        raise ValueError(f"{path}: values {unknown}, expected 0 … {n_classes} and {IGNORE}")
+    check_classes(mask, n_classes, path)
     return mask

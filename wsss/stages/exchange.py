@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wsss.data import read_mask
 from wsss.data.exchange.labelme import write_labelme
+from wsss.data.images import check_classes
 from wsss.method.labels import IGNORE
 from wsss.results import write_text
 from wsss.stages.masks import CLASSES, INDEX
@@ -29,8 +30,7 @@ class ListedMask(NamedTuple):
     def read(self) -> NDArray[np.uint8]:
         """Read the mask (H, W); raises ValueError if it is damaged or has values of no class."""
         mask = read_mask(self.file)
-        if unknown := [value for value in np.unique(mask).tolist() if self.n_classes < value != IGNORE]:
-            raise ValueError(f"{self.file}: values {unknown}, expected 0 … {self.n_classes} and {IGNORE}")
+        check_classes(mask, self.n_classes, self.file)
         return mask
 
 

@@ -77,7 +77,7 @@ def stale(
 ) -> list[str]:
     """Why today's configuration, code and inputs of its rule would not make an artifact, if so."""
     return [
-        *_differences("config", _leaves(manifest.config), _leaves(config), show_values=True),
+        *_differences("config", leaves(manifest.config), leaves(config), show_values=True),
         *_differences("code", manifest.code, code),
         *_differences("input", manifest.inputs, inputs),
     ]
@@ -95,13 +95,12 @@ def _differences(
             yield f"{what} {key} " + (f"was {made[key]}, is {today[key]}" if show_values else "has changed")
 
 
-def _leaves(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
+def leaves(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested mappings by key path, such as `random_walk.beta`."""
+    found: dict[str, Any] = {}
     for key, value in config.items():
-        leaves |= (
-            _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-        )
-    return leaves
+        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
 
 
 def manifests(results_dir: Path | str) -> dict[Path, ArtifactManifest | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from wsss import __version__
 from wsss.data import Manifest
 from wsss.method.labels import value_names
+from wsss.models.bundles import input_normalization, parameter_count
 from wsss.models.checkpoints import Restored
 from wsss.results import read_json
 from wsss.results.bundles import write_facts, write_weights
@@ -20,7 +20,6 @@ from wsss.study.bundle import (
     FORMAT,
     AffinityNetBundle,
     ClassifierBundle,
-    InputNormalization,
     Provenance,
     SegmenterBundle,
 )
@@ -59,14 +58,13 @@ def write_bundle(
         section=trained.section,
         class_names=trained.class_names,
         value_names=value_names(trained.class_names),
-        normalization=InputNormalization(**asdict(trained.network.backbone.normalization)),
+        normalization=input_normalization(trained.network),
         precision=params.precision,
         weights_digest=digest,
         provenance=provenance,
         **{name: getattr(params, name) for name in type(params).model_fields if name not in _OF_ALL},
     )
-    parameters = sum(parameter.numel() for parameter in trained.network.parameters())
-    write_facts(folder, bundle, model_card(bundle, scores, parameters))
+    write_facts(folder, bundle, model_card(bundle, scores, parameter_count(trained.network)))
 
 
 def provenance_of(study: str, manifest: Path, images: Manifest, corrected_masks: int = 0) -> Provenance:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wsss.method.affinity import STRIDE
-from wsss.method.labels import class_values
 from wsss.stages.health.alarms import Alarm, Verdict, known, listed, percent
-from wsss.stages.health.counting import Counted, background_share, foreground_share, found
+from wsss.stages.health.counting import Counted, background_share, foreground_share, found_by_class
 
 SCARCE, FULL = 0.01, 0.9
 """Shares of all pixels. The studies have 17 and 26 % foreground, 42 and 54 % background; below 1 % hardly a
@@ -103,8 +102,7 @@ def check_confident(
 
 
 def _none(class_names: Sequence[str], images: Sequence[Counted]) -> Verdict:
-    values = class_values(range(len(class_names))).tolist()
-    counts = {name: found(images, value, CELL) for name, value in zip(class_names, values, strict=True)}
+    counts = found_by_class(class_names, images, CELL)
     shares = {name: shown / count for name, (shown, count) in counts.items() if count}
     scarce = sorted((share, name) for name, share in shares.items() if share < SHOWN)
     least = min(shares.values(), default=1.0)

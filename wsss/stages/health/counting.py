@@ -81,6 +81,13 @@ def found(images: Iterable[Counted], value: int, least: int = 1) -> tuple[int, i
     return sum(shown), len(shown)
 
 
+def found_by_class(
+    class_names: Iterable[str], images: Sequence[Counted], least: int = 1
+) -> dict[str, tuple[int, int]]:
+    """Do as `found` for each class, by name: the names are those of the mask values 1 … C, in order."""
+    return {name: found(images, value, least) for value, name in enumerate(class_names, BACKGROUND + 1)}
+
+
 def full_of_one_class(images: Sequence[Counted]) -> float:
     """Share of the images that are one class all over."""
     full = [image.pixels[BACKGROUND + 1 : IGNORE].max() >= ALMOST_ALL * image.size for image in images]

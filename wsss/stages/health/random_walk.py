@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wsss.method.labels import BACKGROUND_NAME, class_values
+from wsss.method.labels import BACKGROUND_NAME
 from wsss.stages.health.alarms import Alarm, Verdict, known, listed, percent, points
 from wsss.stages.health.counting import (
     Counted,
     foreground_share,
-    found,
+    found_by_class,
     full_of_one_class,
     raggedness,
     without_background,
@@ -186,8 +186,7 @@ def ragged(alarm: Alarm, images: Sequence[Counted]) -> Verdict:
 
 
 def _vanish(class_names: Sequence[str], images: Sequence[Counted]) -> Verdict:
-    values = class_values(range(len(class_names))).tolist()
-    counts = {name: found(images, value) for name, value in zip(class_names, values, strict=True)}
+    counts = found_by_class(class_names, images)
     labels = sum(count for _, count in counts.values())
     lost = sum(count - shown for shown, count in counts.values()) / labels
     gone = {

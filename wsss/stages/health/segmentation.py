@@ -10,11 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from wsss.data import ImageRow
-from wsss.method.labels import class_values
 from wsss.method.metrics import confusion_matrix, mean_iou
 from wsss.runtime import progress
 from wsss.stages.health.alarms import Alarm, Verdict, listed, percent, points
-from wsss.stages.health.counting import Counted, foreground_share, found
+from wsss.stages.health.counting import Counted, foreground_share, found_by_class
 from wsss.stages.health.random_walk import RAGGED, SPECKLED, ragged
 
 SCARCE, FULL = 0.01, 0.9
@@ -149,8 +148,7 @@ def agreement_with(
 
 
 def _never(class_names: Sequence[str], images: Iterable[Counted]) -> list[Verdict]:
-    images, values = list(images), class_values(range(len(class_names))).tolist()
-    counts = {name: found(images, value) for name, value in zip(class_names, values, strict=True)}
+    counts = found_by_class(class_names, list(images))
     shown = {name: predicted for name, (predicted, count) in counts.items() if count}
     if not shown:
         return []

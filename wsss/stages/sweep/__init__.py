@@ -1,12 +1,12 @@
 """The sweep: random walks with other values over the affinities and CAMs of a study, without any network."""
 
-from wsss.stages.sweep.choice import best_first, candidates, widened
+from wsss.stages.sweep.choice import candidates, widened
 from wsss.stages.sweep.choosing import choose, describe
 from wsss.stages.sweep.chosen import chosen_text, chosen_walk
 from wsss.stages.sweep.finish import ShardResults, finish_images
 from wsss.stages.sweep.images import sweep_image
 from wsss.stages.sweep.pixels import describe_pixels, read_pixels, swept_rows
-from wsss.stages.sweep.points import Grid, Point
+from wsss.stages.sweep.points import Grid, Point, best_first
 from wsss.stages.sweep.ranking import gather, overlay, rank, table
 from wsss.stages.sweep.shard import sweep_shard
 from wsss.stages.sweep.tally import Tally, tally_image, total

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from wsss.stages.sweep.points import Grid, Point, Row
+from wsss.stages.sweep.points import Grid, Point, Row, best_first
 from wsss.stages.sweep.usual import COLUMN, around
 from wsss.study.config import RandomWalk
 from wsss.study.config.fields import AUTO
@@ -78,16 +77,6 @@ def widened(
         for key, value in further.items():
             added.setdefault(key, []).append(value)
     return best_first(found.values(), criterion), added
-
-
-def best_first(points: Iterable[Row], criterion: str) -> list[Row]:
-    """Order points by a metric, the largest first, those without it last."""
-
-    def value(point: Row) -> float:
-        found = point[criterion]
-        return -math.inf if found is None or math.isnan(found) else found
-
-    return sorted(points, key=value, reverse=True)
 
 
 def _place(point: Mapping[str, Any]) -> Point:

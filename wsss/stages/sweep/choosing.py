@@ -10,10 +10,10 @@ from typing import Any
 from wsss.data import Manifest
 from wsss.method.labels import value_names
 from wsss.runtime import progress
-from wsss.stages.sweep.choice import best_first, candidates, widened
+from wsss.stages.sweep.choice import candidates, widened
 from wsss.stages.sweep.finish import ShardResults, finish_images, single
 from wsss.stages.sweep.pixels import swept_rows
-from wsss.stages.sweep.points import KEYS, Grid, Point, Row
+from wsss.stages.sweep.points import KEYS, Grid, Point, Row, best_first
 from wsss.stages.sweep.ranking import MIOU, gather, rank
 from wsss.stages.sweep.shard import sweep_shard
 from wsss.stages.sweep.tally import Tally, total

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -114,3 +115,13 @@ class Grid(NamedTuple):
         axes = enumerate(self.ts), enumerate(self.normalize), enumerate(backgrounds)
         for (i, t), (j, normalize), (k, background) in product(*axes):
             yield (i, j, k), Point(background, normalize, self.beta, t)
+
+
+def best_first(points: Iterable[Row], criterion: str) -> list[Row]:
+    """Order points by a metric, the largest first, those without it last."""
+
+    def value(point: Row) -> float:
+        found = point[criterion]
+        return -math.inf if found is None or math.isnan(found) else found
+
+    return sorted(points, key=value, reverse=True)

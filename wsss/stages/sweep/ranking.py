@@ -11,7 +11,7 @@ import yaml
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from wsss.stages.sweep.points import Grid, Point, Row
+from wsss.stages.sweep.points import Grid, Point, Row, best_first
 from wsss.stages.sweep.tally import Tally, total
 from wsss.stages.sweep.usual import near_usual
 
@@ -50,10 +50,10 @@ def rank(
     rows = [row for grid, tally in tallies for row in _rows(value_names, grid, tally)]
     scored = any(tally.truth.expected.any() for _, tally in tallies)
     criterion = MIOU if scored else LABEL_FREE
-    rows.sort(key=lambda row: np.nan_to_num(row[criterion], nan=-1), reverse=True)
+    rows = best_first(rows, criterion)
     if not scored and steps is not None:
-        trusted = [id(row) for row in _trusted(rows, steps)]
-        rows.sort(key=lambda row: id(row) not in trusted)
+        trusted = {Point.of(row) for row in _trusted(rows, steps)}
+        rows.sort(key=lambda row: Point.of(row) not in trusted)
     return {
         "protocol": PROTOCOL,
         "criterion": criterion,
