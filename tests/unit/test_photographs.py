@@ -37,6 +37,15 @@ def test_sizes_are_upright(tmp_path: Path) -> None:
     assert [(p.height, p.width) for p in (found["wide"], found["tall"])] == [(20, 40), (40, 20)]
 
 
+def test_only_the_formats_of_a_run_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostScript under the name of a PNG would start Ghostscript."""
+    scene(1).save(tmp_path / "drawing.png", format="EPS")
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: scene(1).im)
+    with Image.open(tmp_path / "drawing.png") as image:
+        image.load()  # as Pillow alone would
+    assert look_at(seen(tmp_path)) == {}
+
+
 def test_sizes_are_summed_up(tmp_path: Path) -> None:
     for name, size in {"a": (100, 50), "b": (60, 300), "c": (200, 200)}.items():
         Image.new("RGB", size).save(tmp_path / f"{name}.png")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsss.data.decoding import orientation, swaps_sides
+from wsss.data.decoding import FORMATS, orientation, swaps_sides
 from wsss.runtime import progress
 
 SIDE = 16
@@ -92,7 +92,7 @@ def difference_hash(image: Image.Image) -> NDArray[np.uint64]:
 
 def _look(path: Path) -> Photograph | None:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
             sideways = swaps_sides(orientation(image))
             image.draft("L", (4 * SIDE, 4 * SIDE))  # JPEG decodes at a fraction of its size
