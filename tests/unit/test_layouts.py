@@ -304,6 +304,13 @@ def test_label_studio_changes_names_when_it_stores_files(folder: Path) -> None:
     assert labels.labels["me & a dog (1)"] == ("cat", "dog")
 
 
+def test_an_address_without_a_host_names_no_image(folder: Path) -> None:
+    tasks = [label_studio("https://[photos/none.jpg", {"choices": ["dog"]})]
+    (folder / "export.json").write_text(json.dumps(tasks))
+    (line,) = lines(read_from(folder, "label_studio"), folder)
+    assert "[0]: there is no image for" in line
+
+
 def test_two_files_that_label_studio_would_call_the_same(folder: Path) -> None:
     for name in ("a dog.jpeg", "a_dog.jpeg"):
         shutil.copy(folder / "images" / "a.jpeg", folder / "images" / name)

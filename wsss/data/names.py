@@ -175,7 +175,7 @@ class ImageNames:
 
     def find(self, name: str) -> set[str]:
         """Return the ids that a name may stand for: none, one, or several that it does not tell apart."""
-        return next(filter(None, map(self._find, _readings(same_form(name)))), set())
+        return next(filter(None, map(self._find, readings(same_form(name)))), set())
 
     def _find(self, name: str) -> set[str]:
         name = _cleaned(name).removeprefix("./")
@@ -195,7 +195,7 @@ def _cleaned(name: str) -> str:
     return name.strip().replace("\\", "/")
 
 
-def _readings(text: str) -> Iterator[str]:
+def readings(text: str) -> Iterator[str]:
     """Yield what a text may name: itself, then the file of an address, then that before its upload."""
     yield text
     path, is_address = text, "://" in text or text.startswith("/data/")

@@ -5,18 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from wsss.data.labels.cells import names_in
 from wsss.data.labels.named import Labels, labels_of
 from wsss.data.layouts.json_files import load_json
-from wsss.data.names import ImageNames, named_images, same_form
+from wsss.data.names import ImageNames, named_images, readings, same_form
 from wsss.data.problems import Problems
-
-UPLOADED = re.compile(r"[0-9a-f]{8}-")
-"""Stands before the names of uploaded files."""
 
 NO_LABELS = frozenset(
     [
@@ -101,22 +97,11 @@ def _image(task: dict[str, Any], names: ImageNames, as_uploaded: Mapping[str, Se
     texts = [task.get("file_upload"), *(data[key] for key in sorted(data))]
     for text in texts:
         if isinstance(text, str) and "\n" not in text:
-            spellings = _spellings(text)
-            before = [name for spelling in spellings for name in as_uploaded.get(same_form(spelling), ())]
-            ids = next(filter(None, map(names.find, spellings)), set())
-            if ids := ids.union(*map(names.find, before)):
+            files = {PurePosixPath(reading).name for reading in readings(same_form(text))}
+            before = [name for file in files for name in as_uploaded.get(file, ())]
+            if ids := names.find(text).union(*map(names.find, before)):
                 return ids
     return set()
-
-
-def _spellings(address: str) -> list[str]:
-    """Return the names for which an address may stand: of a file in its storage, or before its upload."""
-    parts = urlsplit(address)
-    path = unquote((parse_qs(parts.query).get("d") or [parts.path])[0])
-    folder, _, name = path.rpartition("/")
-    return (
-        [path, name, UPLOADED.sub("", name, count=1)] if folder else [path, UPLOADED.sub("", name, count=1)]
-    )
 
 
 def _labels(task: dict[str, Any], keys: Collection[str]) -> list[str] | None:
