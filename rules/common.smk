@@ -6,18 +6,16 @@ reads, and a shard whose images are unchanged starts nothing. A job with a plain
 
 import csv
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from wsss.study.code_digest import code_digest
-from wsss.study.counts import shard_counts
 from wsss.study.invocation import Invocation
 from wsss.study.modules import loaded_modules
 from wsss.study.params import rule_params
 from wsss.study.registry import AFFINITY_KINDS, CAM_KINDS, choices
 from wsss.study.shards import shard_names, shard_of
 from wsss.study.sources import corrected_files, photographs, shard_files, source_images, source_tables
-
-SHARDS = shard_counts(study)
 
 
 wildcard_constraints:
@@ -54,7 +52,7 @@ def all_shards(path, split=None):
 
 def shards_of(split):
     """The values of the wildcards `split` and `shard` for all shards of a split."""
-    return {"split": split, "shard": shard_names(SHARDS[split])}
+    return {"split": split, "shard": shard_names(study.shards[split])}
 
 
 def weights_file(network):
@@ -94,6 +92,7 @@ def files_of_corrected(wildcards):
     return files
 
 
+@cache
 def new_images():
     """The photographs that `predict.images` names, by id; an error if there are none."""
     folder = study.predict.images
@@ -190,7 +189,7 @@ def true_masks(split):
             next(table)  # the classes
             rows = list(csv.DictReader(table, delimiter="\t"))
         scored = [row for row in rows if row["split"] == split and row[counts]]
-        count = SHARDS[split]
+        count = study.shards[split]
         return [row["mask"] for row in scored if shard is None or shard_of(row["id"], count) == int(shard)]
 
     return files

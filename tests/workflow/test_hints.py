@@ -18,7 +18,7 @@ from wsss.study.invocation import Invocation
 
 pytestmark = pytest.mark.slow
 
-PROGRAM = r"(?:\S+/)?(?:wsss|snakemake|python[\d.]* -m (?:wsss|snakemake))"
+PROGRAM = r"(?:[^\s`]+/)?(?:wsss|snakemake|python[\d.]* -m (?:wsss|snakemake))"
 
 ALONE = re.compile(rf"^ {{2,}}({PROGRAM}\b ?.*)$", re.M)
 """A command on a line of its own."""

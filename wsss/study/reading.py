@@ -13,6 +13,7 @@ from shlex import quote
 from typing import Any, Protocol
 
 from wsss.study.config import ConfigError, Study, read_study
+from wsss.study.counts import shard_counts
 
 BASE = "config.yaml"
 
@@ -36,6 +37,8 @@ class Workflow(Protocol):
 def workflow_study(workflow: Workflow) -> Study:
     """The study that Snakemake was started with; `config.yaml` joins the workflow's list of files.
 
+    Its numbers of shards are settled: images are counted once, however many rules ask.
+
     Raises:
         ConfigError: As for `read_study`.
         OSError: If a file cannot be read.
@@ -43,7 +46,8 @@ def workflow_study(workflow: Workflow) -> Study:
     settings = workflow.config_settings
     base = [] if settings.replace_workflow_config else [base_file(workflow.basedir)]
     workflow.configfiles.extend(base)
-    return read_study(*base, *settings.configfiles, overrides=settings.config)
+    study = read_study(*base, *settings.configfiles, overrides=settings.config)
+    return study.model_copy(update={"shards": shard_counts(study)})
 
 
 def check_places(workflow_folder: Path | str, python: Path | str) -> None:
