@@ -16,6 +16,7 @@ from wsss.report.health import findings_as_list
 from wsss.report.summary import findings, summary
 from wsss.study.code_digest import ROOT
 from wsss.study.config import ConfigError
+from wsss.study.inner import later_rounds, upper_bound
 from wsss.study.invocation import Invocation
 from wsss.study.reading import check_places, workflow_study
 
@@ -24,6 +25,7 @@ min_version("9.25")
 try:
     check_places(workflow.basedir, sys.executable)
     study = workflow_study(workflow)
+    rounds, bound = later_rounds(study), upper_bound(study)
 except (ConfigError, OSError) as error:
     raise SystemExit(str(error))  # the sentence alone, where a WorkflowError has a frame around it
 
@@ -33,15 +35,21 @@ if workflow.basedir == str(ROOT):
 os.environ.update(Invocation.of(workflow).environment())
 
 
+SHARED = study.folder
+LAST_ROUND = rounds[-1].study.folder if rounds else SHARED
+OF_STUDY = ""  # what messages say of a study within the study
+
+
 pathvars:
-    results=f"{study.results}/{study.name}",
+    results=study.folder,
+    shared=SHARED,
 
 
 report: "report/workflow.rst"
 
 
 if "--report" in sys.argv:  # that page begins with the alarms
-    config["alarms"] = findings_as_list(findings(f"{study.results}/{study.name}"))
+    config["alarms"] = findings_as_list(findings(study.folder))
 
 
 include: "rules/common.smk"
@@ -59,6 +67,7 @@ include: "rules/predict.smk"
 include: "rules/voc_submission.smk"
 include: "rules/tables.smk"
 include: "rules/targets.smk"
+include: "rules/rounds.smk"
 
 
 rule all:
@@ -74,6 +83,8 @@ rule all:
         rules.write_tables.output,
         rules.plot_sweep.output if study.random_walk.chosen_keys else [],
         expand("<results>/bundle/{network}/model.json", network=study.trained_networks),
+        [files_of_round(inner.study) for inner in rounds],
+        [f"{inner.study.folder}/scores/segmentation.json" for inner in bound],
     message:
         "All results are there"
 
@@ -84,8 +95,8 @@ onstart:
 
 
 onsuccess:
-    print(summary(f"{study.results}/{study.name}"))
+    print(summary(study.folder))
 
 
 onerror:
-    raise SystemExit(failure(f"{study.results}/{study.name}", log))
+    raise SystemExit(failure(study.folder, log))

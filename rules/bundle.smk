@@ -1,4 +1,5 @@
 """Trained networks to take home: tensors, all that is needed to use them, and a model card with their scores.
+The segmentation network is that of the last round.
 
 Input: a network's checkpoint, the manifest of its training, its scores. Output: `bundle/<network>/`, a folder that
 `wsss.load_model`, `wsss predict` and `wsss export model` read on any machine, without the study.
@@ -8,16 +9,17 @@ BUNDLED_SCORES = {"classifier": "classifier", "affinitynet": "affinities", "segm
 
 
 for network, artifact in BUNDLED_SCORES.items():
+    folder = LAST_ROUND if network == "segmenter" else "<results>"
 
     rule:
         """Write a network's tensors and the model card, and last the file that names their digest."""
         name:
             f"bundle_{network}"
         input:
-            **{artifact: result(f"<results>/scores/{artifact}.json")},
-            checkpoint=result(f"<results>/{network}/checkpoint.pt"),
-            training=result(f"<results>/{network}/checkpoint.pt.json"),
-            images=result("<results>/dataset/train.tsv"),
+            **{artifact: result(f"{folder}/scores/{artifact}.json")},
+            checkpoint=result(f"{folder}/{network}/checkpoint.pt"),
+            training=result(f"{folder}/{network}/checkpoint.pt.json"),
+            images=result("<shared>/dataset/train.tsv"),
             corrected=corrected_masks() if network == "segmenter" else [],
             chosen=chosen_values() if network == "affinitynet" else [],
         output:

@@ -2,6 +2,7 @@
 
 Every input goes through the checkpoint `prepare_dataset`: once it has run, Snakemake looks again at what each job
 reads, and a shard whose images are unchanged starts nothing. A job with a plain path among its inputs would run.
+`<results>` is the folder of the study or of one within it, `<shared>` that of the data set and the classifier of all.
 """
 
 import csv
@@ -63,20 +64,31 @@ def weights_file(network):
     weights = getattr(study, network).weights
     if weights in ("none", "imagenet", "classifier"):
         return []
-    if not Path(weights).is_file():
+    if not Path(weights).is_file() and not weights.startswith(f"{SHARED}/"):
         raise SystemExit(f"{network}.weights: {weights}: no such file ({Path(weights).absolute()})")
     return result(weights)
+
+
+def seeds_file():
+    """Input function: the checkpoint whose predictions are the seeds, if the section `cams` names one.
+
+    Fails before any job starts if the file is missing.
+    """
+    path = study.cams.checkpoint
+    if not Path(path).is_file() and not path.startswith(f"{SHARED}/"):
+        raise SystemExit(f"cams.checkpoint: {path}: no such file ({Path(path).absolute()})")
+    return result(path)
 
 
 def classifier_file(network):
     """Input function: the classifier's checkpoint, if a network starts from its weights."""
     starts_there = getattr(study, network).weights == "classifier"
-    return result("<results>/classifier/checkpoint.pt") if starts_there else []
+    return result("<shared>/classifier/checkpoint.pt") if starts_there else []
 
 
 def corrected_masks():
     """Input function: the corrected masks of train, if the study has any."""
-    return result("<results>/corrected/train.h5") if study.segmenter.corrected else []
+    return result("<shared>/corrected/train.h5") if study.segmenter.corrected else []
 
 
 def files_of_corrected(wildcards):
@@ -163,8 +175,8 @@ def files_of_shard(section):
     def files(wildcards):
         if not Path(folder).is_dir():
             raise SystemExit(f"{section}.folder: {folder}: no such folder ({Path(folder).absolute()})")
-        checkpoints.prepare_dataset.get()
-        table = f"{study.results}/{study.name}/dataset/{wildcards.split}/{wildcards.shard}.tsv"
+        tables = Path(checkpoints.prepare_dataset.get().output.manifest).parent
+        table = tables / wildcards.split / f"{wildcards.shard}.tsv"
         try:
             return shard_files(folder, table)
         except ValueError as error:
@@ -173,15 +185,15 @@ def files_of_shard(section):
     return files
 
 
-def true_masks(split):
-    """Input function: the masks on which a split, or the job's shard of it, is scored.
+def true_masks(split, scored=True):
+    """Input function: the masks on which a split, or the job's shard of it, is scored, or all that it has.
 
     A changed mask changes scores, and nothing else. The tens of thousands that are drawn from the annotations of COCO
     are left out: the manifest, which all scoring reads too, names a folder of its own for each state of these.
     """
     if study.dataset.kind == "coco":
         return []
-    counts = {"train": "scored", "val": "mask"}[split]
+    counts = "scored" if split == "train" and scored else "mask"
 
     def files(wildcards):
         shard = wildcards.get("shard")
@@ -221,3 +233,27 @@ def of_test(files):
         return files(wildcards)
 
     return found
+
+
+def scores_within():
+    """Input functions: the scores of later rounds and of full supervision, with the prefix of their rules."""
+    of_rounds = [
+        (inner, artifact) for inner in rounds for artifact in ("cams", "random_walk", "segmentation")
+    ]
+    return {
+        f"{inner.prefix}{artifact}": result(f"{inner.study.folder}/scores/{artifact}.json")
+        for inner, artifact in [*of_rounds, *((inner, "segmentation") for inner in bound)]
+    }
+
+
+def files_of_round(later):
+    """What a later round has for people: scores, masks, alarms and pages."""
+    shown = ["scores.html", "affinitynet.png", "segmenter.png", "train_best.html", "val_best.html"]
+    skipped = set() if later.uses_affinitynet else {"affinitynet.png"}
+    return [
+        *(f"{later.folder}/scores/{artifact}.json" for artifact in later.scored_artifacts),
+        *(f"{later.folder}/masks/random_walk/{split}/index.tsv" for split in later.refined_splits),
+        *(f"{later.folder}/masks/segmentation/{split}/index.tsv" for split in later.segmentation.splits),
+        f"{later.folder}/health.json",
+        *(f"{later.folder}/report/{file}" for file in shown if file not in skipped),
+    ]

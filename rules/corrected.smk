@@ -9,10 +9,10 @@ rule check_corrected:
     """Check size and values of every mask as soon as the images are known, long before the training that reads them."""
     input:
         files=files_of_corrected,
-        images=result("<results>/dataset/train.tsv"),
+        images=result("<shared>/dataset/train.tsv"),
     output:
-        masks="<results>/corrected/train.h5",
-        provenance="<results>/corrected/train.h5.json",
+        masks="<shared>/corrected/train.h5",
+        provenance="<shared>/corrected/train.h5.json",
     log:
         "<results>/logs/check_corrected.log",
     benchmark:

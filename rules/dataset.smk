@@ -9,10 +9,10 @@ checkpoint prepare_dataset:
     input:
         tables=lambda wildcards: source_tables(study.dataset),
     output:
-        manifest="<results>/dataset/manifest.tsv",
-        splits=expand("<results>/dataset/{split}.tsv", split=study.splits),
-        shards=[expand("<results>/dataset/{split}/{shard}.tsv", **shards_of(split)) for split in study.splits],
-        provenance="<results>/dataset/manifest.tsv.json",
+        manifest="<shared>/dataset/manifest.tsv",
+        splits=expand("<shared>/dataset/{split}.tsv", split=study.splits),
+        shards=[expand("<shared>/dataset/{split}/{shard}.tsv", **shards_of(split)) for split in study.splits],
+        provenance="<shared>/dataset/manifest.tsv.json",
     log:
         "<results>/logs/prepare_dataset.log",
     benchmark:

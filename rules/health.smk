@@ -5,21 +5,21 @@ is finished, and all of it in `health.json`, for the end of the run and the repo
 """
 
 HEALTH = {
-    "dataset": {"train": result("<results>/dataset/train.tsv"), "val": result("<results>/dataset/val.tsv")},
+    "dataset": {"train": result("<shared>/dataset/train.tsv"), "val": result("<shared>/dataset/val.tsv")},
     "classifier": {
-        "val": result("<results>/dataset/val.tsv"),
-        "history": result("<results>/classifier/history.tsv"),
+        "val": result("<shared>/dataset/val.tsv"),
+        "history": result("<shared>/classifier/history.tsv"),
         "scores": result("<results>/scores/classifier.json"),
         "images": result("<results>/scores/classifier.tsv"),
     },
     "cams": {"cams": result("<results>/scores/cams.json")},
     "confident": {
-        "train": result("<results>/dataset/train.tsv"),
+        "train": result("<shared>/dataset/train.tsv"),
         "labels": all_shards("<results>/confident/{shard}.h5", "train"),
         "confident": result("<results>/scores/confident.json"),
     },
     "random_walk": {
-        "train": result("<results>/dataset/train.tsv"),
+        "train": result("<shared>/dataset/train.tsv"),
         "masks": all_shards("<results>/random_walk/{split}/{shard}.h5", "train"),
         **{
             artifact: result(f"<results>/scores/{artifact}.json")
@@ -27,7 +27,7 @@ HEALTH = {
         },
     },
     "segmentation": {
-        "val": result("<results>/dataset/val.tsv"),
+        "val": result("<shared>/dataset/val.tsv"),
         "history": result("<results>/segmenter/history.tsv"),
         "predictions": all_shards("<results>/segmentation/{split}/{shard}.h5", "val"),
         **{
@@ -42,12 +42,14 @@ else:
     del HEALTH["confident"]
 if "train" in study.segmentation.splits:
     HEALTH["segmentation"] |= {
-        "train": result("<results>/dataset/train.tsv"),
+        "train": result("<shared>/dataset/train.tsv"),
         "masks": HEALTH["random_walk"]["masks"],
         "predictions_on_train": all_shards("<results>/segmentation/{split}/{shard}.h5", "train"),
     }
 if not study.uses_classifier:
     del HEALTH["classifier"]
+if OF_STUDY:
+    del HEALTH["dataset"]  # that of the study around
 
 
 rule check_health:
@@ -72,7 +74,7 @@ rule check_health:
     params:
         **params_of("check_health"),
     message:
-        "Check: {wildcards.part}"
+        f"Check: {{wildcards.part}}{OF_STUDY}"
     script:
         "../workflow_scripts/{params.script}.py"
 
@@ -96,6 +98,6 @@ rule gather_health:
     params:
         **params_of("gather_health"),
     message:
-        "Gather the alarms"
+        f"Gather the alarms{OF_STUDY}"
     script:
         "../workflow_scripts/{params.script}.py"

@@ -8,7 +8,7 @@ rule export_masks:
     """Write one PNG per image, and last the index, which is the output that Snakemake knows."""
     input:
         masks=all_shards("<results>/{artifact}/{split}/{shard}.h5"),
-        images=result("<results>/dataset/{split}.tsv"),
+        images=result("<shared>/dataset/{split}.tsv"),
     output:
         classes="<results>/masks/{artifact}/{split}/classes.txt",
         index="<results>/masks/{artifact}/{split}/index.tsv",
@@ -25,6 +25,6 @@ rule export_masks:
     params:
         **params_of("export_masks"),
     message:
-        "Export {wildcards.artifact} of {wildcards.split} as PNG"
+        f"Export {{wildcards.artifact}} of {{wildcards.split}} as PNG{OF_STUDY}"
     script:
         "../workflow_scripts/{params.script}.py"

@@ -12,6 +12,7 @@ rule plot_scores:
     """Draw and tabulate the scores of all stages."""
     input:
         **{artifact: result(f"<results>/scores/{artifact}.json") for artifact in study.scored_artifacts},
+        **scores_within(),
         health=result("<results>/health.json"),
     output:
         classes="<results>/report/scores.png",
@@ -37,7 +38,7 @@ rule plot_scores:
     params:
         **params_of("plot_scores"),
     message:
-        "Draw the scores"
+        f"Draw the scores{OF_STUDY}"
     script:
         "../workflow_scripts/{params.script}.py"
 
@@ -70,7 +71,7 @@ rule plot_history:
     params:
         **params_of("plot_history"),
     message:
-        "Draw the training curves"
+        f"Draw the training curves{OF_STUDY}"
     script:
         "../workflow_scripts/{params.script}.py"
 
@@ -95,7 +96,7 @@ for split, shown in GALLERIES.items():
         input:
             **shown,
             **segmentation_of(split),
-            images=result("<results>/dataset/manifest.tsv"),
+            images=result("<shared>/dataset/manifest.tsv"),
             truth=true_masks(split),
         output:
             figures=expand("<results>/report/{split}_{end}.png", split=split, end=ENDS),
@@ -123,6 +124,6 @@ for split, shown in GALLERIES.items():
         params:
             **params_of(f"plot_{split}_gallery"),
         message:
-            f"Draw the gallery of {split}"
+            f"Draw the gallery of {split}{OF_STUDY}"
         script:
             "../workflow_scripts/{params.script}.py"

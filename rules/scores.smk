@@ -59,7 +59,7 @@ for artifact, facts in SCORES.items():
             f"score_{artifact}"
         input:
             **facts["input"],
-            images=result(f"<results>/dataset/{'val' if artifact == 'classifier' else 'manifest'}.tsv"),
+            images=result(f"<shared>/dataset/{'val' if artifact == 'classifier' else 'manifest'}.tsv"),
         output:
             **facts.get("output", {}),
             metrics=f"<results>/scores/{artifact}.json",
@@ -81,6 +81,6 @@ for artifact, facts in SCORES.items():
         params:
             **params_of(f"score_{artifact}"),
         message:
-            facts["message"]
+            f"{facts['message']}{OF_STUDY}"
         script:
             "../workflow_scripts/{params.script}.py"

@@ -12,7 +12,10 @@ BY_NETWORK, BY_FILES = {"gpu": 1, "mem_mb": 8000, "runtime": 240}, {"mem_mb": 40
 STAGES = {
     "compute_cams": {
         "message": "Compute CAMs, {wildcards.split} {wildcards.shard}",
-        "input": {"checkpoint": checkpoint_file(CAMS_NETWORK), "files": files_of_shard("cams")},
+        "input": {
+            "checkpoint": seeds_file() if study.cams.kind == "segmenter" else checkpoint_file(CAMS_NETWORK),
+            "files": files_of_shard("cams"),
+        },
         "output": {"cams": "<results>/cams/{split}/{shard}.npz"},
         "resources": BY_NETWORK if CAMS_NETWORK else BY_FILES,
     },
@@ -20,7 +23,7 @@ STAGES = {
         "message": "Label confident regions, {wildcards.shard}",
         "shard": "{shard}",
         "input": {
-            "images": result("<results>/dataset/train/{shard}.tsv"),
+            "images": result("<shared>/dataset/train/{shard}.tsv"),
             "cams": result("<results>/cams/train/{shard}.npz"),
         },
         "output": {"labels": "<results>/confident/{shard}.h5"},
@@ -60,7 +63,7 @@ for stage, facts in STAGES.items():
         name:
             stage
         input:
-            **{"images": result("<results>/dataset/{split}/{shard}.tsv"), **facts["input"]},
+            **{"images": result("<shared>/dataset/{split}/{shard}.tsv"), **facts["input"]},
         output:
             **facts["output"],
             provenance=[f"{path}.json" for path in facts["output"].values()],
@@ -78,6 +81,6 @@ for stage, facts in STAGES.items():
         params:
             **params_of(stage),
         message:
-            facts["message"]
+            f"{facts['message']}{OF_STUDY}"
         script:
             "../workflow_scripts/{params.script}.py"

@@ -17,8 +17,8 @@ wildcard_constraints:
 rule sweep_random_walk:
     """Count what one shard's masks would be at all points of one beta."""
     input:
-        manifest=result("<results>/dataset/manifest.tsv"),
-        images=result("<results>/dataset/train/{shard}.tsv"),
+        manifest=result("<shared>/dataset/manifest.tsv"),
+        images=result("<shared>/dataset/train/{shard}.tsv"),
         truth=true_masks("train"),
         cams=result("<results>/cams/train/{shard}.npz"),
         affinities=result("<results>/affinities/train/{shard}.h5"),
@@ -38,7 +38,7 @@ rule sweep_random_walk:
     params:
         **params_of("sweep_random_walk"),
     message:
-        "Sweep beta {wildcards.beta}, {wildcards.shard}"
+        f"Sweep beta {{wildcards.beta}}, {{wildcards.shard}}{OF_STUDY}"
     script:
         "../workflow_scripts/{params.script}.py"
 
@@ -66,7 +66,7 @@ rule rank_sweep:
     params:
         **params_of("rank_sweep"),
     message:
-        "Rank the points of the sweep"
+        f"Rank the points of the sweep{OF_STUDY}"
     script:
         "../workflow_scripts/{params.script}.py"
 
@@ -74,9 +74,9 @@ rule rank_sweep:
 rule choose_random_walk:
     """Choose the values that say `auto`: widen the grid, finish the first points with the dense CRF, take the best."""
     input:
-        manifest=result("<results>/dataset/manifest.tsv"),
+        manifest=result("<shared>/dataset/manifest.tsv"),
         points=result("<results>/sweep/points.json"),
-        images=all_shards("<results>/dataset/train/{shard}.tsv", "train"),
+        images=all_shards("<shared>/dataset/train/{shard}.tsv", "train"),
         truth=true_masks("train"),
         cams=all_shards("<results>/cams/train/{shard}.npz", "train"),
         affinities=all_shards("<results>/affinities/train/{shard}.h5", "train"),
@@ -98,7 +98,7 @@ rule choose_random_walk:
     params:
         **params_of("choose_random_walk"),
     message:
-        "Choose the values of the random walk"
+        f"Choose the values of the random walk{OF_STUDY}"
     script:
         "../workflow_scripts/{params.script}.py"
 
@@ -128,6 +128,6 @@ rule plot_sweep:
     params:
         **params_of("plot_sweep"),
     message:
-        "Draw the sweep"
+        f"Draw the sweep{OF_STUDY}"
     script:
         "../workflow_scripts/{params.script}.py"

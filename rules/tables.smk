@@ -13,6 +13,7 @@ rule write_tables:
             artifact: result(f"<results>/scores/{artifact}.json")
             for artifact in ("cams", "random_walk", "segmentation")
         },
+        **scores_within(),
         chosen=chosen_values(),
         health=result("<results>/health.json"),
         published=os.path.relpath(PUBLISHED / "published_results.tsv"),

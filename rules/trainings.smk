@@ -1,7 +1,8 @@
 """The three networks: the classifier, whose evidence becomes the CAMs (section 3.1), AffinityNet, which learns from
 pairs of confident cells (section 3.2), and the segmentation network, which learns from the pseudo masks (section 3.4).
 
-Input: the training images and what is known of them. Output: `classifier/`, `affinitynet/`, `segmenter/`.
+Input: the training images and what is known of them. Output: `classifier/`, `affinitynet/`, `segmenter/`. Only a
+segmentation network with `supervision: full` may see true masks: those of the upper bound, which nothing else uses.
 """
 
 LEARNS_FROM = {
@@ -9,10 +10,14 @@ LEARNS_FROM = {
     "affinitynet": {
         "labels": all_shards("<results>/confident/{shard}.h5", "train") if study.affinitynet.epochs else [],
     },
-    "segmenter": {
-        "masks": all_shards("<results>/random_walk/{split}/{shard}.h5", "train"),
-        "corrected": corrected_masks(),
-    },
+    "segmenter": (
+        {"manifest": result("<shared>/dataset/manifest.tsv"), "truth": true_masks("train", scored=False)}
+        if study.segmenter.supervision == "full"
+        else {
+            "masks": all_shards("<results>/random_walk/{split}/{shard}.h5", "train"),
+            "corrected": corrected_masks(),
+        }
+    ),
 }
 TITLES = {"classifier": "classifier", "affinitynet": "AffinityNet", "segmenter": "segmentation network"}
 
@@ -25,7 +30,7 @@ for network, labels in LEARNS_FROM.items():
             f"train_{network}"
         input:
             **labels,
-            images=result("<results>/dataset/train.tsv"),
+            images=result("<shared>/dataset/train.tsv"),
             classifier=classifier_file(network),
             weights=weights_file(network),
         output:
@@ -46,6 +51,6 @@ for network, labels in LEARNS_FROM.items():
         params:
             **params_of(f"train_{network}"),
         message:
-            f"Train: {TITLES[network]}"
+            f"Train: {TITLES[network]}{OF_STUDY}"
         script:
             "../workflow_scripts/{params.script}.py"

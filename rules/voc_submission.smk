@@ -8,8 +8,8 @@ Input: the segmentation of the test images, which `dataset: {kind: voc12, test: 
 rule voc_submission:
     """Pack the masks of the test images, and check the archive before it gets its name."""
     input:
-        images=of_test(result("<results>/dataset/test.tsv")),
-        masks=of_test(all_shards("<results>/segmentation/{split}/{shard}.h5", "test")),
+        images=of_test(result("<shared>/dataset/test.tsv")),
+        masks=of_test(all_shards(f"{LAST_ROUND}/segmentation/{{split}}/{{shard}}.h5", "test")),
     output:
         archive="<results>/voc_submission/results.tgz",
         provenance="<results>/voc_submission/results.tgz.json",

@@ -18,7 +18,7 @@ def main(job: Job[BundleSegmenter]) -> None:
     """Write the bundle."""
     images, params = Manifest.read(job.input.images), job.params
     corrected = len(read_masks(job.input.corrected)) if job.input.corrected else 0
-    provenance = provenance_of(params.name, Path(job.input.training), images, corrected)
+    provenance = provenance_of(params.name, Path(job.input.training), images, corrected, params.rounds)
     trained = restore_segmenter(job.input.checkpoint)
     scores = {"segmentation": read_json(job.input.segmentation)}
     write_bundle(Path(job.output.weights).parent, trained, params, provenance, scores)

@@ -1,4 +1,4 @@
-"""The segmentation network, from images and their pseudo masks."""
+"""The segmentation network, from images and their pseudo masks, or the true ones for an upper bound."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from wsss.data import Manifest
 from wsss.results import open_shards, read_masks
 from wsss.stages.job import Job, run
-from wsss.stages.segmenter import train_segmenter
+from wsss.stages.segmenter import TrueMasks, train_on_truth, train_segmenter
 from wsss.stages.training.run import Run
 from wsss.study.follow import settled_section
 from wsss.study.params import TrainSegmenter
@@ -21,6 +21,10 @@ def main(job: Job[TrainSegmenter]) -> None:
     section = job.settle("segmenter", settled_section(job.params.segmenter, images.sizes))
     classifier = Path(job.input.classifier) if section.weights == "classifier" else None
     training = Run.of(job, images.class_names)
+    if section.supervision == "full":
+        truth = TrueMasks(Manifest.read(job.input.manifest).split("train").rows)
+        train_on_truth(images.rows, truth, section, training, classifier=classifier)
+        return
     corrected = read_masks(job.input.corrected) if job.input.corrected else None
     with open_shards(job.input.masks, read_masks) as masks:
         train_segmenter(images.rows, masks, section, training, classifier=classifier, corrected=corrected)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsss.report.health import health_notice
+from wsss.report.rounds import SCORED, scores_of_rounds
 from wsss.report.tables import scored_results, write_tables
 from wsss.results import read_json
 from wsss.stages.job import Job, run
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
 
 def main(job: Job[WriteTables]) -> None:
     """Set the scores beside the paper's tables, and name the protocol."""
-    metrics = {name: read_json(job.input.get(name)) for name in ("cams", "random_walk", "segmentation")}
+    files = dict(job.input.items())
+    metrics = {name: read_json(path) for name, path in files.items() if name.endswith(SCORED)}
     walk = job.settle("random_walk", chosen_walk(job.params.random_walk, job.input.get("chosen")))
     params = job.params.model_copy(update={"random_walk": walk})
     folder = Path(job.output.page).parent
     published = (Path(job.input.published), Path(job.input.stages))
     health = health_notice(read_json(job.input.health))
-    write_tables(folder, folder.parent.name, scored_results(metrics, params), published, health)
+    results, rounds = scored_results(metrics, params), scores_of_rounds(metrics)
+    write_tables(folder, folder.parent.name, results, published, rounds, health)
 
 
 if "snakemake" in globals():

@@ -73,7 +73,7 @@ def test_commented_out_alternatives_are_valid_sections():
         content = commented_out(lines[number + 1 :], margin)
         found.append({above[0]: content} if margin else content)
     kinds = [type(value) for overlay in found for value in chosen(load_study(overlay), overlay)]
-    assert len(found) == len(kinds) == 10
+    assert len(found) == len(kinds) == 11
 
 
 def commented_out(lines: list[str], margin: int) -> Any:
@@ -171,7 +171,10 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
             "sweep.betas: got [], allowed a list with at least 1 items, each a number > 0",
         ),
         ({"cams": {"flip": "maybe"}}, "cams.flip: got 'maybe', allowed true or false"),
-        ({"cams": None}, "cams: got null, allowed a section with `kind` 'classifier' or 'files'"),
+        (
+            {"cams": None},
+            "cams: got null, allowed a section with `kind` 'classifier' or 'files' or 'segmenter'",
+        ),
         ({"report": 3}, "report: got 3, allowed a section with the keys gallery"),
         (
             {"cams": {"kind": "files", "format": "psa"}},
@@ -547,6 +550,10 @@ STUDIES: dict[str, dict[str, Any]] = {
         "segmenter": {"crop_size": "auto"},
         "sweep": {"images": 100},
     },
+    "two rounds": {
+        "cams": {"kind": "segmenter", "checkpoint": "network.pt"},
+        "rounds": {"count": 2, "later": {"segmentation": {"flip": True}}},
+    },
 }
 
 TRAININGS = {"train_classifier", "train_affinitynet", "train_segmenter"}
@@ -586,6 +593,10 @@ REACHES: dict[str, set[str]] = {
     "segmentation": {"compute_segmentation", "write_tables", "bundle_segmenter"},
     "segmentation.refine": {"write_tables", *SEGMENTING},
     "segmentation.splits": set(),
+    "rounds": set(),
+    "rounds.count": {"bundle_segmenter"},
+    "rounds.later": {"bundle_segmenter"},
+    "upper_bound": set(),
     "predict": set(),
     "predict.images": {"predict_images"},
     "report": {"plot_train_gallery", "plot_val_gallery"},
@@ -638,6 +649,14 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
     },
+    "two rounds": {
+        "shards.test": {"prepare_dataset"},
+        "cams": {"bundle_classifier"},
+        "segmentation.flip": {"bundle_segmenter"},
+        "dense_crf": SEGMENTATION,
+        "confident.refine": {"score_cams"},
+        "random_walk.refine": {"score_cams"},
+    },
 }  # fmt: skip
 """By study: the rules that a key, or all keys of a section, does not reach because of the others' values."""
 
@@ -645,9 +664,10 @@ SWEPT_TOO = {
     ("other kinds", "random_walk.normalize"): {"sweep_random_walk"},
     ("follows the photographs", "random_walk.t"): {"sweep_random_walk"},
     ("follows the photographs", "shards.train"): {"sweep_random_walk", "choose_random_walk"},
+    ("two rounds", "segmenter.head"): {"compute_cams"},
 }
 """The sweep tries the walk's own normalisation, the values that a walk with `auto` leaves to no choice, and
-a share of `sweep.images` in each shard."""
+a share of `sweep.images` in each shard. Seeds come from a segmentation network."""
 
 OTHER_VALUES: dict[str, Any] = {
     "name": "other",
@@ -691,6 +711,7 @@ OTHER_VALUES: dict[str, Any] = {
     "alpha": {"auto": 2.0},
     "beta": {"auto": 8.0},
     "distances": {"pixels": "share", "share": "pixels"},
+    "supervision": {"weak": "full", "full": "weak"},
     "sweep.images": 50,
     "images": {None: "new", "images": "other"},
 }

@@ -66,7 +66,9 @@ def described(folder: Path, rule: str = "compute_cams", **changes: Any) -> Any:
                 "history": f"{folder}/history.tsv",
             }
         ),
-        "params": Params(fromdict={"config": rule_params(STUDY, rule), "code": {"wsss.method.cam": "ab"}}),
+        "params": Params(
+            fromdict={"script": rule, "config": rule_params(STUDY, rule), "code": {"wsss.method.cam": "ab"}}
+        ),
         "log": Log(fromdict={"log": f"{folder}/log.txt"}),
         "wildcards": Wildcards(fromdict={"split": "train", "shard": "03"}),
         "resources": ResourceList(fromdict={"mem_mb": 100}),

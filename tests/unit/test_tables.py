@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from wsss.data.class_names import VOC_CLASSES as CLASSES
+from wsss.report.rounds import RoundScores, scores_of_rounds
 from wsss.report.tables import scored_results, write_tables
 from wsss.report.tables.comparison import comparison
 from wsss.report.tables.layout import Row, Table, html, markdown
@@ -45,8 +46,8 @@ def results(**arguments: Any) -> tuple[Result, ...]:
     return scored_results(metrics(**arguments), WriteTables.of(Study()))
 
 
-def parts(found: tuple[Result, ...]) -> list[str | Table]:
-    return comparison("mine", found, read_published(), read_stages())
+def parts(found: tuple[Result, ...], rounds: list[RoundScores] | None = None) -> list[str | Table]:
+    return comparison("mine", found, read_published(), read_stages(), rounds or [])
 
 
 def tables(found: tuple[Result, ...]) -> dict[str, Table]:
@@ -233,6 +234,22 @@ def test_what_was_not_scored_has_no_row() -> None:
 # Other studies
 
 
+def test_rounds_and_full_supervision_have_a_table_of_their_own() -> None:
+    scored = {"miou": 0.4, "scored_images": 3}
+    rounds = scores_of_rounds(
+        {"segmentation": scored, "round2_segmentation": scored, "full_segmentation": scored | {"miou": 0.5}}
+    )
+    (table,) = (
+        part for part in parts(results(), rounds) if isinstance(part, Table) and "Rounds" in part.title
+    )
+    assert [row.cells[0] for row in table.rows] == ["round 1", "round 2", "full supervision"]
+    assert [row.cells[-1] for row in table.rows] == ["40.0", "40.0", "50.0"]
+    assert "80.0 %" in table.note
+    assert not any(
+        isinstance(part, Table) and "Rounds" in part.title for part in parts(results(), rounds[:1])
+    )
+
+
 def test_other_classes_are_not_compared() -> None:
     sentence, *own = parts(results(classes=ANIMALS))
     assert "not the 20 of PASCAL VOC" in str(sentence)
@@ -307,7 +324,7 @@ def test_markdown_lines_up_and_escapes() -> None:
 
 
 def test_values_have_the_columns_of_the_published_file(tmp_path: Path) -> None:
-    write_tables(tmp_path, "mine", results(), (RESULTS, STAGES))
+    write_tables(tmp_path, "mine", results(), (RESULTS, STAGES), [])
     lines = [line.split("\t") for line in (tmp_path / "results.tsv").read_text("utf-8").splitlines()]
     published = [line.split("\t") for line in RESULTS.read_text("utf-8").splitlines() if line[0] != "#"]
     assert [lines[0], *lines[6:]] == published
@@ -317,7 +334,7 @@ def test_values_have_the_columns_of_the_published_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scored", [0, 7])
 def test_files_of_other_studies(tmp_path: Path, scored: int) -> None:
-    write_tables(tmp_path, "mine", results(classes=ANIMALS, train=scored, val=scored), (RESULTS, STAGES))
+    write_tables(tmp_path, "mine", results(classes=ANIMALS, train=scored, val=scored), (RESULTS, STAGES), [])
     head = "\t".join(["table", "split", "method", "supervision", "extra_data"])
     lines = (tmp_path / "results.tsv").read_text("utf-8").splitlines()
     names = "\t".join(["", *ANIMALS, "mean"]) if scored else "\tmean"

@@ -138,7 +138,7 @@ def check_masks(
             sizes = _sizes(mask.shape[1], mask.shape[0], image)
             return Wrong("mask of another size", f"{path}: {sizes}")
         if reader.converts or image_id in lying or set("{}") & set(str(path)):
-            path = _written(folder / f"{quote(image_id, safe=' ')}.png", turned)
+            path = written(folder / f"{quote(image_id, safe=' ')}.png", turned)
         return path, found
 
     for image_id, result in in_parallel(check, {image_id: image_id for image_id in images}, "checking masks"):
@@ -187,7 +187,7 @@ def _lying(masks: Mapping[str, Path], images: Mapping[str, Checked]) -> set[str]
     return set()
 
 
-def _written(path: Path, mask: NDArray[np.uint8]) -> Path:
+def written(path: Path, mask: NDArray[np.uint8]) -> Path:
     """Write a mask unless the file has it already: a new file would count as changed."""
     if not path.is_file() or not np.array_equal(read_mask(path), mask):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """PASCAL VOC 2012: the official lists, image-level labels from the annotations, masks for scoring.
 
 `train_aug`, the usual training set, is the union of SBD's two lists and VOC's train, without VOC's val. VOC
-itself has the images and annotations of all of them; SBD's own masks are not read.
+itself has the images and annotations of all of them. SBD's own masks are read for full supervision alone:
+nothing is scored on them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from wsss.data.manifest import Manifest
 from wsss.data.masks import MaskReader
 from wsss.data.names import ImageNames
 from wsss.data.problems import Problems
+from wsss.data.sbd_masks import find_masks
 from wsss.data.voc12_annotations import read_annotations
 from wsss.study.sources import (
     SBD_LISTS,
@@ -54,8 +56,8 @@ logger = logging.getLogger(__name__)
 def prepare(config: Voc12, generated: Path) -> Manifest:
     """Read VOC 2012, sorted by id; CAMs and pseudo masks are scored on the official train list.
 
-    Every image and every mask is decoded once. Test images have neither labels nor masks. Nothing is written
-    to ``generated``.
+    Every image and every mask is decoded once. Test images have neither labels nor masks. Masks that are
+    MATLAB files are written below ``generated`` as PNGs.
 
     Raises:
         DatasetError: Listing all problems of all files, or if a download fails.
@@ -72,6 +74,10 @@ def prepare(config: Voc12, generated: Path) -> Manifest:
     images = _find_images(root, splits, problems)
     scored = splits["train"].keys() & official_train.keys()
     masks = _find_masks(root, scored | splits["val"].keys(), problems)
+    if config.full_masks:
+        masks |= find_masks(
+            Path(config.full_masks), splits["train"].keys() - masks.keys(), generated, problems
+        )
     annotations = {
         image_id: root / VOC12_ANNOTATIONS / f"{image_id}.xml"
         for image_id in sorted(splits["train"] | splits["val"])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wsss.report.summary import COLUMNS, percent
 from wsss.results import Shards, image_miou, open_shards, read_confusions, read_json, read_masks
 from wsss.study.config.fields import AUTO
+from wsss.study.inner import place_of
 from wsss.study.provenance import leaves, manifests
 
 SHOWN_IMAGES = 5
@@ -99,7 +100,11 @@ def _configuration(before: Path, after: Path) -> list[str]:
 
 def _configured(folder: Path) -> dict[str, dict[str, Any]]:
     """What the results in a folder were made with, by rule and key: numbers in place of `auto`."""
-    found = [manifest for manifest in manifests(folder).values() if manifest]
+    found = [
+        manifest
+        for artifact, manifest in manifests(folder).items()
+        if manifest and not place_of(artifact.relative_to(folder).as_posix())
+    ]
     return {manifest.rule: leaves(manifest.config) | manifest.settled for manifest in found}
 
 

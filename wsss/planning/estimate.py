@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 
-from wsss.planning.speed import JOB, measure
+from wsss.planning.speed import JOB, Speed, measure
 from wsss.planning.work import Images, backbones, study_work
 from wsss.study.config import Study
+from wsss.study.inner import inner_studies, study_of
 from wsss.study.params import PARAMS, rule_params
 from wsss.study.provenance import manifests
 
@@ -21,10 +22,18 @@ def job_seconds(study: Study, images: Images) -> dict[str, float]:
     Jobs of this study that ran before with the same configuration count as they were; others are counted by
     their work, at the speed that a trial of a second or two shows.
     """
-    work = study_work(study, images)
     speed = measure(backbones(study), study.precision, os.cpu_count() or 1)
-    counted = {rule: speed.seconds(found) / found.jobs for rule, found in work.items()}
-    return {rule: JOB for rule in PARAMS} | counted | _measured(study)
+    seconds = {rule: JOB for rule in PARAMS} | _seconds(study, images, speed)
+    for inner in inner_studies(study):
+        seconds |= {f"{inner.prefix}{rule}": JOB for rule in PARAMS} | {
+            f"{inner.prefix}{rule}": time for rule, time in _seconds(inner.study, images, speed).items()
+        }
+    return seconds
+
+
+def _seconds(study: Study, images: Images, speed: Speed) -> dict[str, float]:
+    work = study_work(study, images)
+    return {rule: speed.seconds(found) / found.jobs for rule, found in work.items()} | _measured(study)
 
 
 def total(planned: Mapping[str, int], seconds: Mapping[str, float]) -> float:
@@ -54,7 +63,10 @@ def _rounded(number: float) -> float:
 def _measured(study: Study) -> dict[str, float]:
     """Mean seconds of jobs that ran with the configuration that this study has for their rule."""
     found: dict[str, dict[str, float]] = defaultdict(dict)
-    for manifest in filter(None, manifests(Path(study.results, study.name)).values()):
+    folder = Path(study.folder)
+    for artifact, manifest in manifests(folder).items():
+        if manifest is None or study_of(artifact.relative_to(folder).as_posix(), study) is not study:
+            continue
         if manifest.rule in PARAMS and manifest.config == rule_params(study, manifest.rule):
             key = f"{manifest.created} {manifest.seconds}"  # of all artifacts that a job made
             found[manifest.rule][key] = manifest.seconds

@@ -8,10 +8,11 @@ from statistics import fmean
 from typing import NamedTuple, Self
 
 from wsss.data import Manifest
-from wsss.study.config import Confident, RandomWalk, Segmentation, Study
+from wsss.study.config import Confident, RandomWalk, Segmentation, SegmenterCams, Study
 from wsss.study.config.fields import AUTO, Auto, settled
 from wsss.study.counts import shard_counts
 from wsss.study.follow import median_longest_side, settled_section
+from wsss.study.inner import later_rounds, upper_bound
 from wsss.study.params import refining
 from wsss.study.swept import swept
 
@@ -25,6 +26,9 @@ STEPS = 64
 
 FINISHED = 4
 """Points of a sweep that are finished with the dense CRF before one is chosen."""
+
+TO_A_SCORE = ("train_segmenter", "compute_segmentation", "score_segmentation")
+"""The rules by which full supervision comes to its score."""
 
 ON_FEATURES = 0.18
 """A pixel of AffinityNet's training on finished features, as a share of one through the backbone and back;
@@ -102,6 +106,20 @@ def study_work(study: Study, images: Images) -> dict[str, Work]:
 
 def jobs_of_a_run(study: Study, images: Images) -> dict[str, int]:
     """Number of jobs of each rule in a run that starts from nothing; a sweep is part of it if it chooses."""
+    jobs = _jobs(study, images)
+    for inner in later_rounds(study):
+        jobs |= {
+            f"{inner.prefix}{rule}": count
+            for rule, count in _jobs(inner.study, images).items()
+            if rule != "prepare_dataset"
+        }
+    for inner in upper_bound(study):
+        found = _jobs(inner.study, images)
+        jobs |= {f"{inner.prefix}{rule}": found[rule] for rule in TO_A_SCORE}
+    return jobs
+
+
+def _jobs(study: Study, images: Images) -> dict[str, int]:
     sweep = () if study.random_walk.chosen_keys else ("sweep_random_walk", "choose_random_walk")
     return {rule: work.jobs for rule, work in study_work(study, images).items() if rule not in sweep}
 
@@ -125,6 +143,14 @@ def _networks(study: Study, images: Images) -> dict[str, Work]:
     if study.cams.kind == "classifier":
         seen = _refined(study, images) * area * _passes(study.cams.scales, study.cams.flip)
         found["compute_cams"] = Work(_shards(study), _backbone(study, "classifier"), seen=seen)
+    elif study.cams.kind == "segmenter":
+        refined = _refined(study, images)
+        found["compute_cams"] = Work(
+            _shards(study),
+            _backbone(study, "segmenter"),
+            seen=refined * area * _passes(study.cams.scales, study.cams.flip),
+            refined=refined * _refinement(study, study.cams, images),
+        )
     if study.uses_affinitynet:
         found |= _affinities(study, images)
     segmenter = _backbone(study, "segmenter")
@@ -233,7 +259,10 @@ def _input_scale(study: Study) -> float:
 
 
 def _refinement(
-    study: Study, stage: Confident | RandomWalk | Segmentation, images: Images, maps: float | None = None
+    study: Study,
+    stage: Confident | RandomWalk | Segmentation | SegmenterCams,
+    images: Images,
+    maps: float | None = None,
 ) -> float:
     """The dense CRF of an image of a stage."""
     crf = refining(study, stage)

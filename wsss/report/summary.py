@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from wsss.report.rounds import SCORED, scores_of_rounds, share_sentence
+from wsss.study.inner import FULL, ROUND
 from wsss.study.invocation import Invocation
 from wsss.study.provenance import file_digest
 
@@ -44,6 +46,7 @@ def summary(results: Path | str, invocation: Invocation | None = None) -> str:
             "",
             *_scores(folder),
             *_classifier(folder),
+            *_rounds(folder),
             *_chosen(folder),
             *_sweep(folder, invocation),
             "",
@@ -56,7 +59,7 @@ def summary(results: Path | str, invocation: Invocation | None = None) -> str:
 
 def findings(results: Path | str) -> list[str]:
     """The alarms and warnings of the parts that have been checked, without what helps: alarms first."""
-    return [_head(finding) for finding in _findings(map(_read, _parts(Path(results))))]
+    return [_head(finding) for finding in _findings(map(_read_part, _parts(Path(results))))]
 
 
 def _scores(folder: Path) -> list[str]:
@@ -79,6 +82,34 @@ def _classifier(folder: Path) -> list[str]:
     metrics = _read(folder / "scores" / "classifier.json")
     seen = f"{metrics['scored_images']} {metrics['split']}" if metrics else ""
     return [f"  classifier: mAP {percent(metrics['map'])} on {seen}"] if metrics else []
+
+
+def _rounds(folder: Path) -> list[str]:
+    """What later rounds have gained, and how far it is to full supervision, if the study asks for either."""
+    rounds = scores_of_rounds(
+        {
+            f"{prefix}{artifact}": _read(place / "scores" / f"{artifact}.json")
+            for prefix, place in [("", folder), *_inner(folder)]
+            for artifact in SCORED
+            if (place / "scores" / f"{artifact}.json").is_file()
+        }
+    )
+    if len(rounds) < 2:
+        return []
+    share = share_sentence(rounds)
+    return [
+        "",
+        _row("mIoU in %", ("seeds", "pseudo mask", "segm. train", "segm. val")),
+        *(_row(name, map(percent, scores)) for name, *scores in rounds),
+        *([f"  {share}"] if share else []),
+    ]
+
+
+def _inner(folder: Path) -> list[tuple[str, Path]]:
+    """The folders of later rounds and of full supervision that are there, with the prefix of their rules."""
+    rounds = sorted(folder.glob("rounds/*"), key=lambda path: int(path.name) if path.name.isdigit() else 0)
+    found = [(ROUND.format(path.name), path) for path in rounds]
+    return [*found, *([(FULL.prefix, folder / FULL.folder)] if (folder / FULL.folder).is_dir() else [])]
 
 
 def _chosen(folder: Path) -> list[str]:
@@ -125,7 +156,7 @@ def _walk(point: dict[str, Any]) -> str:
 
 
 def _health(parts: list[Path], invocation: Invocation, folder: Path) -> list[str]:
-    health, place = [_read(path) for path in parts], _place(parts, folder)
+    health, place = [_read_part(path) for path in parts], _place(parts, folder)
     count = sum(len(part["findings"]) + len(part["silent"]) for part in health)
     found = _findings(health)
     if not found:
@@ -192,7 +223,8 @@ def _last_invocation(parts: list[Path]) -> Invocation | None:
 
 def _parts(folder: Path) -> list[Path]:
     """The files of the parts that have been checked as they are now, in the order of the road."""
-    files = [folder / "health" / f"{part}.json" for part in ROAD]
+    places = [folder, *(place for _, place in _inner(folder))]
+    files = [place / "health" / f"{part}.json" for place in places for part in ROAD]
     return [file for file in files if file.is_file() and _is_current(file)]
 
 
@@ -208,7 +240,8 @@ def _is_current(part: Path) -> bool:
 
 def _places(folder: Path, invocation: Invocation | None) -> list[str]:
     """Masks and report; a run that ended before the report's pages has nothing to collect."""
-    masks = [f"masks:   {index.parent}/" for index in sorted(folder.glob("masks/*/*/index.tsv"))]
+    last = [folder, *(place for prefix, place in _inner(folder) if prefix != FULL.prefix)][-1]
+    masks = [f"masks:   {index.parent}/" for index in sorted(last.glob("masks/*/*/index.tsv"))]
     report = folder / "report.html"
     if report.exists():
         return [*masks, f"report:  {report}"]
@@ -216,6 +249,18 @@ def _places(folder: Path, invocation: Invocation | None) -> list[str]:
         return masks
     write_it = f"{invocation.command('--report', str(report))} writes it" if invocation else "not written yet"
     return [*masks, f"report:  {report}   ({write_it})"]
+
+
+def _read_part(path: Path) -> dict[str, Any]:
+    """What the check of a part has found; titles name the round if it is not the first."""
+    content, within = _read(path), path.parents[2]
+    if within.name != "rounds":
+        return content
+    titled = [
+        finding | {"title": f"round {path.parents[1].name}: {finding['title']}"}
+        for finding in content["findings"]
+    ]
+    return content | {"findings": titled}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -52,7 +52,6 @@ class NamedItems(Protocol):
 class SnakemakeJob(Protocol):
     """The parts of the object `snakemake`, which Snakemake gives to scripts, that a job needs."""
 
-    rule: str
     input: NamedItems
     output: NamedItems
     log: NamedItems
@@ -87,7 +86,7 @@ class Job(Generic[ParamsT]):
     settled: dict[str, Any]
 
     def __init__(self, snakemake: SnakemakeJob) -> None:
-        self.rule = snakemake.rule
+        self.rule = snakemake.params.script  # without the prefix that it has within a study
         self.input, self.output, self.wildcards = snakemake.input, snakemake.output, snakemake.wildcards
         self.config: dict[str, Any] = snakemake.params.config
         self.code: dict[str, str] = snakemake.params.code

@@ -1,9 +1,9 @@
-"""Training the segmentation network on pseudo masks (Ahn & Kwak 2018, section 3.4)."""
+"""Training the segmentation network on pseudo masks (Ahn & Kwak 2018, section 3.4), or on true ones."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wsss.data import ImageRow, read_image
+from wsss.data import ImageRow, read_image, read_mask
 from wsss.data.transforms import TrainTransform
 from wsss.method.labels import IGNORE
 from wsss.models.parameters import freeze
@@ -58,7 +58,52 @@ def train_segmenter(
     masks = pseudo_masks if corrected is None else CorrectedMasks(pseudo_masks, corrected)
     if isinstance(masks, CorrectedMasks):
         logger.info("%s", masks.summary())
-    distribute(_train, section, run, rows, masks, classifier)
+    distribute(_train, section, run, rows, masks, classifier, len(rows))
+
+
+def train_on_truth(
+    rows: Sequence[ImageRow],
+    masks: PseudoMasks,
+    section: SegmenterSection,
+    run: Run,
+    *,
+    classifier: Path | None = None,
+) -> None:
+    """Train a segmentation network on true masks, in as many steps as on the pseudo masks of all images.
+
+    Args:
+        rows: training images; those without a true mask are left out.
+        masks: mask values (H, W) uint8 by image id, 255 where unknown.
+        section, run, classifier: see `train_segmenter`.
+
+    Raises:
+        ValueError: no image has a true mask, or as for `train_segmenter`.
+        TrainingError: the training diverged.
+    """
+    known = [row for row in rows if row.id in masks]
+    if not known:
+        raise ValueError(
+            f"full supervision needs true masks, and none of the {len(rows)} training images has one: set "
+            "`masks` of the section `dataset`, or `upper_bound: false`"
+        )
+    logger.info("full supervision: true masks of %d of %d images", len(known), len(rows))
+    distribute(_train, section, run, known, masks, classifier, len(rows))
+
+
+class TrueMasks(Mapping[str, NDArray[np.uint8]]):
+    """The true masks of images by id, read from their files when they are needed."""
+
+    def __init__(self, rows: Iterable[ImageRow]) -> None:
+        self.files = {row.id: row.mask for row in rows if row.mask}
+
+    def __getitem__(self, image_id: str) -> NDArray[np.uint8]:
+        return read_mask(self.files[image_id])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
 
 
 class CorrectedMasks(Mapping[str, NDArray[np.uint8]]):
@@ -91,8 +136,9 @@ def _train(
     section: SegmenterSection,
     run: Run,
     rows: Sequence[ImageRow],
-    pseudo_masks: PseudoMasks,
+    masks: PseudoMasks,
     classifier: Path | None,
+    stand_for: int,
 ) -> None:
     torch.manual_seed(run.seed)
     weights = first_weights(section, classifier)
@@ -104,11 +150,12 @@ def _train(
 
     def read(index: int, generator: np.random.Generator) -> Sample:
         row = rows[index]
-        image, mask = transform(read_image(row.image), pseudo_masks[row.id], generator)
+        image, mask = transform(read_image(row.image), masks[row.id], generator)
         assert mask is not None  # one went in
         return image, mask
 
-    train(network, SegmenterLoss(network), read, samples=len(rows), section=section, run=run)
+    losses, images = SegmenterLoss(network), len(rows)
+    train(network, losses, read, samples=images, section=section, run=run, stand_for=stand_for)
 
 
 class SegmenterLoss(nn.Module):

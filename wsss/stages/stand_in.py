@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         job = stand_in(given.rule, wildcards, given.configfile, given.threads)
     except StandInError as error:
         parser.exit(2, f"{error}\n")
-    run(script_main(given.rule), job)
+    run(script_main(job.params.script), job)
 
 
 if __name__ == "__main__":

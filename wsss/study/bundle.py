@@ -62,6 +62,7 @@ class Provenance(_Part):
         training_images: number of images.
         training_images_of_class: how many of them have each label.
         corrected_masks: how many of them were trained on with a corrected mask.
+        rounds: number of rounds of pseudo masks, see `wsss.study.inner`.
     """
 
     study: str
@@ -73,6 +74,7 @@ class Provenance(_Part):
     training_images: int
     training_images_of_class: dict[str, int]
     corrected_masks: int = 0
+    rounds: int = 1
 
 
 class _Bundle(_Part):

@@ -6,8 +6,9 @@ readers of weights are loaded by name instead, so that a study depends only on t
 
 from __future__ import annotations
 
-from wsss.study.config import Cams, Confident, RandomWalk, Segmentation, Study
+from wsss.study.config import Confident, RandomWalk, Segmentation, SegmenterCams, Study
 from wsss.study.config.networks import Network
+from wsss.study.inner import last_round
 from wsss.study.params import refining
 from wsss.study.registry import (
     AFFINITY_KINDS,
@@ -50,8 +51,7 @@ def _loaded(study: Study, rule: str) -> list[str]:
         case "score_classifier" | "bundle_classifier":
             return _backbone(study.classifier)
         case "compute_cams":
-            used = _backbone(study.classifier) if cams.kind == "classifier" else _format(cams)
-            return [module_name(CAM_KINDS, cams.kind), *used]
+            return [module_name(CAM_KINDS, cams.kind), *_cams(study)]
         case "label_confident":
             return _dense_crf(study, study.confident)
         case "train_affinitynet":
@@ -75,10 +75,13 @@ def _loaded(study: Study, rule: str) -> list[str]:
             return _engines("dense_crf", gpu=False) if refined else []
         case "train_segmenter":
             return [*_trained(study.segmenter), head_facts(study.segmenter.head).module]
-        case "compute_segmentation" | "predict_images":
+        case "compute_segmentation":
             return [*_segmenter(study), *_dense_crf(study, study.segmentation)]
+        case "predict_images":
+            last = last_round(study)
+            return [*_segmenter(last), *_dense_crf(last, last.segmentation)]
         case "bundle_segmenter":
-            return _segmenter(study)
+            return _segmenter(last_round(study))
         case "bundle_affinitynet":
             return _backbone(study.affinitynet)
     return []
@@ -98,12 +101,17 @@ def _trained(network: Network) -> list[str]:
     return [*_backbone(network), *([reader] if reader else [])]
 
 
-def _format(cams: Cams) -> list[str]:
-    """The reader of a format; kinds of CAMs other than files have none."""
-    return [module_name(CAM_FORMATS, cams.format)] if cams.kind == "files" else []
+def _cams(study: Study) -> list[str]:
+    """The network that gives CAMs or seeds, or the reader of a format of files."""
+    match study.cams.kind:
+        case "classifier":
+            return _backbone(study.classifier)
+        case "segmenter":
+            return [*_segmenter(study), *_dense_crf(study, study.cams)]
+    return [module_name(CAM_FORMATS, study.cams.format)]
 
 
-def _dense_crf(study: Study, stage: Confident | RandomWalk | Segmentation) -> list[str]:
+def _dense_crf(study: Study, stage: Confident | RandomWalk | Segmentation | SegmenterCams) -> list[str]:
     return _engines("dense_crf") if refining(study, stage) else []
 
 

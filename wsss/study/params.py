@@ -26,6 +26,7 @@ from wsss.study.config import (
     Report,
     Segmentation,
     Segmenter,
+    SegmenterCams,
     Shapes,
     Shards,
     Study,
@@ -33,6 +34,7 @@ from wsss.study.config import (
 )
 from wsss.study.config.fields import Section
 from wsss.study.counts import shard_counts
+from wsss.study.inner import last_round
 from wsss.study.options import Precision, ScoreNormalization
 from wsss.study.swept import images_per_shard, swept
 from wsss.study.words import did_you_mean
@@ -89,11 +91,17 @@ class ComputeCams(Params):
 
     precision: Precision | None
     cams: Cams = Field(discriminator="kind")
+    dense_crf: DenseCrf | None
 
     @classmethod
     def of(cls, study: Study) -> Self:
-        """Precision counts only where a network runs."""
-        return cls(precision=study.precision if study.cams.kind == "classifier" else None, cams=study.cams)
+        """Precision counts only where a network runs, the dense CRF only where it refines."""
+        cams = study.cams
+        return cls(
+            precision=None if cams.kind == "files" else study.precision,
+            cams=cams,
+            dense_crf=refining(study, cams) if cams.kind == "segmenter" else None,
+        )
 
 
 class LabelConfident(Params):
@@ -277,16 +285,18 @@ class BundleSegmenter(Params):
     """What the segmentation network's bundle says of the study, and how it segments."""
 
     name: str
+    rounds: int
     precision: Precision
     segmentation: Segmentation
     dense_crf: DenseCrf | None
 
     @classmethod
     def of(cls, study: Study) -> Self:
-        """As `compute_segmentation` does."""
-        segmented = ComputeSegmentation.of(study)
+        """As `compute_segmentation` does in the last round, whose network it is."""
+        segmented = ComputeSegmentation.of(last_round(study))
         return cls(
             name=study.name,
+            rounds=study.rounds.count,
             precision=segmented.precision,
             segmentation=segmented.segmentation,
             dense_crf=segmented.dense_crf,
@@ -392,6 +402,6 @@ def of_any_split(study: Study) -> Segmentation:
     return study.segmentation.model_copy(update={"splits": ("train", "val")})
 
 
-def refining(study: Study, stage: Confident | RandomWalk | Segmentation) -> DenseCrf | None:
+def refining(study: Study, stage: Confident | RandomWalk | Segmentation | SegmenterCams) -> DenseCrf | None:
     """The dense CRF, if a stage refines by it."""
     return study.dense_crf if stage.refine == "dense_crf" else None

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from wsss.study.code_digest import WORKFLOW, code_digest
 from wsss.study.config import Study
+from wsss.study.inner import study_of
 from wsss.study.modules import loaded_modules
 from wsss.study.params import PARAMS, rule_params
 
@@ -125,8 +126,14 @@ def verify(results_dir: Path | str, study: Study) -> list[str]:
     An artifact that is made from a stale one is stale too. Paths of inputs are relative to the working
     directory, which must be the one in which Snakemake ran.
     """
-    found = {artifact.resolve(): manifest for artifact, manifest in manifests(results_dir).items()}
-    reasons = {artifact: _reasons(artifact, manifest, study) for artifact, manifest in found.items()}
+    known = manifests(results_dir)
+    found = {artifact.resolve(): manifest for artifact, manifest in known.items()}
+    reasons = {
+        path.resolve(): _reasons(
+            path.resolve(), manifest, study_of(path.relative_to(results_dir).as_posix(), study)
+        )
+        for path, manifest in known.items()
+    }
     _spread(reasons, {artifact: manifest.inputs for artifact, manifest in found.items() if manifest})
     return [f"{os.path.relpath(artifact)}: {'; '.join(why)}" for artifact, why in reasons.items() if why]
 
@@ -143,7 +150,9 @@ def _spread(reasons: dict[Path, list[str]], inputs: Mapping[Path, Iterable[str]]
                 spreading = True
 
 
-def _reasons(artifact: Path, manifest: ArtifactManifest | None, study: Study) -> list[str]:
+def _reasons(artifact: Path, manifest: ArtifactManifest | None, study: Study | None) -> list[str]:
+    if study is None:
+        return ["of a round, or of full supervision, that the study no longer has"]
     if manifest is None:
         return ["its manifest cannot be read"]
     if not artifact.is_file():

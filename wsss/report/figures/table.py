@@ -7,9 +7,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from wsss.report.figures.scores import SEGMENTATION, Metrics, Scored, scored_stages
+from wsss.report.figures.scores import CAM, PSEUDO_MASK, SEGMENTATION, Metrics, Scored, scored_stages
 from wsss.report.figures.style import MUTED
 from wsss.report.rendering import render
+from wsss.report.rounds import RoundScores, of_inner, scores_of_rounds, share_sentence
 from wsss.report.sections import Cell, Line, Section
 
 
@@ -35,6 +36,9 @@ def score_table(metrics: Mapping[str, Metrics]) -> Markup:
         sections.append(_affinities(metrics["affinities"]))
     if "classifier" in metrics:  # JSON is sorted by key; the others record the order of the mask values
         sections.append(_classifier(metrics["classifier"], metrics["cams"]["value_names"]))
+    rounds = scores_of_rounds(metrics)
+    if len(rounds) > 1:
+        sections.insert(bool(stages), _rounds(rounds))
     return render("scores", sections=sections, **_protocols(metrics))
 
 
@@ -75,6 +79,18 @@ def _iou_table(stages: Sequence[Scored]) -> Section:
     return Section("", (Cell("IoU in %"), *head), (mean, *lines))
 
 
+def _rounds(rounds: list[RoundScores]) -> Section:
+    head = map(
+        Cell, ("mIoU in %", "CAMs or seeds", "pseudo masks", "segmentation, train", "segmentation, val")
+    )
+    colours = (CAM[1], PSEUDO_MASK[1], SEGMENTATION[1], SEGMENTATION[1])
+    lines = [
+        _line(name, [_percent(share, colour) for share, colour in zip(scores, colours, strict=True)])
+        for name, *scores in rounds
+    ]
+    return Section("Rounds", tuple(head), tuple(lines), note=share_sentence(rounds))
+
+
 def _backgrounds(cams: Metrics) -> Section:
     lines = []
     for name, key in (("constant", "constants"), ("α", "alphas")):
@@ -111,7 +127,11 @@ def _classifier(classifier: Metrics, value_names: Sequence[str]) -> Section:
 def _protocols(metrics: Mapping[str, Metrics]) -> dict[str, Any]:
     """How each artifact's scores are counted, in the words of `wsss.stages.scores`; first what they share."""
     shared = metrics["random_walk"]["protocol"]
-    own = {name: found["protocol"].removeprefix(shared).strip() for name, found in metrics.items()}
+    own = {
+        name: found["protocol"].removeprefix(shared).strip()
+        for name, found in metrics.items()
+        if not of_inner(name)
+    }
     return {"shared": shared, "protocols": {name: text for name, text in own.items() if text}}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from wsss.report.rounds import RoundScores, share_sentence
 from wsss.report.tables.layout import MISSING, Row, Table, decimal, difference, percent
 from wsss.report.tables.published import COLUMN_OF, SCORED_IMAGES, Published, PublishedStages, Values
 from wsss.report.tables.results import Result
@@ -36,6 +37,7 @@ def comparison(
     results: Sequence[Result],
     published: Sequence[Published],
     stages: tuple[Sequence[str], Sequence[PublishedStages]],
+    rounds: list[RoundScores],
 ) -> list[str | Table]:
     """Lay out the protocol and scores of a study, and the published ones if the classes are VOC's.
 
@@ -46,10 +48,11 @@ def comparison(
         results: what was scored; may be empty.
         published: rows of the paper's tables.
         stages: names of the stages, and means of the published systems.
+        rounds: of the study, and full supervision; shown where there is more than one.
     """
     if not results:
         return [NOT_SCORED]
-    own = [_protocol(results), _per_class(results)]
+    own = [_protocol(results), _per_class(results), *_rounds(rounds)]
     if not has_voc_classes(results):
         return [OTHER_CLASSES, *own]
     segmentation = next((result for result in results if result.name == "segmentation val"), None)
@@ -61,6 +64,14 @@ def comparison(
         _table_3(published),
         _table_4(study, segmentation, published),
     ]
+
+
+def _rounds(rounds: list[RoundScores]) -> Iterator[Table]:
+    if len(rounds) < 2:
+        return
+    rows = (Row((name, *map(percent, scores))) for name, *scores in rounds)
+    head = ("round", "CAMs or seeds", "pseudo masks", "segmentation train", "segmentation val")
+    yield Table("Rounds, mIoU in %", head, tuple(rows), share_sentence(rounds))
 
 
 def has_voc_classes(results: Iterable[Result]) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from wsss.report.figures import write_page
+from wsss.report.rounds import RoundScores
 from wsss.report.tables.comparison import column_names, comparison, has_voc_classes
 from wsss.report.tables.layout import decimal, html, markdown
 from wsss.report.tables.published import Published, read_published, read_stages
@@ -16,7 +17,12 @@ from wsss.results import write_text
 
 
 def write_tables(
-    folder: Path, study: str, results: Sequence[Result], data: tuple[Path, Path], *notices: Markup
+    folder: Path,
+    study: str,
+    results: Sequence[Result],
+    data: tuple[Path, Path],
+    rounds: list[RoundScores],
+    *notices: Markup,
 ) -> None:
     """Write `results.md`, `results.html` and `results.tsv`.
 
@@ -25,10 +31,11 @@ def write_tables(
         study: its name.
         results: what was scored.
         data: files of the published results, and of the published stages.
+        rounds: of the study, and full supervision, see `wsss.report.rounds`.
         notices: for the top of the page.
     """
     published, title = read_published(data[0]), f"{study} beside the published results"
-    parts = comparison(study, results, published, read_stages(data[1]))
+    parts = comparison(study, results, published, read_stages(data[1]), rounds)
     write_text(folder / "results.md", markdown(title, parts))
     write_text(folder / "results.tsv", tab_separated(study, results, published))
     write_page(folder / "results.html", title, *notices, html(parts))

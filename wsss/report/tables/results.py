@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from wsss.study.config import ClassifierCams, FileCams, RandomWalk, Segmentation
+from wsss.study.config import Cams, ClassifierCams, RandomWalk, Segmentation, SegmenterCams
 from wsss.study.params import WriteTables
 
 GIVEN_LABELS = "true image-level"
@@ -72,7 +72,7 @@ def scored_results(metrics: Mapping[str, Any], params: WriteTables) -> tuple[Res
     return tuple(result for result in found if result)
 
 
-def _cams(stage: str, metrics: Any, cams: ClassifierCams | FileCams, dense_crf: str) -> Result | None:
+def _cams(stage: str, metrics: Any, cams: Cams, dense_crf: str) -> Result | None:
     if not _is_scored(metrics):
         return None
     background = f"constant {metrics['constant']:.2f}, the best by these masks"
@@ -112,11 +112,11 @@ def _yes_or_no(section: RandomWalk | Segmentation) -> str:
     return "yes" if section.refine == "dense_crf" else "no"
 
 
-def _cam_scales(cams: ClassifierCams | FileCams) -> str:
-    return _scales(cams) if cams.kind == "classifier" else f"those of its own system, {cams.format}"
+def _cam_scales(cams: Cams) -> str:
+    return f"those of its own system, {cams.format}" if cams.kind == "files" else _scales(cams)
 
 
-def _scales(section: ClassifierCams | Segmentation) -> str:
+def _scales(section: ClassifierCams | SegmenterCams | Segmentation) -> str:
     kind = "single" if len(section.scales) == 1 else "multi"
     scales = ", ".join(f"{scale:g}" for scale in sorted(section.scales))
     return f"{kind}: {scales}" + (", flipped" if section.flip else "")

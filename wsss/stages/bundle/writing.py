@@ -33,7 +33,7 @@ _KINDS: Mapping[type[Params], type[ClassifierBundle | AffinityNetBundle | Segmen
     BundleAffinityNet: AffinityNetBundle,
     BundleSegmenter: SegmenterBundle,
 }
-_OF_ALL = ("name", "precision")
+_OF_PROVENANCE = ("name", "precision", "rounds")
 
 
 def write_bundle(
@@ -62,12 +62,14 @@ def write_bundle(
         precision=params.precision,
         weights_digest=digest,
         provenance=provenance,
-        **{name: getattr(params, name) for name in type(params).model_fields if name not in _OF_ALL},
+        **{name: getattr(params, name) for name in type(params).model_fields if name not in _OF_PROVENANCE},
     )
     write_facts(folder, bundle, model_card(bundle, scores, parameter_count(trained.network)))
 
 
-def provenance_of(study: str, manifest: Path, images: Manifest, corrected_masks: int = 0) -> Provenance:
+def provenance_of(
+    study: str, manifest: Path, images: Manifest, corrected_masks: int = 0, rounds: int = 1
+) -> Provenance:
     """Say what made a network.
 
     Args:
@@ -75,6 +77,7 @@ def provenance_of(study: str, manifest: Path, images: Manifest, corrected_masks:
         manifest: of the network's checkpoint.
         images: of train.
         corrected_masks: how many images were trained on with a corrected mask.
+        rounds: number of rounds of pseudo masks.
 
     Raises:
         ValueError: the manifest is none.
@@ -91,4 +94,5 @@ def provenance_of(study: str, manifest: Path, images: Manifest, corrected_masks:
         training_images=len(images),
         training_images_of_class={name: counts[index] for index, name in enumerate(images.class_names)},
         corrected_masks=corrected_masks,
+        rounds=rounds,
     )

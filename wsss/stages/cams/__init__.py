@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wsss.data import Manifest
 from wsss.runtime import Compute
-from wsss.study.config import ClassifierCams, FileCams
+from wsss.study.config import Cams
 from wsss.study.params import ComputeCams
 from wsss.study.registry import CAM_KINDS, module_name
 
@@ -61,6 +61,6 @@ def compute_cams(job: CamsJob, images: Manifest) -> Iterable[CamItem]:
         ValueError: files that the kind reads are missing or damaged.
         ArtifactError: the checkpoint is damaged or holds another network.
     """
-    cams: ClassifierCams | FileCams = job.params.cams
+    cams: Cams = job.params.cams
     kind: CamKind = import_module(module_name(CAM_KINDS, cams.kind))
     return kind.compute(cams, images, job)

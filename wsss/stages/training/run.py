@@ -113,16 +113,25 @@ def require_all(results: Mapping[str, object], rows: Sequence[ImageRow], what: s
 
 
 def train(
-    network: Network, losses: nn.Module, read: ReadSample, *, samples: int, section: Section, run: Run
+    network: Network,
+    losses: nn.Module,
+    read: ReadSample,
+    *,
+    samples: int,
+    section: Section,
+    run: Run,
+    stand_for: int | None = None,
 ) -> None:
     """Train ``network``, which ``losses`` holds, as ``section`` says, and write its checkpoint.
 
-    See `fit` for ``losses`` and ``read``; ``samples`` is the number of images.
+    See `fit` for ``losses`` and ``read``; ``samples`` is the number of images. If they ``stand_for`` more,
+    they are seen more often, so that the number of steps is that of all of these.
 
     Raises:
         TrainingError: the training diverged.
     """
-    plan = Plan(samples, section.batch_size, settled(section.epochs), run.seed)
+    epochs = settled(section.epochs) * (stand_for or samples) / samples
+    plan = Plan(samples, section.batch_size, epochs, run.seed)
     label = type(network).__name__
     logger.info("%s: %d steps of %d from %d images", label, plan.steps, plan.batch_size, samples)
     fit(

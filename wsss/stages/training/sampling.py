@@ -21,6 +21,9 @@ from torch import Tensor
 from wsss.data.loading import prefetch
 from wsss.runtime import Compute
 
+ROUNDING = 1e-9
+"""What a number of steps may have too much when epochs are a fraction."""
+
 Sample = tuple[Tensor, ...]
 ReadSample = Callable[[int, np.random.Generator], Sample]
 """Makes a training sample of the image of an index; all samples of a training have the same shapes."""
@@ -58,7 +61,7 @@ class Plan:
     @property
     def steps(self) -> int:
         """Number of optimizer steps, at least one."""
-        return max(1, math.ceil(self.epochs * self.samples / self.batch_size))
+        return max(1, math.ceil(self.epochs * self.samples / self.batch_size - ROUNDING))
 
     def epoch_ends(self, step: int) -> bool:
         """Tell whether step ``step`` (from 0) completes an epoch or the training."""

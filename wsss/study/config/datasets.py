@@ -88,6 +88,11 @@ class Voc12(Section):
         "dropped",
         description="objects marked difficult: dropped from the image's labels, or kept, as published",
     )
+    full_masks: PathText | None = Field(
+        None,
+        description="folder of masks of training images that VOC has none of, for `upper_bound` alone: SBD's "
+        "`cls` with .mat files, or PNGs such as SegmentationClassAug; null: none",
+    )
     test: bool = Field(False, description="list the test images too, for `snakemake voc_submission`")
     download: bool = Field(False, description="fetch what is missing: VOC 2012 (2 GB), SBD (1.4 GB)")
 

@@ -198,6 +198,12 @@ class AffinityNet(Network):
 class Segmenter(Network):
     """Segmentation network, trained on the pseudo masks."""
 
+    supervision: Literal["weak", "full"] = Field(
+        "weak",
+        description="full: trained on the true masks of the images of train that have one, in as many steps; "
+        "for comparison, see upper_bound",
+    )
+
     head: Text = Field(
         "deeplabv3",
         description="deeplabv3, or smp/unet, smp/fpn, smp/deeplabv3plus, smp/segformer, smp/upernet on any "
@@ -228,3 +234,7 @@ class Segmenter(Network):
         if needed and info.data.get("backbone", needed) != needed:
             raise ValueError(f"needs the backbone `{needed}`, not `{info.data['backbone']}`")
         return head
+
+    def idle(self) -> frozenset[str]:
+        """Masks are corrected where pseudo masks are learned from."""
+        return super().idle() | (frozenset({"corrected"}) if self.supervision == "full" else frozenset())

@@ -43,7 +43,7 @@ from wsss.study.config.recipes import recipe_names, recipe_settings
 from wsss.study.config.text import problems
 from wsss.study.options import Pooling, Precision, ScoreNormalization
 from wsss.study.registry import cam_formats
-from wsss.study.words import near
+from wsss.study.words import did_you_mean, near
 
 BASE = "config.yaml"
 """Name of the file that holds the defaults, below recipes and studies."""
@@ -89,7 +89,19 @@ class FileCams(Section):
         return name
 
 
-Cams = ClassifierCams | FileCams
+class SegmenterCams(Section):
+    """What a segmentation network has learned, kept to each image's labels: the seeds of another round."""
+
+    kind: Literal["segmenter"]
+    checkpoint: PathText = Field(
+        description="of the network, on the same classes", examples=["results/first/segmenter/checkpoint.pt"]
+    )
+    scales: ImageScales = (1.0,)
+    flip: Flip = False
+    refine: Refine = "none"
+
+
+Cams = ClassifierCams | FileCams | SegmenterCams
 
 
 class PowerThresholds(Section):
@@ -271,6 +283,42 @@ class Predict(Section):
     shards: Count = Field(8, description="jobs; a new photograph recomputes one of them")
 
 
+LATER = (
+    "cams",
+    "confident",
+    "dense_crf",
+    "affinitynet",
+    "affinities",
+    "random_walk",
+    "sweep",
+    "segmenter",
+    "segmentation",
+)
+"""The sections that may say something else from the second round on."""
+
+
+class Rounds(Section):
+    """Rounds of seeds, affinities, pseudo masks and segmentation network, see docs/rounds.md."""
+
+    count: Count = Field(
+        1, description="from the second on, the network of the round before gives the seeds in place of CAMs"
+    )
+    later: dict[Text, dict[str, Any]] = Field(
+        {},
+        description="sections as they are from the second round on, laid over those of the study: "
+        "{random_walk: {beta: 8}}",
+    )
+
+    @field_validator("later")
+    @classmethod
+    def _known(cls, later: dict[str, Any]) -> dict[str, Any]:
+        for section in later:
+            if section not in LATER:
+                hint = did_you_mean(section, LATER) or f", allowed {', '.join(LATER)}"
+                raise ValueError(f"no round has a section `{section}` of its own{hint}")
+        return later
+
+
 class Report(Section):
     """What the report shows."""
 
@@ -292,6 +340,11 @@ class Study(Section):
     refined_splits: tuple[Literal["train", "val"], ...] = Field(
         ("train",), description="splits for which CAMs and pseudo masks are computed"
     )
+    upper_bound: bool = Field(
+        False,
+        description="true: the segmentation network is trained on true masks as well, in full/, to tell how "
+        "far the pseudo masks are from full supervision",
+    )
     shards: Shards = Shards()
     dataset: Shapes | Folder | Voc12 | Coco = Field(Shapes(), discriminator="kind")
     classifier: Classifier = Classifier()
@@ -304,8 +357,14 @@ class Study(Section):
     sweep: Sweep = Sweep()
     segmenter: Segmenter = Segmenter()
     segmentation: Segmentation = Segmentation()
+    rounds: Rounds = Rounds()
     predict: Predict = Predict()
     report: Report = Report()
+
+    @property
+    def folder(self) -> str:
+        """Where its results lie."""
+        return f"{self.results}/{self.name}"
 
     @property
     def splits(self) -> tuple[str, ...]:

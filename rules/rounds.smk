@@ -1,0 +1,19 @@
+"""Later rounds (`rounds.count`), and the upper bound (`upper_bound: true`): rules of `inner.smk` under other names.
+
+Input: the data set, the classifier, and the segmentation network of the round before. Output: `rounds/<number>/`
+and `full/`.
+"""
+
+for inner in rounds + bound:
+    prefix = inner.prefix
+
+    module:
+        name: prefix
+        pathvars:
+            results=inner.study.folder,
+        snakefile:
+            "inner.smk"
+        config:
+            {"study": inner.study.model_dump(mode="json"), "name": inner.name, "shared": SHARED}
+
+    use rule * from prefix exclude train_classifier, score_classifier as prefix*
