@@ -42,7 +42,10 @@ STAGES = {
             "affinities": result("<results>/affinities/{split}/{shard}.h5"),
             "chosen": chosen_values(),
         },
-        "output": {"masks": "<results>/random_walk/{split}/{shard}.h5"},
+        "output": {
+            "masks": "<results>/random_walk/{split}/{shard}.h5",
+            "margins": "<results>/random_walk/margins/{split}/{shard}.h5",
+        },
         "resources": {"gpu": 1, "mem_mb": 8000, "runtime": 240},
     },
     "compute_segmentation": {

@@ -15,6 +15,11 @@ LEARNS_FROM = {
         if study.segmenter.supervision == "full"
         else {
             "masks": all_shards("<results>/random_walk/{split}/{shard}.h5", "train"),
+            "margins": (
+                all_shards("<results>/random_walk/margins/{split}/{shard}.h5", "train")
+                if study.segmenter.least_margin
+                else []
+            ),
             "corrected": corrected_masks(),
         }
     ),

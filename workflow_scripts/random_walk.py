@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
-from wsss.results import read_affinities, read_cams, write_masks
+from wsss.results import read_affinities, read_cams, write_pseudo_masks
 from wsss.runtime import progress
 from wsss.stages.job import Job, run
 from wsss.stages.random_walk import propagate_images
@@ -22,7 +22,7 @@ def main(job: Job[WalkCams]) -> None:
         masks = propagate_images(
             images.rows, cams, affinities, walk, params.dense_crf, device=job.device, threads=job.threads
         )
-        write_masks(job.output.masks, progress(masks, len(images)))
+        write_pseudo_masks(job.output.masks, job.output.margins, progress(masks, len(images)))
 
 
 if "snakemake" in globals():

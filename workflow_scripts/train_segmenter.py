@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from wsss.data import Manifest
 from wsss.results import open_shards, read_masks
 from wsss.stages.job import Job, run
-from wsss.stages.segmenter import TrueMasks, train_on_truth, train_segmenter
+from wsss.stages.segmenter import TrueMasks, learned_masks, train_on_truth, train_segmenter
 from wsss.stages.training.run import Run
 from wsss.study.follow import settled_section
 from wsss.study.params import TrainSegmenter
@@ -26,8 +26,10 @@ def main(job: Job[TrainSegmenter]) -> None:
         train_on_truth(images.rows, truth, section, training, classifier=classifier)
         return
     corrected = read_masks(job.input.corrected) if job.input.corrected else None
-    with open_shards(job.input.masks, read_masks) as masks:
-        train_segmenter(images.rows, masks, section, training, classifier=classifier, corrected=corrected)
+    masks, margins = (open_shards(files, read_masks) for files in (job.input.masks, job.input.margins))
+    with masks, margins:
+        learned = learned_masks(masks, margins, corrected, section)
+        train_segmenter(images.rows, learned, section, training, classifier=classifier)
 
 
 if "snakemake" in globals():

@@ -73,7 +73,7 @@ def test_commented_out_alternatives_are_valid_sections():
         content = commented_out(lines[number + 1 :], margin)
         found.append({above[0]: content} if margin else content)
     kinds = [type(value) for overlay in found for value in chosen(load_study(overlay), overlay)]
-    assert len(found) == len(kinds) == 11
+    assert len(found) == len(kinds) == 13
 
 
 def commented_out(lines: list[str], margin: int) -> Any:
@@ -712,6 +712,7 @@ OTHER_VALUES: dict[str, Any] = {
     "beta": {"auto": 8.0},
     "distances": {"pixels": "share", "share": "pixels"},
     "supervision": {"weak": "full", "full": "weak"},
+    "full_masks": {None: "masks"},
     "sweep.images": 50,
     "images": {None: "new", "images": "other"},
 }

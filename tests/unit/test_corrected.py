@@ -19,7 +19,7 @@ from wsss.models.segmenter import restore_segmenter
 from wsss.results import read_masks, write_masks
 from wsss.runtime import Compute
 from wsss.stages.corrected import corrected_masks
-from wsss.stages.segmenter import CorrectedMasks, train_segmenter
+from wsss.stages.segmenter import CorrectedMasks, learned_masks, train_segmenter
 from wsss.stages.training.run import Run
 from wsss.study.config import Segmenter
 from wsss.study.sources import corrected_files
@@ -141,7 +141,7 @@ def test_the_network_learns_from_them(pictures, tmp_path: Path, caplog: pytest.L
 
     def trained(name: str, pseudo: dict[str, np.ndarray], corrected: dict[str, np.ndarray] | None):
         run = Run(tmp_path / f"{name}.pt", tmp_path / f"{name}.tsv", ("one", "two"), 0, CPU)
-        train_segmenter(pictures.rows, pseudo, section, run, corrected=corrected)
+        train_segmenter(pictures.rows, learned_masks(pseudo, {}, corrected, section), section, run)
         return restore_segmenter(run.checkpoint).network.state_dict()
 
     expected, found = trained("truth", pictures.masks, None), trained("corrected", nothing, pictures.masks)

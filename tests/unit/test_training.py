@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
@@ -30,7 +31,13 @@ from wsss.runtime import Compute
 from wsss.stages.affinitynet import augmentation, cell_labels, crop_cells, train_affinitynet
 from wsss.stages.cams.classifier import classify
 from wsss.stages.classifier import multi_hot, train_classifier
-from wsss.stages.segmenter import masked_cross_entropy, train_segmenter
+from wsss.stages.segmenter import (
+    SegmenterLoss,
+    class_weights,
+    learned_masks,
+    train_on_truth,
+    train_segmenter,
+)
 from wsss.stages.training.feature_store import FeatureStore
 from wsss.stages.training.loop import TrainingError, fit
 from wsss.stages.training.optimizers import build_optimizer
@@ -41,14 +48,18 @@ from wsss.stages.training.schedules import rate_factor
 from wsss.study.config import (
     AdamW,
     AffinityNet,
+    BootstrappedCrossEntropy,
     Classifier,
     Cosine,
+    CrossEntropy,
+    Loss,
     OnFeatures,
     OnImages,
     Polynomial,
     Schedule,
     Segmenter,
     Sgd,
+    SymmetricCrossEntropy,
 )
 
 CPU = Compute(torch.device("cpu"), "float32")
@@ -619,9 +630,76 @@ def test_the_segmenter_learns_pseudo_masks(pictures: Pictures, classifier: Run, 
     assert restore_segmenter(run.checkpoint).network(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
 
 
-def test_cross_entropy_ignores_255() -> None:
+class Given(nn.Module):
+    """A network that gives the same logits for any image."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logits
+
+
+def test_the_loss_is_a_weighted_mean_over_the_known_pixels() -> None:
     logits = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     masks = torch.tensor([0, 1, 2, 255], dtype=torch.uint8).repeat(10).view(2, 4, 5)
-    expected = nn.functional.cross_entropy(logits, masks.long(), ignore_index=255)
-    torch.testing.assert_close(masked_cross_entropy(logits, masks, torch.tensor(30)), expected)
-    assert masked_cross_entropy(logits, torch.full_like(masks, 255), torch.tensor(0)) == 0
+    weights = torch.tensor([0.5, 2.0, 3.0])
+    loss = SegmenterLoss(cast(Any, Given(logits)), CrossEntropy(), weights)
+    expected = nn.functional.cross_entropy(logits, masks.long(), weights, ignore_index=255)
+    torch.testing.assert_close(loss(torch.zeros(2, 3, 4, 5), masks)["loss"], expected)
+    assert loss(torch.zeros(2, 3, 4, 5), torch.full_like(masks, 255))["loss"] == 0
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_classes_weigh_by_their_share_of_the_pixels(balance: float) -> None:
+    masks = [np.repeat(np.array([0, 1, 255], np.uint8), (60, 20, 40)), np.repeat(np.array([0], np.uint8), 20)]
+    weights = class_weights(masks, 3, balance).double()
+    shares = torch.tensor([0.8, 0.2], dtype=torch.float64)
+    assert weights[2] == 1, "a class without a pixel"
+    assert (weights[:2] * shares).sum().item() == pytest.approx(1)
+    assert (weights[1] / weights[0]).item() == pytest.approx(4**balance)
+
+
+def test_pixels_without_a_margin_are_not_learned(pictures: Pictures) -> None:
+    margins = {name: np.full_like(mask, 255) for name, mask in pictures.masks.items()}
+    first = next(iter(margins))
+    margins[first][:2] = 127
+    margins[first][2:4] = 128
+    section = SEGMENTER.model_copy(update={"least_margin": 0.5})
+    learned = learned_masks(pictures.masks, margins, None, section)
+    assert (learned[first][:2] == 255).all()
+    assert np.array_equal(learned[first][2:], pictures.masks[first][2:])
+    assert list(learned) == list(pictures.masks)
+    assert learned_masks(pictures.masks, {}, None, SEGMENTER) is pictures.masks
+    with pytest.raises(ValueError, match=f"1 pseudo masks have no margins, the first is '{first}'"):
+        learned_masks(pictures.masks, dict(list(margins.items())[1:]), None, section)
+
+
+@pytest.mark.parametrize(
+    "loss", [SymmetricCrossEntropy(kind="symmetric"), BootstrappedCrossEntropy(kind="bootstrapped")]
+)
+def test_the_segmenter_learns_with_losses_that_resist_noise(
+    pictures: Pictures, classifier: Run, tmp_path: Path, loss: Loss
+) -> None:
+    section = SEGMENTER.model_copy(update={"weights": "classifier", "loss": loss, "balance": 0.5})
+    run = run_in(tmp_path)
+    train_segmenter(pictures.rows, pictures.masks, section, run, classifier=classifier.checkpoint)
+    history = read_history(run.history)
+    assert history["loss"][-1] < 0.7 * history["loss"][0]
+
+
+def test_full_supervision_takes_as_many_steps_with_fewer_images(
+    pictures: Pictures, classifier: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    section = SEGMENTER.model_copy(update={"weights": "classifier"})
+    weak, full = run_in(tmp_path / "weak"), run_in(tmp_path / "full")
+    known = {row.id: pictures.masks[row.id] for row in pictures.rows[:5]}
+    train_segmenter(pictures.rows, pictures.masks, section, weak, classifier=classifier.checkpoint)
+    train_on_truth(pictures.rows, known, section, full, classifier=classifier.checkpoint)
+    assert f"true masks of 5 of {len(pictures.rows)} images" in caplog.text
+    steps = {line.split(" steps")[0].split()[-1] for line in caplog.messages if " steps of " in line}
+    assert len(steps) == 1
+    with pytest.raises(ValueError, match="none of the 8 training images has one"):
+        train_on_truth(pictures.rows, {}, section, full, classifier=classifier.checkpoint)

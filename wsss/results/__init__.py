@@ -20,7 +20,7 @@ from wsss.results.confusions import (
 )
 from wsss.results.files import ArtifactError, replacing, write_text
 from wsss.results.image_map import ImageMap, Shards, open_shards
-from wsss.results.masks import Masks, pooling_of, read_masks, write_confident, write_masks
+from wsss.results.masks import Masks, pooling_of, read_masks, write_confident, write_masks, write_pseudo_masks
 from wsss.results.records import (
     HistoryWriter,
     read_history,
@@ -63,6 +63,7 @@ __all__ = [
     "write_json",
     "write_manifest",
     "write_masks",
+    "write_pseudo_masks",
     "write_table",
     "write_text",
 ]

@@ -46,6 +46,26 @@ def _write_masks(path: str | Path, items: Iterable[tuple[str, NDArray[np.uint8]]
             writer.add(image_id, mask, np.uint8, 2, compress=True)
 
 
+def write_pseudo_masks(
+    path: str | Path,
+    margins: str | Path,
+    items: Iterable[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]],
+) -> None:
+    """Write masks as `write_masks` does, and their margins into a file of the same kind.
+
+    Args:
+        path, margins: the two files.
+        items: id, mask (H, W) uint8 of mask values, and margin (H, W) uint8.
+
+    Raises:
+        ArtifactError: other shapes or dtypes, or an id given twice; nothing is written.
+    """
+    with writing(margins, _FORMAT) as beside, writing(path, _FORMAT) as writer:
+        for image_id, mask, margin in items:
+            writer.add(image_id, mask, np.uint8, 2, compress=True)
+            beside.add(image_id, margin, np.uint8, 2, compress=True)
+
+
 def read_masks(path: str | Path) -> Masks:
     """Open a file of `write_masks` or `write_confident` as a mapping id → mask (H, W) uint8.
 

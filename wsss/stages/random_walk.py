@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +15,20 @@ from wsss.data.loading import in_threads
 from wsss.method.cam import background_score, constant_background, peaks_to_one, with_background
 from wsss.method.grid import from_grid, to_grid
 from wsss.method.labels import BACKGROUND
+from wsss.method.margins import margin_of
 from wsss.method.random_walk import propagate
 from wsss.results import Affinities, AffinityGrid, Cams
 from wsss.stages.inference.refinement import Refine, image_refinement
 from wsss.study.config import ConstantBackground, DenseCrf, PowerBackground, RandomWalk
 from wsss.study.config.fields import settled
+
+
+class PseudoMask(NamedTuple):
+    """A pseudo mask (H, W) uint8 of mask values, and how far the class of each pixel leads, likewise."""
+
+    image_id: str
+    mask: NDArray[np.uint8]
+    margin: NDArray[np.uint8]
 
 
 def propagate_images(
@@ -30,7 +40,7 @@ def propagate_images(
     *,
     device: torch.device,
     threads: int = 1,
-) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+) -> Iterator[PseudoMask]:
     """Make the pseudo masks of images, several images at once.
 
     Args:
@@ -43,22 +53,22 @@ def propagate_images(
         threads: the most images at once.
 
     Yields:
-        id and mask, see `propagate_image`.
+        id, mask and margin, in the order of the images; see `propagate_image` and `wsss.method.margins`.
     """
     input_scale = AffinityGrid.of(affinities).input_scale
 
-    def propagate_row(row: ImageRow) -> tuple[str, NDArray[np.uint8]]:
-        scores, class_values = cams[row.id]
+    def propagate_row(row: ImageRow) -> PseudoMask:
+        seeds, class_values = cams[row.id]
         boundary = affinities.boundary(row.id)
-        return row.id, propagate_image(
+        scores = propagate_scores(
             torch.from_numpy(affinities[row.id]).to(device),
-            torch.from_numpy(scores).to(device),
-            class_values,
+            torch.from_numpy(seeds).to(device),
             input_scale=input_scale,
             walk=walk,
             boundary=None if boundary is None else torch.from_numpy(boundary).to(device),
             refine=image_refinement(row, dense_crf, device) if dense_crf else None,
         )
+        return PseudoMask(row.id, mask_of(scores, class_values), margin_of(scores).cpu().numpy())
 
     return in_threads(propagate_row, rows, threads)
 
@@ -87,12 +97,38 @@ def propagate_image(
     Returns:
         (H, W) uint8 mask values.
     """
+    scores = propagate_scores(
+        stencil, cams, input_scale=input_scale, walk=walk, boundary=boundary, refine=refine
+    )
+    return mask_of(scores, class_values)
+
+
+def propagate_scores(
+    stencil: Tensor,
+    cams: Tensor,
+    *,
+    input_scale: float,
+    walk: RandomWalk,
+    boundary: Tensor | None = None,
+    refine: Refine | None = None,
+) -> Tensor:
+    """Walk CAMs and a background over the affinities, up to the image's own size.
+
+    See `propagate_image` for the arguments.
+
+    Returns:
+        (1 + K, H, W) float32, background first.
+    """
     walked = walk_scores(stencil, cams, input_scale=input_scale, walk=walk, boundary=boundary)
     fine = from_grid(walked, cams.shape[-2:], input_scale)
     if walk.background.kind == "constant":
         fine[0] = settled(walk.background.score)  # to the last digit, which resizing may round
-    winner = (refine(fine) if refine else fine).argmax(0).cpu().numpy()
-    mask: NDArray[np.uint8] = np.array([BACKGROUND, *class_values], np.uint8)[winner]
+    return refine(fine) if refine else fine
+
+
+def mask_of(scores: Tensor, class_values: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Take the strongest of scores (1 + K, H, W), background first, as mask values (H, W) uint8."""
+    mask: NDArray[np.uint8] = np.array([BACKGROUND, *class_values], np.uint8)[scores.argmax(0).cpu().numpy()]
     return mask
 
 

@@ -8,19 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wsss.data import ImageRow, read_image, read_mask
 from wsss.data.transforms import TrainTransform
 from wsss.method.labels import IGNORE
+from wsss.method.margins import MARGIN_OF_ONE
+from wsss.method.noisy_labels import bootstrapped_cross_entropy, cross_entropy, symmetric_cross_entropy
 from wsss.models.parameters import freeze
 from wsss.models.segmenter import Segmenter, build_segmenter
+from wsss.runtime import progress
 from wsss.runtime.processes import process_count, total
 from wsss.stages.training.loop import Losses
 from wsss.stages.training.run import Run, distribute, first_weights, require_all, train
 from wsss.stages.training.sampling import Sample
+from wsss.study.config import Loss
 from wsss.study.config import Segmenter as SegmenterSection
 from wsss.study.config.fields import settled
 
@@ -36,7 +39,6 @@ def train_segmenter(
     run: Run,
     *,
     classifier: Path | None = None,
-    corrected: PseudoMasks | None = None,
 ) -> None:
     """Train a segmentation network on pseudo masks and write its checkpoint.
 
@@ -47,7 +49,6 @@ def train_segmenter(
         section: the section ``segmenter``.
         run: where to write, the classes, and how to compute.
         classifier: checkpoint that ``weights: classifier`` means.
-        corrected: masks that take the place of pseudo masks, likewise.
 
     Raises:
         ValueError: no images, images without pseudo mask, a batch that the processes cannot share, or weights
@@ -55,10 +56,33 @@ def train_segmenter(
         TrainingError: the training diverged.
     """
     require_all(pseudo_masks, rows, "pseudo mask")
-    masks = pseudo_masks if corrected is None else CorrectedMasks(pseudo_masks, corrected)
-    if isinstance(masks, CorrectedMasks):
-        logger.info("%s", masks.summary())
-    distribute(_train, section, run, rows, masks, classifier, len(rows))
+    distribute(_train, section, run, rows, pseudo_masks, classifier, len(rows))
+
+
+def learned_masks(
+    pseudo_masks: PseudoMasks, margins: PseudoMasks, corrected: PseudoMasks | None, section: SegmenterSection
+) -> PseudoMasks:
+    """Return what is learned of pseudo masks: what is sure of them, and corrected masks in place of some.
+
+    Args:
+        pseudo_masks: mask values (H, W) uint8 by image id.
+        margins: how far the first class of each pixel leads, likewise, see `wsss.method.margins`; read where
+            ``least_margin`` is above 0.
+        corrected: masks that take the place of pseudo masks, likewise.
+        section: the section ``segmenter``.
+
+    Raises:
+        ValueError: images without margins.
+    """
+    sure = pseudo_masks
+    if section.least_margin:
+        if missing := [image_id for image_id in pseudo_masks if image_id not in margins]:
+            raise ValueError(f"{len(missing)} pseudo masks have no margins, the first is {missing[0]!r}")
+        sure = SureMasks(pseudo_masks, margins, section.least_margin)
+    if corrected is None:
+        return sure
+    logger.info("%s", CorrectedMasks(pseudo_masks, corrected).summary())
+    return CorrectedMasks(sure, corrected)
 
 
 def train_on_truth(
@@ -104,6 +128,29 @@ class TrueMasks(Mapping[str, NDArray[np.uint8]]):
 
     def __len__(self) -> int:
         return len(self.files)
+
+
+class SureMasks(Mapping[str, NDArray[np.uint8]]):
+    """Pseudo masks by image id, 255 where two classes come too close.
+
+    Args:
+        pseudo_masks: mask values (H, W) uint8.
+        margins: of the same images, see `wsss.method.margins`.
+        least: in [0, 1]; pixels of a smaller margin are unknown.
+    """
+
+    def __init__(self, pseudo_masks: PseudoMasks, margins: PseudoMasks, least: float) -> None:
+        self.pseudo_masks, self.margins, self.least = pseudo_masks, margins, least
+
+    def __getitem__(self, image_id: str) -> NDArray[np.uint8]:
+        unsure = self.margins[image_id] < self.least * MARGIN_OF_ONE
+        return np.where(unsure, np.uint8(IGNORE), self.pseudo_masks[image_id])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.pseudo_masks)
+
+    def __len__(self) -> int:
+        return len(self.pseudo_masks)
 
 
 class CorrectedMasks(Mapping[str, NDArray[np.uint8]]):
@@ -154,33 +201,59 @@ def _train(
         assert mask is not None  # one went in
         return image, mask
 
-    losses, images = SegmenterLoss(network), len(rows)
+    shown = progress((masks[row.id] for row in rows), len(rows), label="counting pixels")
+    of_classes = class_weights(shown, 1 + len(run.class_names), section.balance)
+    losses, images = SegmenterLoss(network, section.loss, of_classes), len(rows)
     train(network, losses, read, samples=images, section=section, run=run, stand_for=stand_for)
 
 
 class SegmenterLoss(nn.Module):
-    """Cross entropy averaged over the pixels whose class is known, in the batches of all processes."""
+    """The loss of a section, averaged over the pixels of a known class, in the batches of all processes."""
 
-    def __init__(self, network: Segmenter) -> None:
+    weights: Tensor
+
+    def __init__(self, network: Segmenter, loss: Loss, weights: Tensor) -> None:
+        """Take the weight of each class, (C,) float32, background first."""
         super().__init__()
-        self.network = network
+        self.network, self.loss = network, loss
+        self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, images: Tensor, masks: Tensor) -> Losses:
         """Map normalised images (B, 3, H, W) and mask values (B, H, W) uint8 to the loss."""
-        known = total((masks != IGNORE).sum())
-        return {"loss": process_count() * masked_cross_entropy(self.network(images), masks, known)}
+        losses, weights = pixel_losses(self.network(images), masks, self.loss), self._weights_of(masks)
+        whole = total(weights.sum()).clamp(min=torch.finfo(weights.dtype).tiny)
+        return {"loss": process_count() * (losses * weights).sum() / whole}
+
+    def _weights_of(self, masks: Tensor) -> Tensor:
+        """Look up the weight of each pixel: that of its class, 0 where it is unknown."""
+        known = masks != IGNORE
+        return self.weights[torch.where(known, masks, 0).long()] * known
 
 
-def masked_cross_entropy(logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
-    """Sum the cross entropy over the pixels that are not 255, and divide it by a number of pixels.
+def pixel_losses(logits: Tensor, masks: Tensor, loss: Loss) -> Tensor:
+    """The loss of each pixel (B, H, W), 0 where the mask is 255, of logits (B, C, H, W)."""
+    if loss.kind == "symmetric":
+        return symmetric_cross_entropy(logits, masks, loss.forward, loss.reverse)
+    if loss.kind == "bootstrapped":
+        return bootstrapped_cross_entropy(logits, masks, loss.mask, loss.target)
+    return cross_entropy(logits, masks)
+
+
+def class_weights(masks: Iterable[NDArray[np.uint8]], n_values: int, balance: float) -> Tensor:
+    """Weigh classes by their share of the pixels to the power -balance, so that a pixel weighs 1 on average.
 
     Args:
-        logits: (B, C, H, W).
-        masks: (B, H, W) uint8.
-        known: scalar; how many pixels are not 255, in this batch or in several.
+        masks: mask values, 255 where unknown.
+        n_values: number of classes, background included.
+        balance: 0: all weigh 1; 1: all classes together weigh the same.
 
     Returns:
-        A scalar, 0 where all pixels are 255.
+        (n_values,) float32; 1 for a class that has no pixel.
     """
-    summed = F.cross_entropy(logits, masks.long(), ignore_index=IGNORE, reduction="sum")
-    return summed / known.clamp(min=1)
+    if not balance:
+        return torch.ones(n_values)
+    counts = sum((np.bincount(mask.reshape(-1), minlength=256) for mask in masks), np.zeros(256, np.int64))
+    shares = counts[:n_values] / max(1, counts[:n_values].sum())
+    weights = np.where(shares > 0, np.maximum(shares, np.finfo(np.float64).tiny) ** -balance, 0)
+    weights /= max((weights * shares).sum(), np.finfo(np.float64).tiny)
+    return torch.tensor(np.where(shares > 0, weights, 1), dtype=torch.float32)

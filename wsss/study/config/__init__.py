@@ -30,12 +30,24 @@ from wsss.study.config.sections import (
     merged,
     read_study,
 )
-from wsss.study.config.training import AdamW, Cosine, Optimizer, Polynomial, Schedule, Sgd
+from wsss.study.config.training import (
+    AdamW,
+    BootstrappedCrossEntropy,
+    Cosine,
+    CrossEntropy,
+    Loss,
+    Optimizer,
+    Polynomial,
+    Schedule,
+    Sgd,
+    SymmetricCrossEntropy,
+)
 
 __all__ = [
     "AdamW",
     "Affinities",
     "AffinityNet",
+    "BootstrappedCrossEntropy",
     "BoundaryAffinities",
     "Cams",
     "Classifier",
@@ -46,9 +58,11 @@ __all__ = [
     "ConstantBackground",
     "ConstantThresholds",
     "Cosine",
+    "CrossEntropy",
     "DenseCrf",
     "FileCams",
     "Folder",
+    "Loss",
     "NetworkAffinities",
     "OnFeatures",
     "OnImages",
@@ -69,6 +83,7 @@ __all__ = [
     "Shards",
     "Study",
     "Sweep",
+    "SymmetricCrossEntropy",
     "Voc12",
     "load_study",
     "merged",

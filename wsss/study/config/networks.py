@@ -24,9 +24,10 @@ from wsss.study.config.fields import (
     Radius,
     Resize,
     Section,
+    Share,
     Text,
 )
-from wsss.study.config.training import Optimizer, Polynomial, Schedule, Sgd
+from wsss.study.config.training import CrossEntropy, Loss, Optimizer, Polynomial, Schedule, Sgd
 from wsss.study.options import FeatureNormalization, Padding
 from wsss.study.registry import Backbone, backbone_facts, head_facts
 
@@ -224,6 +225,16 @@ class Segmenter(Network):
     crop_size: CropSizeOrAuto = 128
     scale: Resize = (0.9, 1.2)
     jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
+    least_margin: Share = Field(
+        0.0,
+        description="pixels of pseudo masks where the first class leads the second by less than this share "
+        "are not learned from; 0: all are",
+    )
+    balance: Share = Field(
+        0.0,
+        description="weight of a class: its share of the pixels to the power -balance; 0: all weigh the same",
+    )
+    loss: Annotated[Loss, Field(discriminator="kind")] = CrossEntropy()
     optimizer: Optimizer = Sgd()
     schedule: Schedule = Polynomial()
 
@@ -236,5 +247,6 @@ class Segmenter(Network):
         return head
 
     def idle(self) -> frozenset[str]:
-        """Masks are corrected where pseudo masks are learned from."""
-        return super().idle() | (frozenset({"corrected"}) if self.supervision == "full" else frozenset())
+        """Masks are corrected, and have margins, where pseudo masks are learned from."""
+        of_pseudo_masks = frozenset({"corrected", "least_margin"})
+        return super().idle() | (of_pseudo_masks if self.supervision == "full" else frozenset())

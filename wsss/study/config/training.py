@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wsss.study.config.fields import Fraction, NonNegative, NotBool, Section
+from wsss.study.config.fields import Fraction, NonNegative, NotBool, Section, Share
 
 LearningRate = Annotated[float, Field(gt=0.0, description="initial rate of pretrained weights"), NotBool]
 WeightDecay = Annotated[float, Field(ge=0.0, description="L2 penalty of the weights that decay"), NotBool]
@@ -73,3 +73,35 @@ class Cosine(Section):
 
 Optimizer = Annotated[Sgd | AdamW, Field(discriminator="kind")]
 Schedule = Annotated[Polynomial | Cosine, Field(discriminator="kind")]
+
+
+class CrossEntropy(Section):
+    """Every pixel is learned as it is in the mask."""
+
+    kind: Literal["cross_entropy"] = Field(
+        "cross_entropy",
+        description="cross_entropy; or symmetric, bootstrapped, for masks that are partly wrong",
+    )
+
+
+class SymmetricCrossEntropy(Section):
+    """Cross entropy in both directions (Wang et al., ICCV 2019): pixels that are wrong pull less."""
+
+    kind: Literal["symmetric"]
+    forward: NonNegative = Field(1.0, description="weight of the cross entropy; alpha of the paper")
+    reverse: NonNegative = Field(
+        0.1, description="weight of the reverse cross entropy, in which log 0 is -4; beta of the paper"
+    )
+
+
+class BootstrappedCrossEntropy(Section):
+    """The target is partly what the network itself believes (Reed et al., ICLR 2015 workshop)."""
+
+    kind: Literal["bootstrapped"]
+    target: Literal["soft", "hard"] = Field(
+        "hard", description="hard: its most likely class; soft: its probabilities"
+    )
+    mask: Share = Field(0.8, description="share of the mask in the target; beta of the paper")
+
+
+Loss = CrossEntropy | SymmetricCrossEntropy | BootstrappedCrossEntropy
