@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import yaml
 from tests.conftest import Workflow
 from wsss.results import open_shards, read_cams, read_json
 from wsss.stages.stand_in import read_workflow
+from wsss.study.invocation import Invocation
 
 ROUND = {
     "compute_cams",
@@ -135,6 +137,8 @@ def test_a_change_of_a_true_mask_retrains_full_supervision_alone(changed: Workfl
 def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The rules of a study with two rounds and full supervision."""
     monkeypatch.chdir(tmp_path)
+    for name in (*Invocation().environment(), "PYTHONPATH"):  # which the Snakefile sets
+        monkeypatch.setenv(name, os.environ.get(name, ""))
     Path("study.yaml").write_text(
         yaml.safe_dump({"name": "tiny", "rounds": {"count": 2}, "upper_bound": True})
     )

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from wsss.stages.stand_in import StandInError, read_workflow
+from wsss.study.invocation import Invocation
 from wsss.study.params import PARAMS, rule_params
 from wsss.study.reading import workflow_study
 
@@ -41,7 +42,8 @@ FOREIGN: dict[str, Any] = {
 def rules_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Reads the rules of a study."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    for name in (*Invocation().environment(), "PYTHONPATH"):  # which the Snakefile sets
+        monkeypatch.setenv(name, os.environ.get(name, ""))
 
     def read(**sections: Any) -> dict[str, Any]:
         Path("study.yaml").write_text(yaml.safe_dump({"name": "tiny", **sections}))
