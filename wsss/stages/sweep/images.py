@@ -6,7 +6,7 @@ brought to the image once for all backgrounds, a walk gives all t, and constant 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from wsss.method.random_walk import propagate
 from wsss.stages.sweep.counting import Counts, Floats, count_winners, winning_slots
 from wsss.stages.sweep.pixels import Pixels
 from wsss.stages.sweep.points import Grid
+from wsss.study.options import ScoreNormalization
 
 
 def sweep_image(
@@ -68,21 +69,42 @@ def _walks(
 ) -> Iterator[tuple[Floats, Floats]]:
     """Yield classes (K, H · W) and backgrounds (B, H · W) for each t and normalisation.
 
-    Constant backgrounds are those of the CAMs: each row of T sums to one.
+    Constant backgrounds are those of the CAMs: each row of T sums to one. Padded with zeros they change at
+    the border as a map of ones does.
     """
-    powers, size = len(grid.alphas), cams.shape[-2:]
-    scores = torch.cat([torch.from_numpy(backgrounds[:powers]).view(-1, *size), cams])
-    cells = to_grid(scores, input_scale)
+    size = cams.shape[-2:]
+    powers = torch.from_numpy(backgrounds[: len(grid.alphas)]).view(-1, *size)
+    walking = powers if grid.padding == "none" else torch.cat([powers, torch.ones(1, *size)])
+    first = len(walking)
+    cells = to_grid(torch.cat([walking, cams]), input_scale, grid.padding)
     if boundary is not None:
-        cells[powers:] *= 1 - torch.from_numpy(boundary).float()
+        cells[first:] *= 1 - torch.from_numpy(boundary).float()
     for walked in propagate(stencil.float(), cells, beta=grid.beta, t=grid.ts, tolerance=grid.tolerance):
-        classes = walked[powers:]
-        normalized = [classes if of == "none" else peaks_to_one(classes, of) for of in grid.normalize]
-        fine = _flat(from_grid(torch.cat([walked[:powers], *normalized]), size, input_scale))
-        over = np.concatenate([fine[:powers], backgrounds[powers:]])
-        for place in range(len(normalized)):
-            first = powers + place * len(cams)
-            yield fine[first : first + len(cams)], over
+        under, *normalized = _on_pixels(walked[:first], walked[first:], size, input_scale, grid)
+        constants = backgrounds[len(powers) :]
+        if grid.padding == "zeros":
+            constants = constants * under[-1]
+        over = np.concatenate([under[: len(powers)], constants])
+        for classes in normalized:
+            yield classes, over
+
+
+def _on_pixels(
+    under: Tensor, classes: Tensor, size: Sequence[int], input_scale: float, grid: Grid
+) -> list[Floats]:
+    """Bring walked backgrounds to the image, and after them the classes under each normalisation."""
+
+    def scaled(scores: Tensor, of: ScoreNormalization) -> Tensor:
+        return scores if of == "none" else peaks_to_one(scores, of)
+
+    if grid.normalize_on == "pixels":
+        fine = from_grid(torch.cat([under, classes]), size, input_scale)
+        stacks = [fine[: len(under)], *(scaled(fine[len(under) :], of) for of in grid.normalize)]
+    else:
+        stacks = [under, *(scaled(classes, of) for of in grid.normalize)]
+        fine = from_grid(torch.cat(stacks), size, input_scale)
+        stacks = list(fine.split([len(stack) for stack in stacks]))
+    return [_flat(stack) for stack in stacks]
 
 
 def _flat(maps: Tensor) -> Floats:
