@@ -1,7 +1,8 @@
 """All points of a sweep that share beta, on one image.
 
 They are the masks of `propagate_image`, pixel for pixel; but the classes are walked and
-brought to the image once for all backgrounds, a walk gives all t, and constant backgrounds need no walk.
+brought to the image once for all backgrounds, a walk gives all t, and constant backgrounds need no walk
+unless they are padded.
 """
 
 from __future__ import annotations
@@ -69,22 +70,17 @@ def _walks(
 ) -> Iterator[tuple[Floats, Floats]]:
     """Yield classes (K, H · W) and backgrounds (B, H · W) for each t and normalisation.
 
-    Constant backgrounds are those of the CAMs: each row of T sums to one. Padded with zeros they change at
-    the border as a map of ones does.
+    Constant backgrounds are those of the CAMs: each row of T sums to one. Padded with zeros they are no
+    longer constant, and walk as well.
     """
-    size = cams.shape[-2:]
-    powers = torch.from_numpy(backgrounds[: len(grid.alphas)]).view(-1, *size)
-    walking = powers if grid.padding == "none" else torch.cat([powers, torch.ones(1, *size)])
-    first = len(walking)
-    cells = to_grid(torch.cat([walking, cams]), input_scale, grid.padding)
+    size, walking = cams.shape[-2:], len(backgrounds) if grid.padding == "zeros" else len(grid.alphas)
+    scores = torch.cat([torch.from_numpy(backgrounds[:walking]).view(-1, *size), cams])
+    cells = to_grid(scores, input_scale, grid.padding)
     if boundary is not None:
-        cells[first:] *= 1 - torch.from_numpy(boundary).float()
+        cells[walking:] *= 1 - torch.from_numpy(boundary).float()
     for walked in propagate(stencil.float(), cells, beta=grid.beta, t=grid.ts, tolerance=grid.tolerance):
-        under, *normalized = _on_pixels(walked[:first], walked[first:], size, input_scale, grid)
-        constants = backgrounds[len(powers) :]
-        if grid.padding == "zeros":
-            constants = constants * under[-1]
-        over = np.concatenate([under[: len(powers)], constants])
+        under, *normalized = _on_pixels(walked[:walking], walked[walking:], size, input_scale, grid)
+        over = np.concatenate([under, backgrounds[walking:]])
         for classes in normalized:
             yield classes, over
 
