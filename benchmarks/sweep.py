@@ -19,7 +19,7 @@ from wsss.data import Manifest
 from wsss.results import AffinityGrid, open_shards, read_affinities, read_cams, read_masks
 from wsss.stages.random_walk import propagate_image
 from wsss.stages.sweep import Grid, read_pixels, sweep_image, swept_rows
-from wsss.study.config import Sweep
+from wsss.study.config import RandomWalk, Sweep
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
         together.append(time.process_time() - start)
         for place, point in points[number :: len(points) // 4]:
             start = time.process_time()
-            walk = point.walk(grid.tolerance)
+            walk = point.walk(RandomWalk(tolerance=grid.tolerance))
             mask = propagate_image(*image, class_values, input_scale=scale, walk=walk)
             alone.append(time.process_time() - start)
             won = [(mask == value).sum() for value in (0, *class_values)]

@@ -14,7 +14,8 @@ import yaml
 from pydantic import BaseModel
 
 from wsss.method.affinity import Border
-from wsss.study.config import AffinityNet, ConfigError, Study, load_study, merged, read_study
+from wsss.method.grid import Padding
+from wsss.study.config import AffinityNet, ConfigError, RandomWalk, Study, load_study, merged, read_study
 from wsss.study.config.text import commented_yaml, schema_yaml
 from wsss.study.modules import loaded_modules
 from wsss.study.params import PARAMS, params_class, rule_params
@@ -584,6 +585,8 @@ REACHES: dict[str, set[str]] = {
     "random_walk": WALKING,
     "random_walk.refine": {"write_tables", "score_cams", *WALKED},
     "random_walk.tolerance": WALKING | {"sweep_random_walk"},
+    "random_walk.padding": WALKING | {"sweep_random_walk"},
+    "random_walk.normalize_on": WALKING | {"sweep_random_walk"},
     "sweep": {"sweep_random_walk"},
     "sweep.betas": set(),
     "sweep.images": {"sweep_random_walk", "choose_random_walk"},
@@ -609,6 +612,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
+        "random_walk.normalize_on": WALKING,
     },
     "other kinds": {
         "shards.test": {"prepare_dataset"},
@@ -617,6 +621,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
     },
     "features, nothing refined": {
         "dataset.sbd": {"prepare_dataset"},
+        "random_walk.normalize_on": WALKING,
         "dense_crf": {"label_confident", "score_cams", *WALKED, *SEGMENTATION},
     },
     "finished networks": {
@@ -624,6 +629,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
+        "random_walk.normalize_on": WALKING,
         **{
             f"{section}.{key}": {f"train_{section}"}
             for section, keys in {
@@ -631,7 +637,9 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
                     "frozen_stages", "batch_norm", "dropout", "batch_size", "crop_size", "longest_side",
                     "scale", "jitter", "optimizer", "schedule",
                 ),
-                "affinitynet": ("batch_size", "crop_size", "train_on", "optimizer", "schedule"),
+                "affinitynet": (
+                    "normalization_rate", "batch_size", "crop_size", "train_on", "optimizer", "schedule",
+                ),
             }.items()
             for key in keys
         },
@@ -642,12 +650,14 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
+        "random_walk.normalize_on": WALKING,
     },
     "follows the photographs": {
         "shards.test": {"prepare_dataset"},
         "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
         "random_walk.refine": {"score_cams"},
+        "random_walk.normalize_on": WALKING,
     },
     "two rounds": {
         "shards.test": {"prepare_dataset"},
@@ -680,6 +690,9 @@ OTHER_VALUES: dict[str, Any] = {
     "head": {"deeplabv3": "smp/fpn", "smp/unet": "deeplabv3"},
     "batch_norm": {"trained": "frozen", "frozen": "trained"},
     "padding": "black",
+    "random_walk.padding": "zeros",
+    "normalize_on": "pixels",
+    "normalization_rate": "backbone",
     "border": "cropped",
     "decayed": {"weights": "matrices", "matrices": "weights"},
     "normalization": "none",
@@ -722,6 +735,7 @@ NEEDS = {
     "classifier.frozen_stages": {"classifier": {"weights": "start.pt"}},
     "classifier.batch_norm": {"classifier": {"weights": "start.pt"}},
     "confident.pooling": {"affinitynet": {"input_scale": 1.0}},
+    "affinitynet.normalization_rate": {"affinitynet": {"optimizer": {"head_lr_multiplier": 10.0}}},
 }
 """What else a change needs to be a possible one; for these keys the study is compared with that in place."""
 
@@ -829,6 +843,23 @@ def test_a_backbone_reaches_its_training_and_what_is_computed_by_it(network: str
     assert reached(before, after) == {f"train_{network}", *computed[network]}
 
 
-def test_borders_are_those_of_the_method():
-    """The method knows no configuration: the one list of options that stands twice."""
-    assert get_args(AffinityNet.model_fields["border"].annotation) == get_args(Border)
+def test_the_rate_of_norms_counts_where_it_is_another():
+    def trained(**keys: Any) -> dict[str, Any]:
+        return rule_params(load_study({"affinitynet": keys}), "train_affinitynet")["affinitynet"]
+
+    fast = {"optimizer": {"head_lr_multiplier": 10.0}}
+    assert trained(**fast, normalization_rate="backbone")["normalization_rate"] == "backbone"
+    assert "normalization_rate" not in trained(normalization_rate="backbone")
+    assert "normalization_rate" not in trained(**fast, normalization="none")
+
+
+@pytest.mark.parametrize(
+    ("here", "method"),
+    [
+        (AffinityNet.model_fields["border"].annotation, Border),
+        (RandomWalk.model_fields["padding"].annotation, Padding),
+    ],
+)
+def test_options_are_those_of_the_method(here: Any, method: Any):
+    """The method knows no configuration: the lists of options that stand twice."""
+    assert get_args(here) == get_args(method)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -57,6 +58,28 @@ def test_cells_average_their_pixels() -> None:
     assert cells.shape == (2, 3, 5)
     torch.testing.assert_close(cells[:, 1, 2], scores[:, 8:16, 16:24].mean((1, 2)))
     torch.testing.assert_close(cells[:, 2, 4], scores[:, 16:, 32:].mean((1, 2)))
+
+
+@pytest.mark.parametrize("size", [(19, 33), (16, 24), (8, 41)])
+@pytest.mark.parametrize("input_scale", [1.0, 2.0])
+def test_padded_cells_average_zeros_beyond_the_image(size: tuple[int, int], input_scale: float) -> None:
+    scores = random_maps(3, *size)
+    scaled_to = [round(side * input_scale) for side in size]
+    pixels = bilinear(scores, scaled_to).numpy()
+    padded = np.pad(pixels, ((0, 0), *((0, -side % 8) for side in scaled_to)))
+    rows, columns = (side // 8 for side in padded.shape[1:])
+    expected = padded.reshape(3, rows, 8, columns, 8).mean((2, 4))
+    np.testing.assert_allclose(to_grid(scores, input_scale, "zeros"), expected, atol=1e-6)
+    inside = to_grid(scores, input_scale)
+    whole = np.s_[:, : scaled_to[0] // 8, : scaled_to[1] // 8]
+    np.testing.assert_allclose(inside[whole], expected[whole], atol=1e-6)
+    if padded.shape != pixels.shape:
+        assert (inside[:, -1, -1].numpy() > 1.1 * expected[:, -1, -1]).all()
+
+
+def test_an_unknown_padding_is_refused() -> None:
+    with pytest.raises(ValueError, match="padding: got 'mean', allowed none or zeros"):
+        to_grid(random_maps(1, 8, 8), 1.0, "mean")  # type: ignore[arg-type]
 
 
 @settings(max_examples=30, deadline=None)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from wsss.models.affinitynet import build_affinitynet
 from wsss.models.classifier import build_classifier
 from wsss.models.parameters import freeze, parameter_groups
 from wsss.models.segmenter import Segmenter, build_segmenter
@@ -45,6 +46,36 @@ def test_published_groups_learn_at_the_methods_rates_in_the_published_order() ->
     assert all(name.endswith("bias") for name in biases | head_biases)
     assert not any(name.endswith("bias") for name in weights | head_weights)
     assert "backbone.last.first.1.weight" in weights  # the scale of a batch norm decays
+
+
+NORMS = {f"gn8_{level}.{name}" for level in (3, 4, 5) for name in ("weight", "bias")}
+
+
+@pytest.mark.parametrize("decayed", ["weights", "matrices"])
+def test_norms_of_affinitynet_learn_as_the_backbone_where_the_section_says_so(decayed: str) -> None:
+    """In the published code of VGG16 the GroupNorms are not among the new layers."""
+    section = Sgd.model_validate(
+        {"kind": "sgd", "learning_rate": 0.1, "decayed": decayed, "head_lr_multiplier": 10}
+    )
+    rates = {}
+    for rate in ("head", "backbone"):
+        model = build_affinitynet(config.AffinityNet(normalization="group", normalization_rate=rate))
+        groups = parameter_groups(model, section)
+        rates[rate] = {
+            name: (group["lr"], group["weight_decay"])
+            for group, names in zip(groups, names_of(model, groups), strict=True)
+            for name in names
+        }
+    decay = 5e-4 if decayed == "weights" else 0
+    for name in NORMS:
+        scale = name.endswith("weight")
+        assert rates["backbone"][name] == ((0.1, decay) if scale else (0.2, 0))
+        assert rates["head"][name] == ((1.0, decay) if scale else (2.0, 0))
+    others = rates["head"].keys() - NORMS
+    assert {name: rates["head"][name] for name in others} == {
+        name: rates["backbone"][name] for name in others
+    }
+    assert rates["backbone"]["f8_3.weight"] == rates["backbone"]["f9.weight"] == (1.0, 5e-4)
 
 
 def test_of_matrices_scales_of_norms_do_not_decay() -> None:

@@ -25,17 +25,23 @@ PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
             "background": {"kind": "power", "alpha": 16},
             "beta": 8,
             "t": 256,
+            "padding": "zeros",
             "normalize": "none",
             "refine": "none",
         },
     },
     "seam": {
         "confident": {"background": {"kind": "power", "low_alpha": 4, "high_alpha": 24}},
-        "random_walk": {"background": {"kind": "power", "alpha": 6}, "t": 64},
+        "random_walk": {"background": {"kind": "power", "alpha": 6}, "beta": 8, "t": 64, "padding": "zeros"},
     },
     "mctformer": {
         "confident": {"background": {"kind": "power", "low_alpha": 1, "high_alpha": 12}},
-        "random_walk": {"background": {"kind": "constant", "score": 0.39}, "t": 64},
+        "random_walk": {
+            "background": {"kind": "constant", "score": 0.39},
+            "beta": 8,
+            "t": 64,
+            "padding": "zeros",
+        },
     },
     "irn-like": {
         "confident": {
@@ -47,7 +53,10 @@ PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
             "background": {"kind": "constant", "score": 0.25},
             "beta": 10,
             "t": 256,
+            "padding": "none",
             "normalize": "image",
+            "normalize_on": "pixels",
+            "refine": "none",
         },
     },
 }

@@ -119,6 +119,47 @@ def test_the_classes_are_normalised_as_the_section_says(of: Any, peaks: list[flo
     torch.testing.assert_close(walked[0], torch.full((2, 2), (1 - 0.4) ** 3))
 
 
+@pytest.mark.parametrize("background", [power(3), constant(0.4)])
+def test_padded_scores_walk_as_in_the_published_code(background: RandomWalk) -> None:
+    """Zeros beyond all scores, the background's too; means of 8 x 8; the walk; 8 times as large; cut."""
+    cams, walk = (
+        random_maps(2, 21, 37),
+        background.model_copy(update={"padding": "zeros", "beta": 4.0, "t": 9}),
+    )
+    stack = torch.cat([background_of(cams, walk.background)[None], cams])
+    padded = torch.nn.functional.pad(stack, (0, 3, 0, 3))
+    cells = torch.nn.functional.avg_pool2d(padded, 8)
+    stencil = random_maps(34, 3, 5, seed=1)
+    walked = propagate(stencil, cells, beta=4, t=9, tolerance=1e-6)
+    fine = torch.nn.functional.interpolate(walked[None], scale_factor=8, mode="bilinear")[0, :, :21, :37]
+    expected = np.array([0, 4, 7])[fine.argmax(0)]
+    exact = walk.model_copy(update={"tolerance": 1e-6})
+    mask = propagate_image(stencil, cams, np.array([4, 7]), input_scale=1.0, walk=exact)
+    np.testing.assert_array_equal(mask, expected)
+    unpadded = exact.model_copy(update={"padding": "none"})
+    assert (
+        propagate_image(stencil, cams, np.array([4, 7]), input_scale=1.0, walk=unpadded) != expected
+    ).any()
+
+
+@pytest.mark.parametrize("of", ["class", "image"])
+def test_peaks_of_pixels_are_those_after_enlarging(of: Any) -> None:
+    """As in IRN's code: enlarged, cut to the image, divided by the largest, and then the background."""
+    cams, stencil = random_maps(2, 29, 44), 0.7 * random_maps(34, 8, 11, seed=1)
+    walk = constant(0.7, beta=10, t=1, tolerance=1e-6, normalize=of, normalize_on="pixels")
+    walked = propagate(stencil, to_grid(cams, 2.0), beta=10, t=1, tolerance=1e-6)
+    fine = from_grid(walked, (29, 44), 2.0)
+    peaks = fine.amax() if of == "image" else fine.amax((1, 2), keepdim=True)
+    classes = torch.cat([torch.full((1, 29, 44), 0.7), fine / peaks])
+    expected = np.array([0, 4, 7])[classes.argmax(0)]
+    mask = propagate_image(stencil, cams, np.array([4, 7]), input_scale=2.0, walk=walk)
+    np.testing.assert_array_equal(mask, expected)
+    on_cells = walk.model_copy(update={"normalize_on": "cells"})
+    assert (
+        propagate_image(stencil, cams, np.array([4, 7]), input_scale=2.0, walk=on_cells) != expected
+    ).any()
+
+
 def test_backgrounds_follow_their_section() -> None:
     cams = random_maps(2, 5, 6)
     torch.testing.assert_close(background_of(cams, PowerBackground(alpha=3)), (1 - cams.amax(0)) ** 3)

@@ -68,6 +68,8 @@ PUBLISHED_ERRORS = {
     "affinitynet.optimizer.momentum": (0.0005, 0.9),
     "affinitynet.train_on.padding": ("black", "mean"),
     "affinitynet.border": ("cropped", "full"),
+    "affinitynet.normalization_rate": ("backbone", "head"),
+    "random_walk.padding": ("zeros", "none"),
     "confident.pooling": ("scores", "vote"),
 }
 """Keys that can copy an error of the published code: its value, and the right one."""
@@ -92,6 +94,11 @@ def test_labels_of_difficult_objects_are_kept_as_published() -> None:
         == "dropped"
         == Voc12(kind="voc12", root="x").difficult
     )
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_published_walk_normalises_nothing(name: str) -> None:
+    assert stated(name)["random_walk"]["normalize"] == "none"
 
 
 @pytest.mark.parametrize("name", PAPER)

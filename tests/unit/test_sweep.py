@@ -95,7 +95,7 @@ def test_every_point_has_the_masks_of_the_study_itself(
     pairs, colours = distant(image["image"])
     assert found.pairs == pytest.approx([len(pairs), colours.sum(), (colours**2).sum()], rel=1e-5)
     for place, point in GRID.points():
-        walk = point.walk(GRID.tolerance)
+        walk = point.walk(RandomWalk(tolerance=GRID.tolerance))
         mask = propagate_image(
             image["stencil"], image["cams"], class_values(labels), input_scale=input_scale, walk=walk
         )
@@ -124,10 +124,36 @@ def test_boundaries_and_the_images_peak_count_as_in_the_study() -> None:
     counts = sweep_image(*walked, known, boundary.numpy(), input_scale=2.0, grid=grid)
     found = tally_image(counts, known, class_values(labels), N_VALUES)
     for place, point in grid.points():
-        walk, values = point.walk(grid.tolerance), class_values(labels)
+        walk, values = point.walk(RandomWalk(tolerance=grid.tolerance)), class_values(labels)
         mask = propagate_image(*walked, values, input_scale=2.0, walk=walk, boundary=boundary)
         won = np.bincount(mask.ravel(), minlength=N_VALUES)
         assert found.predicted[place].tolist() == won.tolist(), point
+
+
+@pytest.mark.parametrize(("size", "input_scale"), [((37, 53), 1.0), ((33, 20), 2.0)])
+@pytest.mark.parametrize("normalized", ["class", "image"])
+@pytest.mark.parametrize(
+    ("padding", "normalize_on"), [("zeros", "cells"), ("none", "pixels"), ("zeros", "pixels")]
+)
+def test_padding_and_the_place_of_the_peak_count_as_in_the_study(
+    size: tuple[int, int], input_scale: float, normalized: Any, padding: Any, normalize_on: Any
+) -> None:
+    labels, image = (0, 2), scene(size, (0, 2), input_scale, seed=4)  # whose peaks are no corners
+    grid = Grid((2.0,), (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95), 3.0, (1, 7), 1e-4, ("none", normalized))
+    grid = grid._replace(padding=padding, normalize_on=normalize_on)
+    found = tally_scene(image, labels, input_scale, grid)
+    like = RandomWalk(tolerance=grid.tolerance, padding=padding, normalize_on=normalize_on)
+    walked = image["stencil"], image["cams"], class_values(labels)
+    differs = False
+    for place, point in grid.points():
+        masks = [
+            propagate_image(*walked, input_scale=input_scale, walk=point.walk(walk))
+            for walk in (like, RandomWalk(tolerance=grid.tolerance))
+        ]
+        won = np.bincount(masks[0].ravel(), minlength=N_VALUES)
+        assert found.predicted[place].tolist() == won.tolist(), point
+        differs |= not np.array_equal(*masks)
+    assert differs
 
 
 def distant(image: np.ndarray) -> tuple[list[tuple[tuple[int, int], tuple[int, int]]], np.ndarray]:
@@ -164,15 +190,19 @@ def test_a_point_is_a_random_walk_as_a_row_and_as_a_section() -> None:
         assert tuple(point.columns) == KEYS
         assert Point.of(point.columns) == point
         walk = load_study({"random_walk": point.section}).random_walk
-        assert walk.model_copy(update={"refine": "none", "tolerance": 0.01}) == point.walk(0.01)
+        like = RandomWalk(tolerance=0.01, padding="zeros", normalize_on="pixels")
+        own = {"refine": "none", "tolerance": 0.01, "padding": "zeros", "normalize_on": "pixels"}
+        assert walk.model_copy(update=own) == point.walk(like)
 
 
 @pytest.mark.parametrize(("normalize", "tried"), [("none", "class"), ("class", "class"), ("image", "image")])
 def test_the_grid_is_that_of_the_study(normalize: str, tried: str) -> None:
-    study = load_study({"random_walk": {"normalize": normalize, "tolerance": 0.01}, "sweep": {"ts": [3, 9]}})
+    walk = {"normalize": normalize, "tolerance": 0.01, "padding": "zeros", "normalize_on": "pixels"}
+    study = load_study({"random_walk": walk, "sweep": {"ts": [3, 9]}})
     grid = Grid.of(SweepRandomWalk.of(study), 2.5)
     assert (grid.alphas, grid.constants) == (Study().sweep.alphas, Study().sweep.constants)
     assert (grid.beta, grid.ts, grid.tolerance, grid.normalize) == (2.5, (3, 9), 0.01, ("none", tried))
+    assert (grid.padding, grid.normalize_on) == ("zeros", "pixels")
     assert Grid.from_json(json.loads(json.dumps(grid._asdict()))) == grid
 
 
@@ -265,7 +295,7 @@ def test_a_signal_that_never_differs_correlates_with_nothing(tmp_path: Path) -> 
 def test_miou_is_that_of_the_summed_confusion_matrices(tmp_path: Path) -> None:
     ranking = rank(*gather(files(tmp_path)))
     point = ranking["points"][5]
-    walk = Point.of(point).walk(GRID.tolerance)
+    walk = Point.of(point).walk(RandomWalk(tolerance=GRID.tolerance))
     confusion = torch.zeros(N_VALUES, N_VALUES, dtype=torch.int64)
     for seed, (size, labels) in enumerate([((24, 32), (0, 2)), ((17, 40), (1, 2))]):
         image = scene(size, labels, 1.0, seed)

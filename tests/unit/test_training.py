@@ -701,5 +701,5 @@ def test_full_supervision_takes_as_many_steps_with_fewer_images(
     assert f"true masks of 5 of {len(pictures.rows)} images" in caplog.text
     steps = {line.split(" steps")[0].split()[-1] for line in caplog.messages if " steps of " in line}
     assert len(steps) == 1
-    with pytest.raises(ValueError, match="none of the 8 training images has one"):
+    with pytest.raises(ValueError, match="none of the 12 training images has one"):
         train_on_truth(pictures.rows, {}, section, full, classifier=classifier.checkpoint)

@@ -14,10 +14,10 @@ from wsss.method.affinity import STRIDE, Border, affinity_stencil
 from wsss.models.backbone import Backbone, Features, resize
 from wsss.models.backbones import build_backbone
 from wsss.models.checkpoints import Restored, read_network
-from wsss.models.network import Network
+from wsss.models.network import Network, widened
 from wsss.models.state import load_backbone
 from wsss.study.config import AffinityNet as Section
-from wsss.study.options import FeatureNormalization
+from wsss.study.options import FeatureNormalization, NormalizationRate
 
 #: Channels of the three reduced features, and the group counts of their optional GroupNorm.
 WIDTHS = (64, 128, 256)
@@ -31,12 +31,21 @@ class AffinityNet(Network):
     frozen backbone they are the same in every epoch and can be stored.
     """
 
-    def __init__(self, backbone: Backbone, *, radius: int, border: Border, normalization: str) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        radius: int,
+        border: Border,
+        normalization: str,
+        normalization_rate: NormalizationRate = "head",
+    ) -> None:
         super().__init__(backbone, "affinity")
         if normalization not in (allowed := get_args(FeatureNormalization)):
             raise ValueError(f"normalization: got {normalization!r}, allowed {', '.join(allowed)}")
         self.radius = radius
         self.border = border
+        self.normalization_rate = normalization_rate
         early, middle, last = backbone.channels
         self.f8_3 = nn.Conv2d(early, WIDTHS[0], 1, bias=False)
         self.f8_4 = nn.Conv2d(middle, WIDTHS[1], 1, bias=False)
@@ -50,6 +59,12 @@ class AffinityNet(Network):
             nn.init.kaiming_normal_(convolution.weight)
         nn.init.xavier_uniform_(self.f9.weight, gain=4)
 
+    def at_backbone_rate(self) -> frozenset[str]:
+        """The GroupNorms, with `normalization_rate: backbone`."""
+        if self.normalization_rate == "head":
+            return frozenset()
+        return frozenset(name for name, _ in self.named_parameters() if name.startswith("gn8_"))
+
     def features(self, x: Tensor) -> Features:
         """Normalised images ``(B, 3, H, W)`` → three features, all ``(B, C, ⌈H / 8⌉, ⌈W / 8⌉)``.
 
@@ -59,14 +74,17 @@ class AffinityNet(Network):
         return Features(*(resize(feature, grid) for feature in self.backbone(x)))
 
     def affinity_features(self, features: Sequence[Tensor]) -> Tensor:
-        """Features ``(B, C, h, w)``, of any float type, → affinity features ``(B, 448, h, w)``, float32."""
+        """Features ``(B, C, h, w)``, of any float type, → affinity features ``(B, 448, h, w)``.
+
+        They are float32, or float64 if the network is.
+        """
         early, middle, last = (feature.to(self.f9.weight.dtype) for feature in features)
         reduced = (
             self.gn8_3(self.f8_3(early)),
             self.gn8_4(self.f8_4(middle)),
             self.gn8_5(self.f8_5(last)),
         )
-        return elu(self.f9(torch.cat([elu(feature) for feature in reduced], dim=1))).float()
+        return widened(elu(self.f9(torch.cat([elu(feature) for feature in reduced], dim=1))))
 
     def stencil(self, affinity_features: Tensor) -> Tensor:
         """Affinity features ``(B, 448, h, w)`` → affinities ``(B, P, h, w)``, see `affinity_stencil`."""
@@ -81,7 +99,7 @@ def build_affinitynet(section: Section, weights: Mapping[str, Tensor] | None = N
     """Build the AffinityNet that the section ``affinitynet`` describes; it does not depend on the classes.
 
     Args:
-        section: its backbone, output stride, radius, border and normalization.
+        section: its backbone, output stride, radius, border, normalization and the rate of that.
         weights: state dict that holds the backbone's weights (see `backbone_state`); None: fresh ones.
 
     Raises:
@@ -89,7 +107,11 @@ def build_affinitynet(section: Section, weights: Mapping[str, Tensor] | None = N
     """
     backbone = load_backbone(build_backbone(section.backbone, section.output_stride), weights)
     return AffinityNet(
-        backbone, radius=section.radius, border=section.border, normalization=section.normalization
+        backbone,
+        radius=section.radius,
+        border=section.border,
+        normalization=section.normalization,
+        normalization_rate=section.normalization_rate,
     )
 
 

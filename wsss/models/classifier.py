@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from wsss.models.backbone import Backbone
 from wsss.models.backbones import build_backbone
 from wsss.models.checkpoints import Restored, read_network
-from wsss.models.network import Network
+from wsss.models.network import Network, widened
 from wsss.models.state import load_backbone
 from wsss.study.config import Classifier as Section
 
@@ -32,18 +32,19 @@ class Classifier(Network):
         return self.backbone.top(self.backbone(x).last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised images ``(B, 3, H, W)`` → logits ``(B, n_classes)``, float32."""
+        """Normalised images ``(B, 3, H, W)`` → logits ``(B, n_classes)``, float32 or float64."""
         average = self.dropout(self.features(x)).mean((-2, -1), keepdim=True)
         logits: Tensor = self.fc8(average)
-        return logits.flatten(1).float()
+        return widened(logits.flatten(1))
 
     def cam(self, x: Tensor) -> Tensor:
-        """Normalised images ``(B, 3, H, W)`` → raw scores ``(B, n_classes, h, w)``, float32, before the ReLU.
+        """Normalised images ``(B, 3, H, W)`` → raw scores ``(B, n_classes, h, w)``, before the ReLU.
 
-        The class activation map is ``relu(raw) ** backbone.cam_exponent``.
+        They are float32, or float64 if the network is. The class activation map is
+        ``relu(raw) ** backbone.cam_exponent``.
         """
         scores: Tensor = self.fc8(self.features(x))
-        return scores.float()
+        return widened(scores)
 
 
 def build_classifier(

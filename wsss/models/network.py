@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from wsss.models.backbone import Backbone, Task
 from wsss.models.state import PREFIX, hide_prefix
@@ -23,3 +24,12 @@ class Network(nn.Module):
         backbone.fit_to(task)
         if backbone.flat_keys:
             hide_prefix(self, PREFIX.removesuffix("."))
+
+    def at_backbone_rate(self) -> frozenset[str]:
+        """Names of parameters above the backbone that learn as fast as those of the backbone; mostly none."""
+        return frozenset()
+
+
+def widened(x: Tensor) -> Tensor:
+    """Cast half precision to float32, in which losses and scores keep their digits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

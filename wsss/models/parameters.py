@@ -30,8 +30,9 @@ def freeze(network: Network, frozen_stages: int, batch_norm: str) -> None:
 def parameter_groups(network: Network, optimizer: Sgd | AdamW) -> list[dict[str, Any]]:
     """Sort the parameters that take gradients into groups for ``torch.optim``.
 
-    The layers above the backbone are newly initialised and learn ``head_lr_multiplier`` times as fast, biases
-    ``bias_lr_multiplier`` times as fast as weights. Biases, among them the shifts of norms, never decay.
+    The layers above the backbone are newly initialised and learn ``head_lr_multiplier`` times as fast, but
+    for those that the network says learn as the backbone does; biases ``bias_lr_multiplier`` times as fast as
+    weights. Biases, among them the shifts of norms, never decay.
 
     With ``decayed: weights`` the groups are those of the published code, always four in this order: weights
     of the backbone, its biases, weights above it, their biases. Every weight decays, scales of norms too.
@@ -39,6 +40,7 @@ def parameter_groups(network: Network, optimizer: Sgd | AdamW) -> list[dict[str,
     those that do not: scales of norms, tokens, position embeddings and what the backbone lists.
     """
     matrices = _matrices(network) if optimizer.decayed == "matrices" else None
+    slow = network.at_backbone_rate()
     kinds = ["decayed", "bias"] if matrices is None else ["decayed", "kept", "bias"]
     groups: dict[tuple[bool, str], list[nn.Parameter]] = {
         (new, kind): [] for new in (False, True) for kind in kinds
@@ -47,7 +49,7 @@ def parameter_groups(network: Network, optimizer: Sgd | AdamW) -> list[dict[str,
         if parameter.requires_grad:
             decays = matrices is None or name in matrices
             kind = "bias" if name.endswith("bias") else "decayed" if decays else "kept"
-            groups[not name.startswith(PREFIX), kind].append(parameter)
+            groups[not (name.startswith(PREFIX) or name in slow), kind].append(parameter)
     return [
         {
             "params": parameters,

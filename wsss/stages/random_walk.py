@@ -47,7 +47,7 @@ def propagate_images(
         rows: the images.
         cams: by image id.
         affinities: of the same images, and the grid on which they were computed.
-        walk: background, beta, t, tolerance and normalisation.
+        walk: background, beta, t, tolerance, padding and normalisation.
         dense_crf: refines the walked scores, if given.
         device: on which to compute.
         threads: the most images at once.
@@ -90,7 +90,7 @@ def propagate_image(
         cams: (K, H, W) in [0, 1]; with K = 0 all is background.
         class_values: (K,) mask values of the maps.
         input_scale: the factor with which the affinities were computed.
-        walk: background, beta, t, tolerance and normalisation; its `refine` is the caller's business.
+        walk: background, beta, t, tolerance, padding, normalisation; its `refine` is the caller's business.
         boundary: see `walk_scores`.
         refine: function from scores (1 + K, H, W), background first, to refined ones.
 
@@ -121,7 +121,9 @@ def propagate_scores(
     """
     walked = walk_scores(stencil, cams, input_scale=input_scale, walk=walk, boundary=boundary)
     fine = from_grid(walked, cams.shape[-2:], input_scale)
-    if walk.background.kind == "constant":
+    if walk.normalize != "none" and walk.normalize_on == "pixels":
+        fine[1:] = peaks_to_one(fine[1:], walk.normalize)
+    if walk.background.kind == "constant" and walk.padding == "none":
         fine[0] = settled(walk.background.score)  # to the last digit, which resizing may round
     return refine(fine) if refine else fine
 
@@ -143,15 +145,17 @@ def walk_scores(
             as in IRN (Ahn, Cho & Kwak 2019).
 
     Returns:
-        (1 + K, h, w) float32 on the grid of the affinities, background first, normalised as `walk` says.
+        (1 + K, h, w) float32 on the grid of the affinities, background first, normalised if `walk` says so
+        of cells.
     """
-    scores = to_grid(with_background(cams, background_of(cams, walk.background)), input_scale)
+    over = with_background(cams, background_of(cams, walk.background))
+    scores = to_grid(over, input_scale, walk.padding)
     if boundary is not None:
         scores[1:] *= 1 - boundary.to(scores.dtype)
     walked = propagate(
         stencil.float(), scores, beta=settled(walk.beta), t=settled(walk.t), tolerance=walk.tolerance
     )
-    if walk.normalize != "none":
+    if walk.normalize != "none" and walk.normalize_on == "cells":
         walked[1:] = peaks_to_one(walked[1:], walk.normalize)
     return walked
 

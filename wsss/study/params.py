@@ -35,7 +35,7 @@ from wsss.study.config import (
 from wsss.study.config.fields import Section
 from wsss.study.counts import shard_counts
 from wsss.study.inner import last_round
-from wsss.study.options import Precision, ScoreNormalization
+from wsss.study.options import CellPadding, NormalizedOn, Precision, ScoreNormalization
 from wsss.study.swept import images_per_shard, swept
 from wsss.study.words import did_you_mean
 
@@ -156,7 +156,9 @@ class SweepRandomWalk(Params):
     constants: tuple[float, ...]
     ts: tuple[int, ...]
     tolerance: float
+    padding: CellPadding
     normalize: tuple[ScoreNormalization, ...]
+    normalize_on: NormalizedOn
     images: int | None
 
     @classmethod
@@ -164,9 +166,15 @@ class SweepRandomWalk(Params):
         """Without normalisation, and with that of the random walk, by class if it has none."""
         sweep, walk = swept(study), study.random_walk
         normalized = "class" if walk.normalize == "none" else walk.normalize
-        values = {"alphas": sweep.alphas, "constants": sweep.constants, "ts": sweep.ts}
         return cls(
-            **values, tolerance=walk.tolerance, normalize=("none", normalized), images=images_per_shard(study)
+            alphas=sweep.alphas,
+            constants=sweep.constants,
+            ts=sweep.ts,
+            tolerance=walk.tolerance,
+            padding=walk.padding,
+            normalize=("none", normalized),
+            normalize_on=walk.normalize_on,
+            images=images_per_shard(study),
         )
 
 

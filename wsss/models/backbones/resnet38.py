@@ -72,9 +72,10 @@ class PlainBlock(nn.Module):
 
 
 class BottleneckBlock(nn.Module):
-    """The residual branch is a 1x1, a dilated 3x3 and, after dropout, a 1x1 convolution.
+    """The residual branch is a 1x1, a dilated 3x3 and a 1x1 convolution.
 
-    Batch norm and ReLU precede each. The shortcut is a 1x1 convolution of the first activation.
+    Batch norm and ReLU precede each, and dropout of whole channels the latter two. The shortcut is a 1x1
+    convolution of the first activation.
     """
 
     def __init__(self, inputs: int, widths: tuple[int, int, int], *, dilation: int, dropout: float) -> None:
@@ -95,7 +96,8 @@ class BottleneckBlock(nn.Module):
 
     def forward(self, activated: Tensor) -> Tensor:
         """``activate(x)`` ``(B, inputs, h, w)`` → ``(B, widths[-1], h, w)``."""
-        middle = self.conv_branch2b1(relu_(self.bn_branch2b1(self.conv_branch2a(activated))))
+        narrow = self.dropout(relu_(self.bn_branch2b1(self.conv_branch2a(activated))))
+        middle = self.conv_branch2b1(narrow)
         residual: Tensor = self.conv_branch2b2(self.dropout(relu_(self.bn_branch2b2(middle))))
         shortcut: Tensor = self.conv_branch1(activated)
         return residual + shortcut

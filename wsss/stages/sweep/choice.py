@@ -49,7 +49,7 @@ def widened(
 
     Args:
         points: the candidates.
-        walk: says which values are chosen, and at which tolerance.
+        walk: says which values are chosen, and has all others.
         criterion: metric by which points are ranked; larger is better.
         sweep: computes further points.
 
@@ -72,7 +72,7 @@ def widened(
             break
         values = " and ".join(f"{key} {value:g}" for key, value in further.items())
         logger.info("the best point is at the edge of the grid: %s too", values)
-        for grid in _grids(best, axes, further, walk.tolerance):
+        for grid in _grids(best, axes, further, walk):
             found |= {_place(point): point for point in sweep(grid)}
         for key, value in further.items():
             added.setdefault(key, []).append(value)
@@ -98,7 +98,7 @@ def _beyond(key: str, values: Sequence[float], best: float) -> float | None:
 
 
 def _grids(
-    best: Row, axes: Mapping[str, Sequence[float]], further: Mapping[str, float], tolerance: float
+    best: Row, axes: Mapping[str, Sequence[float]], further: Mapping[str, float], walk: RandomWalk
 ) -> Iterator[Grid]:
     """Yield the grids of the best point, its neighbours in the grid, and the further values, one per beta."""
     near = {key: {*around(values, best[COLUMN[key]])} for key, values in axes.items()}
@@ -110,5 +110,15 @@ def _grids(
         for key in ("alpha", "score")
     )
     ts = tuple(int(t) for t in ascending.get("t", (best["t"],)))
+    grid = Grid(
+        alphas=alphas,
+        constants=constants,
+        beta=best["beta"],
+        ts=ts,
+        tolerance=walk.tolerance,
+        normalize=(best["normalize"],),
+        padding=walk.padding,
+        normalize_on=walk.normalize_on,
+    )
     for beta in ascending.get("beta", (best["beta"],)):
-        yield Grid(alphas, constants, beta, ts, tolerance, (best["normalize"],))
+        yield grid._replace(beta=beta)

@@ -130,7 +130,7 @@ def _finish(
 ) -> list[Row]:
     """Score the CAMs, and the finished masks of points, on the same images."""
     names, tolerance = value_names(manifest.class_names), params.random_walk.tolerance
-    walks = [Point.of(point).walk(tolerance) for point in points]
+    walks = [Point.of(point).walk(params.random_walk) for point in points]
     share = -(-FINISHED_IMAGES // len(shards))
     limit = share if params.images is None else min(share, params.images)
     tallies: list[list[Tally]] = []

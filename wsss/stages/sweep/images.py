@@ -1,12 +1,13 @@
 """All points of a sweep that share beta, on one image.
 
 They are the masks of `propagate_image`, pixel for pixel; but the classes are walked and
-brought to the image once for all backgrounds, a walk gives all t, and constant backgrounds need no walk.
+brought to the image once for all backgrounds, a walk gives all t, and constant backgrounds need no walk
+unless they are padded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from wsss.method.random_walk import propagate
 from wsss.stages.sweep.counting import Counts, Floats, count_winners, winning_slots
 from wsss.stages.sweep.pixels import Pixels
 from wsss.stages.sweep.points import Grid
+from wsss.study.options import ScoreNormalization
 
 
 def sweep_image(
@@ -68,21 +70,37 @@ def _walks(
 ) -> Iterator[tuple[Floats, Floats]]:
     """Yield classes (K, H · W) and backgrounds (B, H · W) for each t and normalisation.
 
-    Constant backgrounds are those of the CAMs: each row of T sums to one.
+    Constant backgrounds are those of the CAMs: each row of T sums to one. Padded with zeros they are no
+    longer constant, and walk as well.
     """
-    powers, size = len(grid.alphas), cams.shape[-2:]
-    scores = torch.cat([torch.from_numpy(backgrounds[:powers]).view(-1, *size), cams])
-    cells = to_grid(scores, input_scale)
+    size, walking = cams.shape[-2:], len(backgrounds) if grid.padding == "zeros" else len(grid.alphas)
+    scores = torch.cat([torch.from_numpy(backgrounds[:walking]).view(-1, *size), cams])
+    cells = to_grid(scores, input_scale, grid.padding)
     if boundary is not None:
-        cells[powers:] *= 1 - torch.from_numpy(boundary).float()
+        cells[walking:] *= 1 - torch.from_numpy(boundary).float()
     for walked in propagate(stencil.float(), cells, beta=grid.beta, t=grid.ts, tolerance=grid.tolerance):
-        classes = walked[powers:]
-        normalized = [classes if of == "none" else peaks_to_one(classes, of) for of in grid.normalize]
-        fine = _flat(from_grid(torch.cat([walked[:powers], *normalized]), size, input_scale))
-        over = np.concatenate([fine[:powers], backgrounds[powers:]])
-        for place in range(len(normalized)):
-            first = powers + place * len(cams)
-            yield fine[first : first + len(cams)], over
+        under, *normalized = _on_pixels(walked[:walking], walked[walking:], size, input_scale, grid)
+        over = np.concatenate([under, backgrounds[walking:]])
+        for classes in normalized:
+            yield classes, over
+
+
+def _on_pixels(
+    under: Tensor, classes: Tensor, size: Sequence[int], input_scale: float, grid: Grid
+) -> list[Floats]:
+    """Bring walked backgrounds to the image, and after them the classes under each normalisation."""
+
+    def scaled(scores: Tensor, of: ScoreNormalization) -> Tensor:
+        return scores if of == "none" else peaks_to_one(scores, of)
+
+    if grid.normalize_on == "pixels":
+        fine = from_grid(torch.cat([under, classes]), size, input_scale)
+        stacks = [fine[: len(under)], *(scaled(fine[len(under) :], of) for of in grid.normalize)]
+    else:
+        stacks = [under, *(scaled(classes, of) for of in grid.normalize)]
+        fine = from_grid(torch.cat(stacks), size, input_scale)
+        stacks = list(fine.split([len(stack) for stack in stacks]))
+    return [_flat(stack) for stack in stacks]
 
 
 def _flat(maps: Tensor) -> Floats:

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from wsss.study.config import ConstantBackground, PowerBackground, RandomWalk
-from wsss.study.options import ScoreNormalization
+from wsss.study.options import CellPadding, NormalizedOn, ScoreNormalization
 from wsss.study.params import SweepRandomWalk
 
 KEYS = ("background", "alpha", "constant", "beta", "t", "normalize")
@@ -56,16 +56,10 @@ class Point(NamedTuple):
             background = ConstantBackground(kind="constant", score=columns["constant"])
         return cls(background, columns["normalize"], columns["beta"], columns["t"])
 
-    def walk(self, tolerance: float) -> RandomWalk:
-        """The random walk of this point, without refinement."""
-        return RandomWalk(
-            background=self.background,
-            beta=self.beta,
-            t=self.t,
-            tolerance=tolerance,
-            normalize=self.normalize,
-            refine="none",
-        )
+    def walk(self, like: RandomWalk) -> RandomWalk:
+        """The random walk of this point, without refinement; what no point says is that of another walk."""
+        own = {"background": self.background, "beta": self.beta, "t": self.t, "normalize": self.normalize}
+        return like.model_copy(update={**own, "refine": "none"})
 
 
 class Grid(NamedTuple):
@@ -78,6 +72,8 @@ class Grid(NamedTuple):
         ts: steps of the walk.
         tolerance: largest error of the walked scores.
         normalize: what is done after the walk, see the section `random_walk`.
+        padding: of the scores to whole cells.
+        normalize_on: where the maxima are taken.
     """
 
     alphas: tuple[float, ...]
@@ -86,11 +82,13 @@ class Grid(NamedTuple):
     ts: tuple[int, ...]
     tolerance: float
     normalize: tuple[ScoreNormalization, ...] = ("none", "class")
+    padding: CellPadding = "none"
+    normalize_on: NormalizedOn = "cells"
 
     @classmethod
     def of(cls, params: SweepRandomWalk, beta: float) -> Grid:
         """The points of one beta that a study's sweep tries."""
-        return cls(params.alphas, params.constants, beta, params.ts, params.tolerance, params.normalize)
+        return cls(beta=beta, **{name: getattr(params, name) for name in cls._fields if name != "beta"})
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Grid:

@@ -28,7 +28,7 @@ from wsss.study.config.fields import (
     Text,
 )
 from wsss.study.config.training import CrossEntropy, Loss, Optimizer, Polynomial, Schedule, Sgd
-from wsss.study.options import FeatureNormalization, Padding
+from wsss.study.options import FeatureNormalization, NormalizationRate, Padding
 from wsss.study.registry import Backbone, backbone_facts, head_facts
 
 UNTRAINED = ("none", "imagenet", "classifier")
@@ -162,6 +162,11 @@ class AffinityNet(Network):
     normalization: FeatureNormalization = Field(
         "group", description="of the 1x1 convolution of each of the three features"
     )
+    normalization_rate: NormalizationRate = Field(
+        "head",
+        description="learning rate of these norms; head: with head_lr_multiplier; backbone: without, as "
+        "published",
+    )
     radius: Radius = 5
     border: Literal["full", "cropped"] = Field("full", description="full: all pairs; cropped: as published")
     epochs: EpochsOrNone = 4.0
@@ -189,6 +194,11 @@ class AffinityNet(Network):
                 "frozen_stages: 0, batch_norm: trained}"
             )
         return train_on
+
+    def idle(self) -> frozenset[str]:
+        """The rate of the norms counts where there are norms, and two rates."""
+        alike = self.normalization == "none" or self.optimizer.head_lr_multiplier == 1
+        return super().idle() | (frozenset({"normalization_rate"}) if alike else frozenset())
 
     @classmethod
     def describing(cls) -> frozenset[str]:

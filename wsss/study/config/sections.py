@@ -41,7 +41,7 @@ from wsss.study.config.files import ConfigError, read_yaml
 from wsss.study.config.networks import AffinityNet, Classifier, Network, Segmenter
 from wsss.study.config.recipes import recipe_names, recipe_settings
 from wsss.study.config.text import problems
-from wsss.study.options import Pooling, Precision, ScoreNormalization
+from wsss.study.options import CellPadding, NormalizedOn, Pooling, Precision, ScoreNormalization
 from wsss.study.registry import cam_formats
 from wsss.study.words import did_you_mean, near
 
@@ -230,12 +230,25 @@ class RandomWalk(Section):
         "sweep",
     )
     tolerance: Float = Field(0.0001, gt=0.0, lt=1.0, description="largest error of the propagated scores")
+    padding: CellPadding = Field(
+        "none",
+        description="of the scores to whole cells; none: cells at the border average their pixels inside the "
+        "image; zeros: as published",
+    )
     normalize: ScoreNormalization = Field(
         "none",
         description="after the walk; class: divide each class by its own maximum; image: divide all by the "
         "largest, as IRN does",
     )
+    normalize_on: NormalizedOn = Field(
+        "cells",
+        description="where that maximum is taken; cells: of the grid; pixels: of the image, as IRN does",
+    )
     refine: Refine = "dense_crf"
+
+    def idle(self) -> frozenset[str]:
+        """Without normalisation there is no place for it."""
+        return frozenset({"normalize_on"} if self.normalize == "none" else ())
 
     @property
     def chosen_keys(self) -> tuple[str, ...]:
