@@ -209,6 +209,7 @@ def _is_current(part: Path) -> bool:
 def _places(folder: Path, invocation: Invocation | None) -> list[str]:
     """Masks and report; a run that ended before the report's pages has nothing to collect."""
     masks = [f"masks:   {index.parent}/" for index in sorted(folder.glob("masks/*/*/index.tsv"))]
+    masks += _look_first(folder)
     report = folder / "report.html"
     if report.exists():
         return [*masks, f"report:  {report}"]
@@ -216,6 +217,16 @@ def _places(folder: Path, invocation: Invocation | None) -> list[str]:
         return masks
     write_it = f"{invocation.command('--report', str(report))} writes it" if invocation else "not written yet"
     return [*masks, f"report:  {report}   ({write_it})"]
+
+
+def _look_first(folder: Path) -> list[str]:
+    """The list of masks that a person should look at first, and how well it ranks if that is known."""
+    table = folder / "quality" / "images.tsv"
+    if not table.is_file():
+        return []
+    ranks = _read(folder / "scores" / "quality.json").get("signals", {}).get("score", {}).get("spearman")
+    known = "" if ranks is None else f"; rank correlation with mIoU {ranks:.2f}"
+    return [f"quality: {table}   (pseudo masks, those to look at first on top{known})"]
 
 
 def _read(path: Path) -> dict[str, Any]:
