@@ -163,36 +163,40 @@ def test_a_mask_on_which_backgrounds_disagree_is_trusted_less() -> None:
 
 
 def test_doubtful_masks_come_first_and_the_network_decides_where_it_has_seen_them() -> None:
-    manifest = Manifest(("cat", "dog"), (row("a", 0), row("b", 0, 1), row("c"), row("d", 1), row("e", 1)))
+    labels = {"a": [0], "b": [0, 1], "c": [], "d": [1], "e": [0, 1], "f": [0, 1]}
+    manifest = Manifest(("cat", "dog"), tuple(row(image, *of) for image, of in labels.items()))
     found = rank_images(
         [
-            signals("a", alpha=0.8, dense_crf=0.4),
-            signals("b", alpha=0.9, dense_crf=0.9, network=0.2),
+            signals("a", alpha=0.6, dense_crf=0.1),
+            signals("b", alpha=0.9, network=0.2),
             signals("c", alpha=0.5),
-            signals("d", alpha=0.1, dense_crf=0.1, network=0.6),
-            signals("e", alpha=0.7, dense_crf=0.5, margin=0.3),
+            signals("d", alpha=0.1, network=0.6),
+            signals("e", alpha=0.65),
+            signals("f", alpha=0.01),
         ],
         manifest,
     )
     assert [(image.rank, image.image) for image in found] == [
-        (1, "b"), (2, "c"), (3, "a"), (4, "d"), (5, "e"),
+        (1, "f"), (2, "b"), (3, "c"), (4, "a"), (5, "d"), (6, "e"),
     ]  # fmt: skip
-    assert [image.score for image in found] == pytest.approx([0.2, 0.5, 0.6, 0.6, 0.6])
-    assert [image.labels for image in found[:2]] == [("cat", "dog"), ()]
+    assert [image.score for image in found] == pytest.approx([0, 0.2, 0.5, 0.6, 0.6, 0.6])
+    assert [image.labels for image in found[1:3]] == [("cat", "dog"), ()]
 
 
-def ranking(count: int = 20) -> list[RankedImage]:
-    """Images 00, 01, … whose score and agreement rise, of one class and of two in turn."""
-    manifest = Manifest(("cat", "dog"), tuple(row(f"{n:02}", *range(1 + n % 2)) for n in range(count)))
+def ranking(count: int = 20, labels: int = 1) -> list[RankedImage]:
+    """Images 00, 01, … whose agreement rises, every second one with more labels than one if so told."""
+    rows = (row(f"{n:02}", *range(labels if n % 2 else 1)) for n in range(count))
+    manifest = Manifest(("cat", "dog"), tuple(rows))
     return rank_images([signals(f"{n:02}", alpha=n / count, area=n / count) for n in range(count)], manifest)
 
 
 def test_classes_have_the_means_of_their_images() -> None:
-    cat, dog, none = summarize_classes(ranking(), ("cat", "dog", "eel"))
+    cat, dog, none = summarize_classes(ranking(labels=2), ("cat", "dog", "eel"))
     assert (cat["class"], cat["images"], cat["first_tenth"]) == ("cat", 20, 2)
     assert (dog["class"], dog["images"], dog["first_tenth"]) == ("dog", 10, 1)
-    assert cat["score"] == cat["alpha"] == pytest.approx(np.mean(np.arange(20) / 20))
-    assert dog["score"] == pytest.approx(np.mean(np.arange(1, 20, 2) / 20))
+    assert cat["alpha"] == pytest.approx(np.mean(np.arange(20) / 20))
+    assert dog["alpha"] == pytest.approx(np.mean(np.arange(1, 20, 2) / 20))
+    assert dog["score"] == pytest.approx(dog["alpha"] - 0.05), "all of them have two labels"
     assert math.isnan(cat["network"])
     assert (none["class"], none["images"]) == ("eel", 0)
     assert math.isnan(none["score"])

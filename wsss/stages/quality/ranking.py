@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -13,20 +13,23 @@ from wsss.results import SIGNALS, ImageSignals, RankedImage
 DIGITS = 4
 """Of scores and means, as the tables have them: what is equal there counts as equal."""
 
+PER_LABEL = 0.05
+"""What a score loses by each label after the first; more ranks photographs better and drawn scenes worse."""
+
 FIRST = 0.1
 """Share of the images at the top of the list, of which it is told how many have a class."""
 
 
-def score(signals: ImageSignals) -> float:
-    """How far a mask is to be trusted, in [0, 1], by the signals that rank best; figures: docs/quality.md.
+def score(signals: Mapping[str, float], n_labels: int) -> float:
+    """How far a mask is to be trusted, in [0, 1], by what ranks best; figures: docs/quality.md.
 
-    Where a network has seen the image its agreement ranks best by itself. Else it is the mean of two: over
-    other backgrounds masks of long walks differ, and the dense CRF alone moves where scores follow no edge.
+    Where a network has seen the image its agreement ranks best by itself. Else it is the agreement with other
+    backgrounds, less a little for each label after the first: one more class that can take another's place.
     """
-    values = signals.values
-    best = ("network",) if not math.isnan(values.get("network", math.nan)) else ("alpha", "dense_crf")
-    known = [values[name] for name in best if not math.isnan(values.get(name, math.nan))]
-    return round(fmean(known), DIGITS)
+    network = signals.get("network", math.nan)
+    if not math.isnan(network):
+        return round(network, DIGITS)
+    return round(max(0.0, signals["alpha"] - PER_LABEL * max(0, n_labels - 1)), DIGITS)
 
 
 def rank_images(images: Iterable[ImageSignals], manifest: Manifest) -> list[RankedImage]:
@@ -37,7 +40,7 @@ def rank_images(images: Iterable[ImageSignals], manifest: Manifest) -> list[Rank
         manifest: the same images, with their labels.
     """
     labels = {row.id: tuple(manifest.class_names[label] for label in row.labels) for row in manifest}
-    scored = sorted((score(image), image.image, image.values) for image in images)
+    scored = sorted((score(signals, len(labels[image])), image, signals) for image, signals in images)
     return [
         RankedImage(rank, image, labels[image], value, signals)
         for rank, (value, image, signals) in enumerate(scored, start=1)
