@@ -61,6 +61,7 @@ include: "rules/masks.smk"
 include: "rules/scores.smk"
 include: "rules/health.smk"
 include: "rules/report.smk"
+include: "rules/quality.smk"
 include: "rules/corrected.smk"
 include: "rules/bundle.smk"
 include: "rules/predict.smk"
@@ -76,6 +77,8 @@ rule all:
         expand("<results>/masks/random_walk/{split}/index.tsv", split=study.refined_splits),
         expand("<results>/masks/segmentation/{split}/index.tsv", split=study.segmentation.splits),
         rules.gather_health.output,
+        rules.rank_quality.output,
+        rules.plot_quality.output,
         rules.plot_scores.output,
         rules.plot_history.output,
         rules.plot_train_gallery.output,

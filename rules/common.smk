@@ -248,7 +248,14 @@ def scores_within():
 
 def files_of_round(later):
     """What a later round has for people: scores, masks, alarms and pages."""
-    shown = ["scores.html", "affinitynet.png", "segmenter.png", "train_best.html", "val_best.html"]
+    shown = [
+        "scores.html",
+        "affinitynet.png",
+        "segmenter.png",
+        "train_best.html",
+        "val_best.html",
+        "quality.html",
+    ]
     skipped = set() if later.uses_affinitynet else {"affinitynet.png"}
     return [
         *(f"{later.folder}/scores/{artifact}.json" for artifact in later.scored_artifacts),

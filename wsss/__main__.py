@@ -11,6 +11,7 @@ from wsss.commands.compare import compare
 from wsss.commands.init import init
 from wsss.commands.predict import predict
 from wsss.commands.run import run
+from wsss.commands.seeds import seeds
 from wsss.commands.summary import summary
 from wsss.commands.tables import tables
 from wsss.commands.verify import verify
@@ -29,6 +30,7 @@ app.command()(compare)
 app.command()(init)
 app.command()(predict)
 app.command()(run)
+app.command()(seeds)
 app.command()(summary)
 app.command()(tables)
 app.command()(verify)

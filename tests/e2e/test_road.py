@@ -78,6 +78,24 @@ def test_the_images_of_a_score_add_up_to_it(finished, artifact: str) -> None:
     assert (confusion[:, : expected.shape[1]] == expected).all()
 
 
+def test_masks_are_ranked_without_true_ones(finished) -> None:
+    with (finished.results / "quality" / "images.tsv").open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [int(row["rank"]) for row in rows] == list(range(1, 13))
+    assert all(row["network"] and row["alpha"] and row["labels"] for row in rows)
+    scores = [float(row["score"]) for row in rows]
+    assert scores == sorted(scores)
+    read = {
+        path
+        for rule in ("signals/00", "images", "classes")
+        for path in json.loads((finished.results / f"quality/{rule}.tsv.json").read_text())["inputs"]
+    }
+    assert not [path for path in read if "photos" in path or "manifest" in path or "scores" in path]
+    scored = json.loads((finished.results / "scores" / "quality.json").read_text())
+    assert scored["scored_images"] == 12
+    assert "Look at these first" in (finished.results / "report" / "quality.html").read_text()
+
+
 def test_no_plot_reads_a_network(finished) -> None:
     manifests = [json.loads(path.read_text()) for path in finished.results.glob("report/*.json")]
     assert len(manifests) > 6
@@ -102,6 +120,7 @@ def test_the_end_of_the_run_says_scores_and_places(finished) -> None:
     said = (finished.folder / "said.txt").read_text()
     assert "IoU in %" in said
     assert "results/tiny/masks/segmentation/val/" in said
+    assert "quality: results/tiny/quality/images.tsv" in said
 
 
 def test_the_end_of_the_run_says_what_is_wrong(finished) -> None:

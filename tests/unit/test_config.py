@@ -560,7 +560,7 @@ STUDIES: dict[str, dict[str, Any]] = {
 TRAININGS = {"train_classifier", "train_affinitynet", "train_segmenter"}
 NETWORKS = {"score_classifier", "compute_cams", "compute_affinities", "compute_segmentation"}
 WALKED = {"random_walk", "bundle_affinitynet", "choose_random_walk"}
-WALKING = {"score_affinities", "write_tables", *WALKED}
+WALKING = {"score_affinities", "write_tables", "measure_quality", *WALKED}
 SEGMENTATION = {"compute_segmentation", "bundle_segmenter"}
 SEGMENTING = {"predict_images", *SEGMENTATION}
 BUNDLES = {"bundle_classifier", "bundle_affinitynet", "bundle_segmenter"}
@@ -583,7 +583,7 @@ REACHES: dict[str, set[str]] = {
     "affinitynet": {"train_affinitynet"},
     "affinities": {"compute_affinities", "bundle_affinitynet"},
     "random_walk": WALKING,
-    "random_walk.refine": {"write_tables", "score_cams", *WALKED},
+    "random_walk.refine": {"write_tables", "score_cams", "measure_quality", *WALKED},
     "random_walk.tolerance": WALKING | {"sweep_random_walk"},
     "random_walk.padding": WALKING | {"sweep_random_walk"},
     "random_walk.normalize_on": WALKING | {"sweep_random_walk"},
@@ -602,7 +602,7 @@ REACHES: dict[str, set[str]] = {
     "upper_bound": set(),
     "predict": set(),
     "predict.images": {"predict_images"},
-    "report": {"plot_train_gallery", "plot_val_gallery"},
+    "report": {"plot_train_gallery", "plot_val_gallery", "plot_quality"},
 }  # fmt: skip
 """By key, or by section for all keys without an entry of their own."""
 

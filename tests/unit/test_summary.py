@@ -110,6 +110,19 @@ def test_places(tmp_path: Path) -> None:
     assert f"report:  {tmp_path / 'report.html'}" in summary(tmp_path)
 
 
+def test_the_list_of_masks_to_look_at_first_has_a_line(tmp_path: Path) -> None:
+    table = tmp_path / "quality" / "images.tsv"
+    assert "quality" not in summary(tmp_path)
+    table.parent.mkdir()
+    table.touch()
+    line = f"quality: {table}   (pseudo masks, those to look at first on top)"
+    assert line in summary(tmp_path).splitlines()
+    write_json(tmp_path / "scores" / "quality.json", {"signals": {"score": {"spearman": 0.674}}})
+    assert "on top; rank correlation with mIoU 0.67)" in summary(tmp_path)
+    write_json(tmp_path / "scores" / "quality.json", {"signals": {"score": {"spearman": float("nan")}}})
+    assert line in summary(tmp_path).splitlines()
+
+
 # Alarms
 
 

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.slow
 BUNDLES = {"bundle_classifier", "bundle_affinitynet", "bundle_segmenter"}
 """They name their study, so that a branch has its own."""
 
+QUALITY = {"measure_quality", "rank_quality", "score_quality"}
+
 AFTER_WALK = {
     "random_walk",
     "score_affinities",
@@ -25,6 +27,7 @@ AFTER_WALK = {
     "compute_segmentation",
     "score_segmentation",
     "export_masks",
+    *QUALITY,
 }
 
 
@@ -63,7 +66,7 @@ def planned(folder: Path, overlay: str) -> set[str]:
         (
             "flipped",
             ["segmentation.flip=true"],
-            {"compute_segmentation", "score_segmentation", "export_masks"},
+            {"compute_segmentation", "score_segmentation", "export_masks", *QUALITY},
         ),
         ("same", ["random_walk.t=16.0"], set()),
     ],

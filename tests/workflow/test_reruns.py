@@ -18,7 +18,14 @@ from wsss.study.shards import shard_of
 
 pytestmark = pytest.mark.slow
 
-AFTER_SEGMENTER = {"compute_segmentation", "score_segmentation", "export_masks", "bundle_segmenter"}
+QUALITY = {"measure_quality", "rank_quality", "score_quality"}
+AFTER_SEGMENTER = {
+    "compute_segmentation",
+    "score_segmentation",
+    "export_masks",
+    "bundle_segmenter",
+    *QUALITY,
+}
 AFTER_WALK = {"score_random_walk", "train_segmenter", *AFTER_SEGMENTER}
 AFTER_AFFINITYNET = {
     "compute_affinities",
@@ -70,7 +77,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "segmentation": ({"segmentation": {"flip": True}}, AFTER_SEGMENTER),
     "fewer splits segmented": (
         {"segmentation": {"splits": ["val"]}},
-        {"score_segmentation", "bundle_segmenter"},
+        {"score_segmentation", "bundle_segmenter", *QUALITY},
     ),
     "two values of a list swapped": (
         {"cams": {"scales": [0.5, 1.0]}},
@@ -152,6 +159,7 @@ def test_a_new_image_reruns_one_shard_per_stage(workflow) -> None:
         f"random_walk/{shard}.h5",
         f"segmentation/{shard}.h5",
         *files_of_scores("classifier", *SCORED_ON_TRAIN),
+        "scores/quality.json",
     }
     assert (workflow.results / "masks" / "segmentation" / "val" / "val_new.png").exists()
     assert workflow.planned() == set()
@@ -164,7 +172,7 @@ def test_a_changed_mask_changes_scores_alone(workflow) -> None:
     workflow.snakemake()
     written = workflow.written_since(before)
     changed = {name for name in written if not name.startswith(("dataset/", *SHOWN))}
-    assert changed == files_of_scores(*SCORED_ON_TRAIN)
+    assert changed == {*files_of_scores(*SCORED_ON_TRAIN), "scores/quality.json"}
 
 
 def test_a_corrected_mask_retrains_the_segmentation_network_alone(workflow) -> None:

@@ -106,13 +106,34 @@ def test_the_splits_that_are_segmented_are_exported_and_scored(rules_of, splits:
     assert {name for name in names if name in ("train", "val")} == set(splits)
 
 
+@pytest.mark.parametrize("sections", [{}, FOREIGN], ids=["default", "foreign"])
+def test_no_stage_but_the_scoring_names_a_true_mask(rules_of, sections: dict[str, Any]) -> None:
+    """The quality of masks is measured and ranked without any; only what follows may correlate it."""
+    rules = rules_of(**sections)
+    masked = {name for name, rule in rules.items() if any("truth" in key for key, _ in rule.input.items())}
+    assert masked == {
+        *(f"score_{artifact}" for artifact in ("cams", "confident", "affinities", "random_walk")),
+        *("score_segmentation", "sweep_random_walk", "choose_random_walk"),
+        *("plot_train_gallery", "plot_val_gallery", "plot_quality"),
+    }
+    assert not {"images", "chosen", "cams"} - set(dict(rules["measure_quality"].input.items()))
+    targets = {str(path) for path in rules["all"].input}
+    assert {"results/tiny/quality/images.tsv", "results/tiny/quality/classes.tsv"} <= targets
+
+
+@pytest.mark.parametrize("splits", [["val"], ["train", "val"]])
+def test_predictions_are_a_signal_where_train_is_segmented(rules_of, splits: list[str]) -> None:
+    rule = rules_of(segmentation={"splits": splits})["measure_quality"]
+    assert bool(rule.input.get("predictions")) == ("train" in splits)
+
+
 CHOSEN = {"background": {"kind": "constant", "score": "auto"}}
 
 
 @pytest.mark.parametrize(("walk", "chooses"), [({}, False), ({"t": "auto"}, True), (CHOSEN, True)])
 def test_a_walk_that_says_auto_waits_for_its_values_and_no_other(rules_of, walk: Any, chooses: bool) -> None:
     rules = rules_of(random_walk=walk)
-    for name in ("random_walk", "score_affinities", "write_tables"):
+    for name in ("random_walk", "score_affinities", "write_tables", "measure_quality"):
         assert bool(rules[name].input.get("chosen")) == chooses, name
     targets = {str(path) for path in rules["all"].input}
     assert ("results/tiny/report/sweep.png" in targets) == chooses

@@ -31,6 +31,7 @@ ROAD = {
     "score_cams",
     "score_random_walk",
     "score_segmentation",
+    "rank_quality",
 }
 
 

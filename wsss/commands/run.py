@@ -42,7 +42,7 @@ def run(
     After an interruption run it again: finished results are kept, and trainings go on where they stopped.
     """
     if profile is not None:
-        _check_profile(profile)
+        check_profile(profile)
     words, named = _without_target(overlays or [])
     files = overlays_of(words)
     study_of(files)
@@ -50,12 +50,12 @@ def run(
     targets = [] if target in (None, Target.ALL) else [str(target)]
     line = snakemake_line(files, *targets, cores=cores, profile=profile, dry_run=dry_run)
     if not dry_run:
-        _clear_dead_lock(files)
+        clear_dead_lock(files)
     typer.echo(shlex.join(line))
     os.execvp(line[0], line)
 
 
-def _check_profile(profile: str) -> None:
+def check_profile(profile: str) -> None:
     """End the command if there is no such profile: Snakemake would go on without any."""
     profiles = workflow_folder() / "profiles"
     known = sorted(path.name for path in profiles.iterdir() if path.is_dir())
@@ -72,7 +72,7 @@ def _without_target(words: list[Path]) -> tuple[list[Path], Target | None]:
     return words, None
 
 
-def _clear_dead_lock(files: list[Path]) -> None:
+def clear_dead_lock(files: list[Path]) -> None:
     """Remove the lock of a Snakemake that was killed; end the command if another one may still run."""
     from wsss.planning.locks import is_locked, owner, owner_is_dead
 

@@ -192,6 +192,7 @@ def _walks(study: Study, images: Images) -> dict[str, Work]:
             _shards(study), walked=refined * walked, refined=refined * _refinement(study, walk, images)
         ),
         "score_affinities": Work(1, walked=images.scored * walked),
+        "measure_quality": Work(study.shards["train"], walked=3 * images.counts["train"] * walked),
         "score_cams": Work(1, refined=CONSTANTS_TRIED * images.scored * _refinement(study, walk, images)),
     }
     if study.uses_affinitynet:

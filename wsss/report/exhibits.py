@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +55,22 @@ def best_and_worst(
         for ids, title in zip((best, worst), titles, strict=True)
     )
     return first, last
+
+
+def first_of(manifest: Manifest, ranked: Sequence[str], count: int) -> Selection:
+    """Pick the first images of train in an order that needs no true mask; their true masks if all are scored.
+
+    Args:
+        manifest: with the true masks.
+        ranked: ids of images of train, those to look at first on top.
+        count: the largest number of images.
+    """
+    rows = {row.id: row for row in manifest.split("train")}
+    picked = [rows[image_id] for image_id in ranked[:count]]
+    if not all(row.mask and row.scored for row in picked):
+        picked = [replace(row, mask=None) for row in picked]
+    subtitle = f"{len(picked)} of {len(ranked)} images of train, ranked without true masks"
+    return Selection(tuple(picked), value_names(manifest.class_names), "Look at these first", subtitle)
 
 
 def exhibits_of(

@@ -242,6 +242,7 @@ def _places(folder: Path, invocation: Invocation | None) -> list[str]:
     """Masks and report; a run that ended before the report's pages has nothing to collect."""
     last = [folder, *(place for prefix, place in _inner(folder) if prefix != FULL.prefix)][-1]
     masks = [f"masks:   {index.parent}/" for index in sorted(last.glob("masks/*/*/index.tsv"))]
+    masks += _look_first(last)
     report = folder / "report.html"
     if report.exists():
         return [*masks, f"report:  {report}"]
@@ -261,6 +262,16 @@ def _read_part(path: Path) -> dict[str, Any]:
         for finding in content["findings"]
     ]
     return content | {"findings": titled}
+
+
+def _look_first(folder: Path) -> list[str]:
+    """The list of masks that a person should look at first, and how well it ranks if that is known."""
+    table = folder / "quality" / "images.tsv"
+    if not table.is_file():
+        return []
+    ranks = _read(folder / "scores" / "quality.json").get("signals", {}).get("score", {}).get("spearman")
+    known = "" if ranks is None else f"; rank correlation with mIoU {ranks:.2f}"
+    return [f"quality: {table}   (pseudo masks, those to look at first on top{known})"]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -21,6 +21,15 @@ from wsss.results.confusions import (
 from wsss.results.files import ArtifactError, replacing, write_text
 from wsss.results.image_map import ImageMap, Shards, open_shards
 from wsss.results.masks import Masks, pooling_of, read_masks, write_confident, write_masks, write_pseudo_masks
+from wsss.results.quality import (
+    SIGNALS,
+    ImageSignals,
+    RankedImage,
+    read_ranking,
+    read_signals,
+    write_ranking,
+    write_signals,
+)
 from wsss.results.records import (
     HistoryWriter,
     read_history,
@@ -31,6 +40,7 @@ from wsss.results.records import (
 )
 
 __all__ = [
+    "SIGNALS",
     "Affinities",
     "AffinityGrid",
     "ArtifactError",
@@ -40,7 +50,9 @@ __all__ = [
     "HistoryWriter",
     "ImageConfusion",
     "ImageMap",
+    "ImageSignals",
     "Masks",
+    "RankedImage",
     "Shards",
     "image_miou",
     "load_checkpoint",
@@ -53,6 +65,8 @@ __all__ = [
     "read_history",
     "read_json",
     "read_masks",
+    "read_ranking",
+    "read_signals",
     "replacing",
     "save_checkpoint",
     "write_affinities",
@@ -64,6 +78,8 @@ __all__ = [
     "write_manifest",
     "write_masks",
     "write_pseudo_masks",
+    "write_ranking",
+    "write_signals",
     "write_table",
     "write_text",
 ]

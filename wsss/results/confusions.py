@@ -7,13 +7,11 @@ the data set. Of a classifier there is one line per image and class.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -21,9 +19,7 @@ from numpy.typing import NDArray
 
 from wsss.method.labels import BACKGROUND, IGNORE
 from wsss.method.metrics import class_iou
-from wsss.results.files import ArtifactError, replacing
-
-Row = TypeVar("Row")
+from wsss.results.rows import read_rows, write_rows
 
 CONFUSION_COLUMNS = ("image", "split", "true", "predicted", "pixels")
 CLASSIFIED_COLUMNS = ("image", "split", "class_value", "score", "label")
@@ -99,7 +95,7 @@ def _iou(image: ImageConfusion, n_values: int) -> NDArray[np.float64]:
 def write_confusions(path: str | Path, images: Iterable[ImageConfusion]) -> None:
     """Write what `read_confusions` reads, whole or not at all."""
     lines = ((image, split, *map(int, row)) for image, split, counts in images for row in counts)
-    _write(path, CONFUSION_COLUMNS, lines)
+    write_rows(path, CONFUSION_COLUMNS, lines)
 
 
 def read_confusions(path: str | Path, n_values: int) -> list[ImageConfusion]:
@@ -124,7 +120,7 @@ def read_confusions(path: str | Path, n_values: int) -> list[ImageConfusion]:
         return image, split, counted
 
     by_image: dict[tuple[str, str], list[tuple[int, ...]]] = defaultdict(list)
-    for image, split, counted in _read(path, CONFUSION_COLUMNS, row, key=4):
+    for image, split, counted in read_rows(path, CONFUSION_COLUMNS, row, key=4):
         by_image[image, split].append(counted)
     return [ImageConfusion(*image, np.array(counts, np.int64)) for image, counts in by_image.items()]
 
@@ -134,7 +130,7 @@ def write_classified(path: str | Path, images: Iterable[ClassifiedImage]) -> Non
     lines = (
         (image, split, value, f"{score:.9g}", int(label)) for image, split, value, score, label in images
     )
-    _write(path, CLASSIFIED_COLUMNS, lines)
+    write_rows(path, CLASSIFIED_COLUMNS, lines)
 
 
 def read_classified(path: str | Path) -> list[ClassifiedImage]:
@@ -153,31 +149,4 @@ def read_classified(path: str | Path) -> list[ClassifiedImage]:
             )
         return ClassifiedImage(image, split, value, logit, label == "1")
 
-    return list(_read(path, CLASSIFIED_COLUMNS, row, key=3))
-
-
-def _write(path: str | Path, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, delimiter="\t", lineterminator="\n").writerows([columns, *lines])
-
-
-def _read(path: str | Path, columns: Sequence[str], row: Callable[..., Row], key: int) -> Iterator[Row]:
-    """Read rows, of which no two have the same first `key` cells."""
-    content = Path(path).read_text(encoding="utf-8")
-    if not content.endswith("\n"):
-        raise ArtifactError(f"{path}: empty or cut short")
-    table = csv.reader(io.StringIO(content, newline=""), delimiter="\t")
-    if tuple(found := next(table)) != tuple(columns):
-        raise ArtifactError(f"{path}:1: columns {found}, expected {list(columns)}")
-    seen: set[tuple[str, ...]] = set()
-    for cells in table:
-        where = f"{path}:{table.line_num}"
-        if len(cells) != len(columns):
-            raise ArtifactError(f"{where}: {len(cells)} columns, expected {len(columns)}")
-        if tuple(cells[:key]) in seen:
-            raise ArtifactError(f"{where}: {' '.join(cells[:key])} is there twice")
-        seen.add(tuple(cells[:key]))
-        try:
-            yield row(*cells)
-        except ValueError as error:
-            raise ArtifactError(f"{where}: {error}") from None
+    return list(read_rows(path, CLASSIFIED_COLUMNS, row, key=3))

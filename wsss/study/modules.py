@@ -63,7 +63,7 @@ def _loaded(study: Study, rule: str) -> list[str]:
             return [module_name(AFFINITY_KINDS, affinities.kind), *used]
         case "random_walk":
             return [*_engines("random_walk"), *_dense_crf(study, study.random_walk)]
-        case "sweep_random_walk":
+        case "sweep_random_walk" | "measure_quality":
             return _engines("random_walk", gpu=False)
         case "choose_random_walk":
             walk = _engines("random_walk", gpu=False)

@@ -311,6 +311,12 @@ class BundleSegmenter(Params):
         )
 
 
+class MeasureQuality(Params):
+    """The random walk whose masks are measured; the dense CRF's settings show in the masks."""
+
+    random_walk: RandomWalk
+
+
 class PredictImages(Params):
     """The folder of the new photographs, below which the path of each is its id."""
 
@@ -356,6 +362,8 @@ PARAMS: Mapping[str, type[Params]] = {
     "train_segmenter": TrainSegmenter,
     "compute_segmentation": ComputeSegmentation,
     "export_masks": Nothing,
+    "measure_quality": MeasureQuality,
+    "rank_quality": Nothing,
     "check_corrected": CheckCorrected,
     "bundle_classifier": BundleClassifier,
     "bundle_affinitynet": BundleAffinityNet,
@@ -368,12 +376,14 @@ PARAMS: Mapping[str, type[Params]] = {
     "score_affinities": ScoreAffinities,
     "score_random_walk": Nothing,
     "score_segmentation": Nothing,
+    "score_quality": Nothing,
     "check_health": Nothing,
     "gather_health": Nothing,
     "plot_scores": Nothing,
     "plot_history": Nothing,
     "plot_train_gallery": PlotGallery,
     "plot_val_gallery": PlotGallery,
+    "plot_quality": PlotGallery,
     "write_tables": WriteTables,
     "voc_submission": Nothing,
 }

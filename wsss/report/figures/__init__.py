@@ -3,6 +3,7 @@
 from wsss.report.figures.gallery import Exhibit, plot_gallery
 from wsss.report.figures.history import plot_history
 from wsss.report.figures.page import pictures, write_page
+from wsss.report.figures.quality import quality_table
 from wsss.report.figures.scores import plot_backgrounds, plot_scores
 from wsss.report.figures.style import write_figure
 from wsss.report.figures.sweep import plot_sweep
@@ -16,6 +17,7 @@ __all__ = [
     "plot_history",
     "plot_scores",
     "plot_sweep",
+    "quality_table",
     "score_table",
     "sweep_table",
     "write_figure",

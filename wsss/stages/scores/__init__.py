@@ -4,6 +4,7 @@ from wsss.stages.scores.affinities import score_affinities
 from wsss.stages.scores.cams import score_cams, score_refined_cams, score_study_cams
 from wsss.stages.scores.classifier import score_classifier
 from wsss.stages.scores.masks import score_confident, score_masks, score_splits
+from wsss.stages.scores.quality import score_quality
 from wsss.stages.scores.truth import Metrics, Scored, Truth
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "score_classifier",
     "score_confident",
     "score_masks",
+    "score_quality",
     "score_refined_cams",
     "score_splits",
     "score_study_cams",

@@ -1,0 +1,51 @@
+"""Tables of tab-separated values with fixed columns, whose rows have a key."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from wsss.results.files import ArtifactError, replacing
+
+Row = TypeVar("Row")
+
+
+def write_rows(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write columns and rows, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter="\t", lineterminator="\n").writerows([columns, *rows])
+
+
+def read_rows(path: str | Path, columns: Sequence[str], row: Callable[..., Row], key: int) -> Iterator[Row]:
+    """Read rows, of which no two have the same first `key` cells.
+
+    Args:
+        path: a file of `write_rows`.
+        columns: that it must have.
+        row: makes a row of its cells; raises a ValueError for what is none.
+        key: how many cells name a row.
+
+    Raises:
+        ArtifactError: naming file and line.
+    """
+    content = Path(path).read_text(encoding="utf-8")
+    if not content.endswith("\n"):
+        raise ArtifactError(f"{path}: empty or cut short")
+    table = csv.reader(io.StringIO(content, newline=""), delimiter="\t")
+    if tuple(found := next(table)) != tuple(columns):
+        raise ArtifactError(f"{path}:1: columns {found}, expected {list(columns)}")
+    seen: set[tuple[str, ...]] = set()
+    for cells in table:
+        where = f"{path}:{table.line_num}"
+        if len(cells) != len(columns):
+            raise ArtifactError(f"{where}: {len(cells)} columns, expected {len(columns)}")
+        if tuple(cells[:key]) in seen:
+            raise ArtifactError(f"{where}: {' '.join(cells[:key])} is there twice")
+        seen.add(tuple(cells[:key]))
+        try:
+            yield row(*cells)
+        except ValueError as error:
+            raise ArtifactError(f"{where}: {error}") from None
