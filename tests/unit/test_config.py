@@ -662,6 +662,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
     "two rounds": {
         "shards.test": {"prepare_dataset"},
         "cams": {"bundle_classifier"},
+        "random_walk.normalize_on": WALKING,
         "segmentation.flip": {"bundle_segmenter"},
         "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
