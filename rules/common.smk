@@ -58,12 +58,12 @@ def shards_of(split):
 def weights_file(network):
     """Input function: the file that a network starts from, if `weights` names one.
 
-    Fails before any job starts if the file is missing.
+    Fails before any job starts if the file is missing and the study trains the network.
     """
     weights = getattr(study, network).weights
     if weights in ("none", "imagenet", "classifier"):
         return []
-    if not Path(weights).is_file():
+    if network in study.trained_networks and not Path(weights).is_file():
         raise SystemExit(f"{network}.weights: {weights}: no such file ({Path(weights).absolute()})")
     return result(weights)
 
@@ -72,6 +72,12 @@ def classifier_file(network):
     """Input function: the classifier's checkpoint, if a network starts from its weights."""
     starts_there = getattr(study, network).weights == "classifier"
     return result("<results>/classifier/checkpoint.pt") if starts_there else []
+
+
+def confident_labels(network):
+    """Input function: the confident regions, unless a network is loaded finished."""
+    trained = getattr(study, network).epochs
+    return all_shards("<results>/confident/{shard}.h5", "train") if trained else []
 
 
 def corrected_masks():

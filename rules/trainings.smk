@@ -1,20 +1,25 @@
-"""The three networks: the classifier, whose evidence becomes the CAMs (section 3.1), AffinityNet, which learns from
-pairs of confident cells (section 3.2), and the segmentation network, which learns from the pseudo masks (section 3.4).
+"""The networks: the classifier, whose evidence becomes the CAMs (section 3.1), AffinityNet (section 3.2) or IRNet (of
+another paper, Ahn, Cho & Kwak 2019), which learn from pairs of confident cells, and the segmentation network, which learns
+from the pseudo masks (section 3.4).
 
-Input: the training images and what is known of them. Output: `classifier/`, `affinitynet/`, `segmenter/`.
+Input: the training images and what is known of them. Output: `classifier/`, `affinitynet/`, `irnet/`, `segmenter/`.
 """
 
 LEARNS_FROM = {
     "classifier": {},
-    "affinitynet": {
-        "labels": all_shards("<results>/confident/{shard}.h5", "train") if study.affinitynet.epochs else [],
-    },
+    "affinitynet": {"labels": confident_labels("affinitynet")},
+    "irnet": {"labels": confident_labels("irnet")},
     "segmenter": {
         "masks": all_shards("<results>/random_walk/{split}/{shard}.h5", "train"),
         "corrected": corrected_masks(),
     },
 }
-TITLES = {"classifier": "classifier", "affinitynet": "AffinityNet", "segmenter": "segmentation network"}
+TITLES = {
+    "classifier": "classifier",
+    "affinitynet": "AffinityNet",
+    "irnet": "IRNet",
+    "segmenter": "segmentation network",
+}
 
 
 for network, labels in LEARNS_FROM.items():

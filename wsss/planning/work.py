@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import NamedTuple, Self
 
 from wsss.data import Manifest
-from wsss.study.config import Confident, RandomWalk, Segmentation, Study
+from wsss.study.config import AffinityNet, Confident, IRNet, RandomWalk, Segmentation, Study
 from wsss.study.config.fields import AUTO, Auto, settled
 from wsss.study.counts import shard_counts
 from wsss.study.follow import median_longest_side, settled_section
@@ -27,11 +27,11 @@ FINISHED = 4
 """Points of a sweep that are finished with the dense CRF before one is chosen."""
 
 ON_FEATURES = 0.18
-"""A pixel of AffinityNet's training on finished features, as a share of one through the backbone and back;
-as for `COMPARED`, of MobileNetV2 on a CPU, and less of a larger backbone."""
+"""A pixel of a training on finished features, AffinityNet's or IRNet's, as a share of one through the backbone
+and back; as for `COMPARED`, of MobileNetV2 on a CPU, and less of a larger backbone."""
 
 COMPARED = 0.3
-"""What AffinityNet's own layers and the comparison of cells add to a pass through its backbone, a share."""
+"""What these networks' own layers and the comparison of cells add to a pass through the backbone, a share."""
 
 
 class Images(NamedTuple):
@@ -125,8 +125,8 @@ def _networks(study: Study, images: Images) -> dict[str, Work]:
     if study.cams.kind == "classifier":
         seen = _refined(study, images) * area * _passes(study.cams.scales, study.cams.flip)
         found["compute_cams"] = Work(_shards(study), _backbone(study, "classifier"), seen=seen)
-    if study.uses_affinitynet:
-        found |= _affinities(study, images)
+    if study.pair_network:
+        found |= _affinities(study, images, study.pair_network)
     segmenter = _backbone(study, "segmenter")
     crops = settled(study.segmenter.epochs) * train * _megapixels(study.segmenter.crop_size)
     found["train_segmenter"] = Work(1, segmenter, trained=crops)
@@ -140,8 +140,8 @@ def _networks(study: Study, images: Images) -> dict[str, Work]:
     return found
 
 
-def _affinities(study: Study, images: Images) -> dict[str, Work]:
-    net, backbone = study.affinitynet, _backbone(study, "affinitynet")
+def _affinities(study: Study, images: Images, name: str) -> dict[str, Work]:
+    net, backbone = _pair_section(study), _backbone(study, name)
     train, area = images.counts["train"], images.megapixels * _input_scale(study) ** 2
     crops = settled(net.epochs) * train * _megapixels(net.crop_size)
     if net.train_on.kind == "features":
@@ -152,7 +152,7 @@ def _affinities(study: Study, images: Images) -> dict[str, Work]:
         (1 + COMPARED) * _refined(study, images) * area * (1 + bool(getattr(study.affinities, "flip", False)))
     )
     return {
-        "train_affinitynet": training,
+        f"train_{name}": training,
         "compute_affinities": Work(_shards(study), backbone, seen=seen),
     }
 
@@ -168,7 +168,7 @@ def _walks(study: Study, images: Images) -> dict[str, Work]:
         "score_affinities": Work(1, walked=images.scored * walked),
         "score_cams": Work(1, refined=CONSTANTS_TRIED * images.scored * _refinement(study, walk, images)),
     }
-    if study.uses_affinitynet:
+    if study.uses_confident:
         crf = 2 * _refinement(study, study.confident, images)
         found["label_confident"] = Work(study.shards["train"], refined=images.counts["train"] * crf)
     values, train = swept(study), images.counts["train"]
@@ -200,7 +200,7 @@ def settled_study(study: Study, images: Images) -> Study:
     sizes = [(side, side)] * images.counts["train"]
     networks = {
         name: settled_section(getattr(study, name), sizes)
-        for name in ("classifier", "affinitynet", "segmenter")
+        for name in ("classifier", "affinitynet", "irnet", "segmenter")
     }
     return study.model_copy(update={**networks, "shards": shard_counts(study)})
 
@@ -208,6 +208,10 @@ def settled_study(study: Study, images: Images) -> Study:
 def _backbone(study: Study, network: str) -> Backbone:
     section = getattr(study, network)
     return Backbone(section.backbone, section.output_stride)
+
+
+def _pair_section(study: Study) -> AffinityNet | IRNet:
+    return study.irnet if study.affinities.kind == "irn" else study.affinitynet
 
 
 def _refined(study: Study, images: Images) -> int:
@@ -229,7 +233,7 @@ def _megapixels(side: int | Auto) -> float:
 def _input_scale(study: Study) -> float:
     if study.affinities.kind == "boundary":
         return study.affinities.input_scale
-    return settled(study.affinitynet.input_scale)
+    return settled(_pair_section(study).input_scale)
 
 
 def _refinement(
