@@ -158,7 +158,7 @@ def test_displacements_to_the_centre_of_the_object_have_no_loss() -> None:
 
 
 def test_parts_of_a_batch_add_up() -> None:
-    logits, displacement, labels = random_case(3, 5, 6)
+    _, displacement, labels = random_case(3, 5, 6)
     targets = pair_targets(labels, 4)
     whole = displacement_losses(displacement, targets, 4)
     parts = [

@@ -27,7 +27,7 @@ FINISHED = 4
 """Points of a sweep that are finished with the dense CRF before one is chosen."""
 
 ON_FEATURES = 0.18
-"""A pixel of a training on finished features, AffinityNet's or IRNet's, as a share of one through the backbone
+"""A pixel of a training on finished features, AffinityNet's or IRNet's, as a share of one through a backbone
 and back; as for `COMPARED`, of MobileNetV2 on a CPU, and less of a larger backbone."""
 
 COMPARED = 0.3

@@ -218,7 +218,7 @@ class IRNet(PairNetwork):
     batch_size: BatchSize = 8
     crop_size: CropSize = Field(192, description="side of the square crop after input_scale, a multiple of 8")
     train_on: Annotated[OnImages | OnFeatures, Field(discriminator="kind")] = OnFeatures(kind="features")
-    optimizer: Optimizer = Sgd(learning_rate=0.02)
+    optimizer: Optimizer = Sgd(learning_rate=0.1)
     schedule: Schedule = Polynomial()
 
     @classmethod
