@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.irn results/shapes
 
-Takes classifier, CAMs, confident regions and AffinityNet's affinities of finished results, and trains IRNet as
-the defaults of section irnet say. Prints mIoU of the pseudo masks on the scored images of train, without and
-with the dense CRF: at the walk of the default study, and at the best of a small sweep on every fifth image.
+Takes classifier, CAMs, confident regions and AffinityNet's affinities of finished results, and trains IRNet
+with the defaults of section irnet. Prints the mIoU of the pseudo masks on the scored images of train, without
+and with the dense CRF: at the walk of the default study, and at the best of a sweep on every fifth image.
 --irnet changes keys of the section, as in --irnet '{epochs: 8}'.
 """
 
@@ -25,7 +25,6 @@ from wsss.method.labels import value_names
 from wsss.method.metrics import confusion_matrix, mean_iou
 from wsss.models.irnet import restore_irnet
 from wsss.results import (
-    Affinities,
     AffinityGrid,
     open_shards,
     read_affinities,
@@ -55,12 +54,8 @@ def main() -> None:
     images = Manifest.read(given.results / "dataset" / "manifest.tsv")
     with tempfile.TemporaryDirectory() as folder:
         boundaries = irn_affinities(given.results, images, IRNet(**given.irnet), Path(folder))
-        for name, files in (
-            ("network", sorted(given.results.glob("affinities/train/*.h5"))),
-            ("irn", [boundaries]),
-        ):
-            with open_shards(files, read_affinities) as affinities:
-                compare(name, given.results, images, affinities)
+        compare("network", given.results, images, sorted(given.results.glob("affinities/train/*.h5")))
+        compare("irn", given.results, images, [boundaries])
 
 
 def irn_affinities(results: Path, images: Manifest, section: IRNet, folder: Path) -> Path:
@@ -79,7 +74,7 @@ def irn_affinities(results: Path, images: Manifest, section: IRNet, folder: Path
     return folder / "00.h5"
 
 
-def compare(name: str, results: Path, images: Manifest, affinities: Affinities) -> None:
+def compare(name: str, results: Path, images: Manifest, affinities: Sequence[Path]) -> None:
     """Print the scores over the affinities of a kind."""
     walk, scored = Study().random_walk, [row for row in images.split("train") if row.scored]
     some = scored[::5]
@@ -106,21 +101,23 @@ def score(
     results: Path,
     images: Manifest,
     rows: Sequence[ImageRow],
-    affinities: Affinities,
+    affinities: Sequence[Path],
     walk: RandomWalk,
     dense_crf: DenseCrf | None = None,
 ) -> float:
     """Score pseudo masks: mIoU in percent."""
     names = value_names(images.class_names)
-    truth = {row.id: row.mask for row in rows}
+    truth = {row.id: row.mask for row in rows if row.mask is not None}
 
     def confusions() -> Iterator[torch.Tensor]:
         with open_shards(sorted(results.glob("cams/train/*.npz")), read_cams) as cams:
-            for image_id, mask in propagate_images(rows, cams, affinities, walk, dense_crf, device=CPU):
-                path = truth[image_id]
-                assert path is not None  # the image is scored
-                true_mask = torch.from_numpy(read_mask(path))
-                yield confusion_matrix(torch.from_numpy(mask), true_mask, len(names))
+            for path in affinities:
+                with read_affinities(path) as shard:
+                    own = [row for row in rows if row.id in shard]
+                    masks = propagate_images(own, cams, shard, walk, dense_crf, device=CPU)
+                    for image_id, mask in masks:
+                        true_mask = torch.from_numpy(read_mask(truth[image_id]))
+                        yield confusion_matrix(torch.from_numpy(mask), true_mask, len(names))
 
     return 100 * float(mean_iou(torch.stack(list(confusions())).sum(0)))
 

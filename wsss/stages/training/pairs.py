@@ -63,10 +63,15 @@ class FromFeatures(nn.Module):
         super().__init__()
         self.inner = inner
 
+    @property
+    def network(self) -> Any:
+        """The network that learns."""
+        return self.inner.network
+
     def forward(self, features: Tensor, cells: Tensor) -> Losses:
         """Map features (B, h * w, C), side by side, and labels (B, h, w) to the loss and its terms."""
         maps = features.unflatten(1, cells.shape[1:]).permute(0, 3, 1, 2)
-        return self.inner.losses(torch.split(maps, list(self.inner.network.widths), dim=1), cells)
+        return self.inner.losses(torch.split(maps, list(self.network.widths), dim=1), cells)
 
 
 def train_on_pairs(
