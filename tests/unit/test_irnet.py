@@ -27,6 +27,7 @@ from wsss.stages.irnet import train_irnet
 from wsss.stages.training.resume import ResumePoint, resume_path
 from wsss.stages.training.run import Run
 from wsss.study import config
+from wsss.study.code_digest import ROOT, code_digest
 from wsss.study.config import OnImages, Sgd
 from wsss.study.params import ComputeAffinities
 from wsss.study.registry import backbone_facts, backbone_names
@@ -94,6 +95,16 @@ def test_finer_features_are_averaged_over_a_cell_and_coarser_ones_resized() -> N
 def test_a_checkpoint_of_another_network_is_refused(classifier: Path) -> None:
     with pytest.raises(ArtifactError, match="holds Classifier, expected IRNet"):
         restore_irnet(classifier)
+
+
+@pytest.mark.parametrize(("rule", "other"), [("train_irnet", "affinitynet"), ("train_affinitynet", "irnet")])
+def test_neither_training_depends_on_the_other_network(rule: str, other: str) -> None:
+    code = code_digest(ROOT / "workflow_scripts" / f"{rule}.py")
+    own = rule.removeprefix("train_")
+    assert {f"wsss.models.{own}", f"wsss.stages.{own}", "wsss.stages.training.pairs"} <= code.keys()
+    assert not [
+        name for name in code if name.endswith((f".{other}", ".affinities.network", ".affinities.irn"))
+    ]
 
 
 # The training

@@ -14,7 +14,7 @@ from wsss.method.affinity import Border, affinity_stencil
 from wsss.models.backbone import Backbone, Features, resize
 from wsss.models.backbones import build_backbone
 from wsss.models.checkpoints import Restored, read_network
-from wsss.models.network import GridNetwork, grid_of
+from wsss.models.grid import GridNetwork, grid_of
 from wsss.models.state import load_backbone
 from wsss.study.config import AffinityNet as Section
 from wsss.study.options import FeatureNormalization

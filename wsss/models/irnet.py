@@ -13,7 +13,7 @@ from wsss.method.affinity import Border
 from wsss.models.backbone import Backbone, Features, resize
 from wsss.models.backbones import build_backbone
 from wsss.models.checkpoints import Restored, read_network
-from wsss.models.network import GridNetwork, grid_of
+from wsss.models.grid import GridNetwork, grid_of
 from wsss.models.state import load_backbone
 from wsss.study.config import IRNet as Section
 

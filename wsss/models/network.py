@@ -1,10 +1,9 @@
-"""What all networks have in common: a backbone, how its entries are named in a state dict, and the grid."""
+"""What all networks have in common: a backbone, and how its entries are named in a state dict."""
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
-from wsss.method.affinity import STRIDE, Border
 from wsss.models.backbone import Backbone, Task
 from wsss.models.state import PREFIX, hide_prefix
 
@@ -24,29 +23,3 @@ class Network(nn.Module):
         backbone.fit_to(task)
         if backbone.flat_keys:
             hide_prefix(self, PREFIX.removesuffix("."))
-
-
-class GridNetwork(Network):
-    """A network that learns from pairs of cells on the stride-8 grid.
-
-    It comes apart at the features, which all lie on this grid. With a frozen backbone they are the same in
-    every epoch and can be stored.
-    """
-
-    radius: int
-    border: Border
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Channels of the features."""
-        raise NotImplementedError
-
-    def features(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Normalised images ``(B, 3, H, W)`` → features, all ``(B, C, ⌈H / 8⌉, ⌈W / 8⌉)``."""
-        raise NotImplementedError
-
-
-def grid_of(x: Tensor) -> tuple[int, int]:
-    """Cells ``(⌈H / 8⌉, ⌈W / 8⌉)`` of images ``(B, 3, H, W)``."""
-    height, width = x.shape[-2:]
-    return -(-height // STRIDE), -(-width // STRIDE)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wsss.data import ImageRow
 from wsss.method.affinity import STRIDE
-from wsss.models.network import GridNetwork
+from wsss.models.grid import GridNetwork
 from wsss.runtime import Compute
 from wsss.stages.inference.passes import passes, scaled_batches
 

@@ -21,7 +21,7 @@ from wsss.data.transforms import Normalize, TrainTransform, scaled_labels
 from wsss.method.affinity import STRIDE, pair_counts, pair_targets
 from wsss.method.confident import grid_labels
 from wsss.method.labels import IGNORE
-from wsss.models.network import GridNetwork
+from wsss.models.grid import GridNetwork
 from wsss.models.parameters import freeze
 from wsss.runtime import Compute, progress
 from wsss.runtime.processes import joined, share, wait_for_all
