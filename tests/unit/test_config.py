@@ -587,7 +587,10 @@ STUDIES: dict[str, dict[str, Any]] = {
         "random_walk": {"refine": "none"},
     },
     "irn": {"affinities": IRN},
-    "irn on images": {"affinities": IRN, "irnet": {"input_scale": "auto", "train_on": {"kind": "images"}}},
+    "irn on features": {
+        "affinities": IRN,
+        "irnet": {"input_scale": "auto", "train_on": {"kind": "features"}},
+    },
     "finished irnet": {"affinities": IRN, "irnet": {"weights": "irnet.pt", "epochs": 0}},
     "finished networks": {
         "dataset": {"kind": "coco", "root": "coco"},
@@ -667,7 +670,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         "precision": {"compute_cams", "compute_affinities"},
     },
     "irn": REFINED_BY_DEFAULT,
-    "irn on images": REFINED_BY_DEFAULT,
+    "irn on features": REFINED_BY_DEFAULT,
     "finished irnet": {
         **REFINED_BY_DEFAULT,
         **{

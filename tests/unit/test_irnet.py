@@ -34,7 +34,16 @@ from wsss.study.registry import backbone_facts, backbone_names
 
 CPU = Compute(torch.device("cpu"), "float32")
 SGD = Sgd(learning_rate=0.02, head_lr_multiplier=5)
-IRNET = config.IRNet(epochs=20, batch_size=4, crop_size=80, input_scale=4.0, radius=3, optimizer=SGD)
+IRNET = config.IRNet(
+    epochs=20,
+    batch_size=4,
+    crop_size=80,
+    input_scale=4.0,
+    radius=3,
+    displacement=True,
+    train_on=config.OnFeatures(kind="features"),
+    optimizer=SGD,
+)
 TERMS = ("background", "foreground", "different", "displacement_foreground", "displacement_background")
 
 

@@ -16,7 +16,13 @@ pytestmark = pytest.mark.slow
 
 IRN: dict[str, Any] = {
     "affinities": {"kind": "irn", "flip": True},
-    "irnet": {"epochs": 2, "batch_size": 4, "crop_size": 80},
+    "irnet": {
+        "epochs": 2,
+        "batch_size": 4,
+        "crop_size": 80,
+        "displacement": True,
+        "train_on": {"kind": "features"},
+    },
 }
 READERS = ("plot_", "write_tables", "check_health", "gather_health")
 AFTER_SEGMENTER = {"compute_segmentation", "score_segmentation", "export_masks", "bundle_segmenter"}

@@ -210,14 +210,14 @@ class IRNet(PairNetwork):
 
     radius: Radius = 5
     displacement: bool = Field(
-        True,
+        False,
         description="the second branch, as published: displacements to the centres of objects; it moves no "
         "affinity where the backbone is frozen",
     )
     epochs: EpochsOrNone = 4.0
     batch_size: BatchSize = 8
     crop_size: CropSize = Field(192, description="side of the square crop after input_scale, a multiple of 8")
-    train_on: Annotated[OnImages | OnFeatures, Field(discriminator="kind")] = OnFeatures(kind="features")
+    train_on: Annotated[OnImages | OnFeatures, Field(discriminator="kind")] = OnImages()
     optimizer: Optimizer = Sgd(learning_rate=0.1)
     schedule: Schedule = Polynomial()
 
