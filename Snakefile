@@ -85,7 +85,7 @@ rule all:
         rules.plot_val_gallery.output,
         rules.write_tables.output,
         rules.plot_sweep.output if study.random_walk.chosen_keys else [],
-        expand("<results>/bundle/{network}/model.json", network=study.trained_networks),
+        expand("<results>/bundle/{network}/model.json", network=bundled_networks()),
         [files_of_round(inner.study) for inner in rounds],
         [f"{inner.study.folder}/scores/segmentation.json" for inner in bound],
     message:

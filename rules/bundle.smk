@@ -8,6 +8,11 @@ Input: a network's checkpoint, the manifest of its training, its scores. Output:
 BUNDLED_SCORES = {"classifier": "classifier", "affinitynet": "affinities", "segmenter": "segmentation"}
 
 
+def bundled_networks():
+    """The networks of the study that have a bundle; IRNet has none."""
+    return [network for network in study.trained_networks if network in BUNDLED_SCORES]
+
+
 for network, artifact in BUNDLED_SCORES.items():
     folder = LAST_ROUND if network == "segmenter" else "<results>"
 

@@ -59,12 +59,13 @@ def shards_of(split):
 def weights_file(network):
     """Input function: the file that a network starts from, if `weights` names one.
 
-    Fails before any job starts if the file is missing.
+    Fails before any job starts if the file is missing and the study trains the network.
     """
     weights = getattr(study, network).weights
     if weights in ("none", "imagenet", "classifier"):
         return []
-    if not Path(weights).is_file() and not weights.startswith(f"{SHARED}/"):
+    known = network not in study.trained_networks or weights.startswith(f"{SHARED}/")
+    if not known and not Path(weights).is_file():
         raise SystemExit(f"{network}.weights: {weights}: no such file ({Path(weights).absolute()})")
     return result(weights)
 
@@ -84,6 +85,12 @@ def classifier_file(network):
     """Input function: the classifier's checkpoint, if a network starts from its weights."""
     starts_there = getattr(study, network).weights == "classifier"
     return result("<shared>/classifier/checkpoint.pt") if starts_there else []
+
+
+def confident_labels(network):
+    """Input function: the confident regions, unless a network is loaded finished."""
+    trained = getattr(study, network).epochs
+    return all_shards("<results>/confident/{shard}.h5", "train") if trained else []
 
 
 def corrected_masks():
@@ -248,19 +255,12 @@ def scores_within():
 
 def files_of_round(later):
     """What a later round has for people: scores, masks, alarms and pages."""
-    shown = [
-        "scores.html",
-        "affinitynet.png",
-        "segmenter.png",
-        "train_best.html",
-        "val_best.html",
-        "quality.html",
-    ]
-    skipped = set() if later.uses_affinitynet else {"affinitynet.png"}
+    pages = ["scores.html", "quality.html", "train_best.html", "val_best.html"]
+    shown = [*pages, *(f"{network}.png" for network in later.trained_networks)]
     return [
         *(f"{later.folder}/scores/{artifact}.json" for artifact in later.scored_artifacts),
         *(f"{later.folder}/masks/random_walk/{split}/index.tsv" for split in later.refined_splits),
         *(f"{later.folder}/masks/segmentation/{split}/index.tsv" for split in later.segmentation.splits),
         f"{later.folder}/health.json",
-        *(f"{later.folder}/report/{file}" for file in shown if file not in skipped),
+        *(f"{later.folder}/report/{file}" for file in shown),
     ]

@@ -36,8 +36,8 @@ HEALTH = {
         },
     },
 }
-if study.uses_affinitynet:
-    HEALTH["random_walk"]["history"] = result("<results>/affinitynet/history.tsv")
+if study.pair_network:
+    HEALTH["random_walk"][study.pair_network] = result(f"<results>/{study.pair_network}/history.tsv")
 else:
     del HEALTH["confident"]
 if "train" in study.segmentation.splits:

@@ -17,7 +17,7 @@ rule measure_quality:
         affinities=result("<results>/affinities/train/{shard}.h5"),
         chosen=chosen_values(),
         masks=result("<results>/random_walk/train/{shard}.h5"),
-        labels=result(CONFIDENT) if study.uses_affinitynet else [],
+        labels=result(CONFIDENT) if study.uses_confident else [],
         predictions=result(PREDICTED) if "train" in study.segmentation.splits else [],
     output:
         signals="<results>/quality/signals/{shard}.tsv",

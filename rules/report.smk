@@ -5,7 +5,6 @@ show the first images and the last. Output: `report/`, figures for slides and pa
 """
 
 ENDS = ["best", "worst"]
-NETWORKS = {"classifier": "classifier", "affinitynet": "AffinityNet", "segmenter": "segmentation network"}
 
 
 rule plot_scores:
@@ -54,7 +53,7 @@ rule plot_history:
                 f"<results>/report/{network}.png",
                 caption="../report/history.rst",
                 category="Training",
-                labels={"network": NETWORKS[network]},
+                labels={"network": TITLES[network]},
             )
             for network in study.trained_networks
         },
@@ -79,7 +78,7 @@ rule plot_history:
 GALLERIES = {
     "train": {
         "cams": all_shards("<results>/cams/{split}/{shard}.npz", "train"),
-        "labels": all_shards("<results>/confident/{shard}.h5", "train") if study.uses_affinitynet else [],
+        "labels": all_shards("<results>/confident/{shard}.h5", "train") if study.uses_confident else [],
         "masks": all_shards("<results>/random_walk/{split}/{shard}.h5", "train"),
         "masks_table": result("<results>/scores/random_walk.tsv"),
     },

@@ -1,15 +1,15 @@
-"""The three networks: the classifier, whose evidence becomes the CAMs (section 3.1), AffinityNet, which learns from
-pairs of confident cells (section 3.2), and the segmentation network, which learns from the pseudo masks (section 3.4).
+"""The networks: the classifier, whose evidence becomes the CAMs (section 3.1), AffinityNet (section 3.2) or IRNet (of
+another paper, Ahn, Cho & Kwak 2019), which learn from pairs of confident cells, and the segmentation network, which learns
+from the pseudo masks (section 3.4).
 
-Input: the training images and what is known of them. Output: `classifier/`, `affinitynet/`, `segmenter/`. Only a
+Input: the training images and what is known of them. Output: `classifier/`, `affinitynet/`, `irnet/`, `segmenter/`. Only a
 segmentation network with `supervision: full` may see true masks: those of the upper bound, which nothing else uses.
 """
 
 LEARNS_FROM = {
     "classifier": {},
-    "affinitynet": {
-        "labels": all_shards("<results>/confident/{shard}.h5", "train") if study.affinitynet.epochs else [],
-    },
+    "affinitynet": {"labels": confident_labels("affinitynet")},
+    "irnet": {"labels": confident_labels("irnet")},
     "segmenter": (
         {"manifest": result("<shared>/dataset/manifest.tsv"), "truth": true_masks("train", scored=False)}
         if study.segmenter.supervision == "full"
@@ -24,7 +24,12 @@ LEARNS_FROM = {
         }
     ),
 }
-TITLES = {"classifier": "classifier", "affinitynet": "AffinityNet", "segmenter": "segmentation network"}
+TITLES = {
+    "classifier": "classifier",
+    "affinitynet": "AffinityNet",
+    "irnet": "IRNet",
+    "segmenter": "segmentation network",
+}
 
 
 for network, labels in LEARNS_FROM.items():

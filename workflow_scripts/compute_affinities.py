@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def main(job: Job[ComputeAffinities]) -> None:
-    """Compute affinities with AffinityNet, or from boundary maps of another system."""
+    """Compute affinities with AffinityNet or IRNet, or from boundary maps of another system."""
     images = Manifest.read(job.input.images)
     grid, items = compute_affinities(job, images)
     write_affinities(job.output.affinities, progress(items, len(images)), grid)

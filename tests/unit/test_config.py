@@ -74,7 +74,7 @@ def test_commented_out_alternatives_are_valid_sections():
         content = commented_out(lines[number + 1 :], margin)
         found.append({above[0]: content} if margin else content)
     kinds = [type(value) for overlay in found for value in chosen(load_study(overlay), overlay)]
-    assert len(found) == len(kinds) == 13
+    assert len(found) == len(kinds) == 14
 
 
 def commented_out(lines: list[str], margin: int) -> Any:
@@ -288,6 +288,33 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
             {"segmenter": {"backbone": "resnet18"}},
             "segmenter: `weights: classifier` needs the classifier's backbone `small`, not `resnet18`",
         ),
+        (
+            {"affinities": {"kind": "irn"}, "irnet": {"backbone": "resnet18"}},
+            "affinities: kind irn trains the network of section irnet: `weights: classifier` needs the "
+            "classifier's backbone `small`, not `resnet18`",
+        ),
+        (
+            {
+                "affinities": {"kind": "irn"},
+                "confident": {"pooling": "scores"},
+                "affinitynet": {"input_scale": 1},
+            },
+            "affinities: kind irn trains the network of section irnet: `confident.pooling: scores` labels "
+            "cells of 8 pixels of the image, so allowed is input_scale 1, not 2",
+        ),
+        (
+            {"irnet": {"radius": 13}},
+            "irnet.crop_size: got 192, allowed 208 or more, 2 * radius cells of 8 pixels",
+        ),
+        (
+            {"irnet": {"weights": "none"}},
+            "irnet.train_on: nothing to freeze: `weights: none` starts from random weights; allowed "
+            "{kind: images, frozen_stages: 0, batch_norm: trained}",
+        ),
+        (
+            {"affinities": {"kind": "irnet"}},
+            "affinities.kind: got 'irnet', allowed 'network' or 'irn' or 'boundary'",
+        ),
     ],
 )
 def test_impossible_values(config: dict[str, Any], expected: str):
@@ -455,13 +482,26 @@ def test_a_mapping_of_another_kind_replaces_the_one_below_it(tmp_path: Path):
 ROAD = ["classifier", "cams", "confident", "affinities", "random_walk", "segmentation"]
 BOUNDARY = {"kind": "boundary", "folder": "maps"}
 FILES = {"kind": "files", "format": "irn", "folder": "cams"}
+IRN = {"kind": "irn"}
 FROM_SCRATCH = {"weights": "none", "train_on": {"batch_norm": "trained"}}
+FROM_SCRATCH_ON_IMAGES = {"weights": "none", "train_on": {"kind": "images", "batch_norm": "trained"}}
 
 
 @pytest.mark.parametrize(
     ("change", "trained", "skipped"),
     [
         ({}, ["classifier", "affinitynet", "segmenter"], set()),
+        ({"affinities": IRN}, ["classifier", "irnet", "segmenter"], set()),
+        (
+            {
+                "cams": FILES,
+                "affinities": IRN,
+                "irnet": FROM_SCRATCH_ON_IMAGES,
+                "segmenter": {"weights": "none"},
+            },
+            ["irnet", "segmenter"],
+            {"classifier"},
+        ),
         ({"affinities": BOUNDARY}, ["classifier", "segmenter"], {"confident"}),
         (
             {"cams": FILES, "affinitynet": FROM_SCRATCH, "segmenter": {"weights": "none"}},
@@ -484,6 +524,13 @@ def test_a_study_makes_what_it_needs(change: dict[str, Any], trained: list[str],
     study = load_study(change)
     assert study.trained_networks == trained
     assert study.scored_artifacts == [artifact for artifact in ROAD if artifact not in skipped]
+
+
+@pytest.mark.parametrize("kind", ["network", "boundary"])
+def test_a_network_that_is_not_trained_needs_not_fit(kind: str):
+    affinities = BOUNDARY if kind == "boundary" else {}
+    study = load_study({"affinities": affinities, "irnet": {"backbone": "resnet18"}})
+    assert "irnet" not in study.trained_networks
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -510,6 +557,15 @@ def test_a_study_loads_what_it_selects_and_nothing_else():
     assert "wsss.models.backbones.small" in loaded_modules(Study(), "train_classifier")
     assert loaded_modules(study, "compute_cams") == ["wsss.stages.cams.files", "wsss.stages.cams.formats.irn"]
     assert loaded_modules(study, "compute_affinities") == ["wsss.stages.affinities.boundary"]
+    irn = load_study({"affinities": IRN})
+    assert loaded_modules(irn, "compute_affinities") == [
+        "wsss.models.backbones.small",
+        "wsss.stages.affinities.irn",
+    ]
+    assert loaded_modules(irn, "train_irnet") == [
+        "wsss.models.backbones.small",
+        "wsss.models.weights.pytorch",
+    ]
     assert "wsss.models.heads.smp" in loaded_modules(study, "train_segmenter")
     assert not any("heads" in module for module in loaded_modules(study, "train_classifier"))
 
@@ -534,6 +590,12 @@ STUDIES: dict[str, dict[str, Any]] = {
         "confident": {"refine": "none"},
         "random_walk": {"refine": "none"},
     },
+    "irn": {"affinities": IRN},
+    "irn on features": {
+        "affinities": IRN,
+        "irnet": {"input_scale": "auto", "train_on": {"kind": "features"}},
+    },
+    "finished irnet": {"affinities": IRN, "irnet": {"weights": "irnet.pt", "epochs": 0}},
     "finished networks": {
         "dataset": {"kind": "coco", "root": "coco"},
         "classifier": {"weights": "classifier.pt", "epochs": 0},
@@ -557,7 +619,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     },
 }
 
-TRAININGS = {"train_classifier", "train_affinitynet", "train_segmenter"}
+TRAININGS = {"train_classifier", "train_affinitynet", "train_irnet", "train_segmenter"}
 NETWORKS = {"score_classifier", "compute_cams", "compute_affinities", "compute_segmentation"}
 WALKED = {"random_walk", "bundle_affinitynet", "choose_random_walk"}
 WALKING = {"score_affinities", "write_tables", "measure_quality", *WALKED}
@@ -581,6 +643,7 @@ REACHES: dict[str, set[str]] = {
     "confident.refine": {"label_confident", "score_cams"},
     "dense_crf": {"label_confident", "score_cams", *WALKED, *SEGMENTATION},
     "affinitynet": {"train_affinitynet"},
+    "irnet": {"train_irnet"},
     "affinities": {"compute_affinities", "bundle_affinitynet"},
     "random_walk": WALKING,
     "random_walk.refine": {"write_tables", "score_cams", "measure_quality", *WALKED},
@@ -606,18 +669,29 @@ REACHES: dict[str, set[str]] = {
 }  # fmt: skip
 """By key, or by section for all keys without an entry of their own."""
 
+REFINED_BY_DEFAULT: dict[str, set[str]] = {
+    "shards.test": {"prepare_dataset"},
+    "dense_crf": SEGMENTATION,
+    "confident.refine": {"score_cams"},
+    "random_walk.refine": {"score_cams"},
+    "random_walk.normalize_on": WALKING,
+}
+
 WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
-    "default": {
-        "shards.test": {"prepare_dataset"},
-        "dense_crf": SEGMENTATION,
-        "confident.refine": {"score_cams"},
-        "random_walk.refine": {"score_cams"},
-        "random_walk.normalize_on": WALKING,
-    },
+    "default": REFINED_BY_DEFAULT,
     "other kinds": {
         "shards.test": {"prepare_dataset"},
         "dense_crf": {"label_confident", "score_cams", *WALKED},
         "precision": {"compute_cams", "compute_affinities"},
+    },
+    "irn": REFINED_BY_DEFAULT,
+    "irn on features": REFINED_BY_DEFAULT,
+    "finished irnet": {
+        **REFINED_BY_DEFAULT,
+        **{
+            f"irnet.{key}": {"train_irnet"}
+            for key in ("batch_size", "crop_size", "train_on", "optimizer", "schedule")
+        },
     },
     "features, nothing refined": {
         "dataset.sbd": {"prepare_dataset"},
@@ -735,7 +809,7 @@ OTHER_VALUES: dict[str, Any] = {
 NEEDS = {
     "classifier.frozen_stages": {"classifier": {"weights": "start.pt"}},
     "classifier.batch_norm": {"classifier": {"weights": "start.pt"}},
-    "confident.pooling": {"affinitynet": {"input_scale": 1.0}},
+    "confident.pooling": {"affinitynet": {"input_scale": 1.0}, "irnet": {"input_scale": 1.0}},
     "affinitynet.normalization_rate": {"affinitynet": {"optimizer": {"head_lr_multiplier": 10.0}}},
 }
 """What else a change needs to be a possible one; for these keys the study is compared with that in place."""
@@ -784,8 +858,12 @@ def run(study: Study) -> set[str]:
     )
     if not study.random_walk.chosen_keys:
         skipped |= {"choose_random_walk"}
-    if not study.uses_affinitynet:
-        skipped |= {"train_affinitynet", "label_confident", "score_confident", "bundle_affinitynet"}
+    if study.pair_network != "affinitynet":
+        skipped |= {"train_affinitynet", "bundle_affinitynet"}
+    if study.pair_network != "irnet":
+        skipped |= {"train_irnet"}
+    if not study.uses_confident:
+        skipped |= {"label_confident", "score_confident"}
     return set(RULES) - skipped
 
 
@@ -821,24 +899,27 @@ def test_no_key_is_left_out():
     everything = {
         path for changes in STUDIES.values() for path, _ in leaves(load_study(changes).model_dump())
     }
-    alone = {f"{network}.backbone" for network in ("classifier", "affinitynet", "segmenter")}
+    alone = {f"{network}.backbone" for network in ("classifier", "affinitynet", "irnet", "segmenter")}
     assert everything - tested - alone == {
         "dataset.splits.train", "dataset.splits.val", "dataset.splits", "dataset.scored", "dataset.sbd",
         "recipe",
     } & everything - tested - alone  # fmt: skip
 
 
-@pytest.mark.parametrize("network", ["classifier", "affinitynet", "segmenter"])
+@pytest.mark.parametrize("network", ["classifier", "affinitynet", "irnet", "segmenter"])
 def test_a_backbone_reaches_its_training_and_what_is_computed_by_it(network: str):
     scratch = {"weights": "none"}
     base = {
-        "affinitynet": {"weights": "none", "train_on": {"batch_norm": "trained"}},
+        "affinitynet": FROM_SCRATCH,
+        "irnet": FROM_SCRATCH_ON_IMAGES,
+        "affinities": IRN if network == "irnet" else {},
         "segmenter": scratch,
     }
     before, after = load_study(base), load_study(merged(base, {network: {"backbone": "resnet18"}}))
     computed = {
         "classifier": {"compute_cams", "score_classifier", "bundle_classifier"},
         "affinitynet": {"compute_affinities", "bundle_affinitynet"},
+        "irnet": {"compute_affinities"},
         "segmenter": SEGMENTING,
     }
     assert reached(before, after) == {f"train_{network}", *computed[network]}

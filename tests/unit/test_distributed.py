@@ -25,12 +25,13 @@ from wsss.models.segmenter import build_segmenter
 from wsss.results import load_checkpoint, read_history, save_checkpoint
 from wsss.runtime import Compute
 from wsss.runtime.processes import ProcessError, in_processes, joined, share, total
-from wsss.stages.affinitynet import AffinityLoss, FeatureAffinityLoss, train_affinitynet
+from wsss.stages.affinitynet import AffinityLoss, train_affinitynet
 from wsss.stages.classifier import ClassifierLoss
 from wsss.stages.segmenter import SegmenterLoss, train_segmenter
 from wsss.stages.training.batch_norm import share_batch_norms
 from wsss.stages.training.loop import fit, together
 from wsss.stages.training.optimizers import build_optimizer
+from wsss.stages.training.pairs import FromFeatures
 from wsss.stages.training.resume import ResumePoint
 from wsss.stages.training.run import Run
 from wsss.stages.training.sampling import Plan
@@ -60,7 +61,7 @@ def double_losses(kind: str) -> nn.Module:
     if kind == "images":
         return AffinityLoss(network)
     network.backbone.freeze(len(network.backbone.stages), "frozen")
-    return FeatureAffinityLoss(network, [48, 64, 64])
+    return FromFeatures(AffinityLoss(network))
 
 
 def double_sample(kind: str, index: int, generator: np.random.Generator) -> tuple[Tensor, ...]:

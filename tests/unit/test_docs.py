@@ -55,7 +55,7 @@ def test_named_files_exist(page: Path) -> None:
 def test_examples_of_configurations_are_valid(page: Path) -> None:
     base = {"dataset": {"kind": "folder", "root": "photos"}, "classifier": {"backbone": "resnet38"}}
     for block in re.findall(r"```yaml\n(.*?)```", texts(page), flags=re.DOTALL):
-        networks = {name: {"backbone": "resnet38"} for name in ("affinitynet", "segmenter")}
+        networks = {name: {"backbone": "resnet38"} for name in ("affinitynet", "irnet", "segmenter")}
         values = yaml.safe_load(block)
         study = load_study(values if "recipe" in values else merged({**base, **networks}, values))
         assert study.name

@@ -38,6 +38,15 @@ def test_trainings_grow_with_epochs_and_crops(sections, rule: str, factor: float
     assert work(**sections)[rule].trained == pytest.approx(factor * work()[rule].trained)
 
 
+@pytest.mark.parametrize("train_on", [{"kind": "images"}, {"kind": "features"}])
+def test_irnet_costs_what_affinitynet_does(train_on: dict[str, str]) -> None:
+    affinitynet = work(affinitynet={"train_on": train_on})
+    irn = work(affinities={"kind": "irn"}, irnet={"train_on": train_on})
+    assert irn["train_irnet"] == affinitynet["train_affinitynet"]
+    assert irn["compute_affinities"] == affinitynet["compute_affinities"]
+    assert irn.keys() - {"train_irnet"} == affinitynet.keys() - {"train_affinitynet"}
+
+
 @pytest.mark.parametrize(
     ("sections", "rule", "factor"),
     [

@@ -27,6 +27,7 @@ from wsss.study.swept import swept
 AUTO: dict[str, Any] = {
     "classifier": {"crop_size": "auto", "epochs": "auto"},
     "affinitynet": {"input_scale": "auto", "epochs": "auto"},
+    "irnet": {"input_scale": "auto", "epochs": "auto"},
     "segmenter": {"crop_size": "auto", "epochs": "auto"},
 }
 
@@ -65,6 +66,12 @@ def test_numbers_that_are_written_are_kept() -> None:
         assert settled_section(section, [(20, 3000)]) is section
     half = load_study({"affinitynet": {"input_scale": "auto", "epochs": 2}}).affinitynet
     assert settled_section(half, [(256, 200)]).epochs == 2
+
+
+def test_irnet_follows_as_affinitynet_does() -> None:
+    study, sizes = load_study(AUTO), [(192, 256)] * 500
+    one, other = settled_section(study.affinitynet, sizes), settled_section(study.irnet, sizes)
+    assert (other.input_scale, other.epochs) == (one.input_scale, one.epochs) == (2.0, 8.0)
 
 
 def test_the_classifier_crops_what_it_has_resized() -> None:

@@ -31,10 +31,10 @@ from wsss.stages import cams as cam_kinds
 from wsss.stages.affinities.network import (
     average_stencils,
     compute_affinities,
-    compute_features,
     mirror_stencil,
 )
 from wsss.stages.cams.classifier import classify, compute_cams
+from wsss.stages.inference.features import compute_features
 from wsss.stages.segmentation import segment
 from wsss.study import config
 from wsss.study.params import ComputeAffinities, ComputeCams
@@ -278,6 +278,7 @@ def test_every_kind_states_which_network_it_needs() -> None:
     }
     assert {name: facts["network"] for name, facts in choices(AFFINITY_KINDS).items()} == {
         "network": "affinitynet",
+        "irn": "irnet",
         "boundary": None,
     }
 

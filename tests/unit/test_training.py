@@ -28,7 +28,7 @@ from wsss.models.classifier import build_classifier, restore_classifier
 from wsss.models.segmenter import restore_segmenter
 from wsss.results import load_checkpoint, read_history
 from wsss.runtime import Compute
-from wsss.stages.affinitynet import augmentation, cell_labels, crop_cells, train_affinitynet
+from wsss.stages.affinitynet import train_affinitynet
 from wsss.stages.cams.classifier import classify
 from wsss.stages.classifier import multi_hot, train_classifier
 from wsss.stages.segmenter import (
@@ -41,6 +41,7 @@ from wsss.stages.segmenter import (
 from wsss.stages.training.feature_store import FeatureStore
 from wsss.stages.training.loop import TrainingError, fit
 from wsss.stages.training.optimizers import build_optimizer
+from wsss.stages.training.pairs import augmentation, cell_labels, crop_cells
 from wsss.stages.training.resume import ResumePoint, resume_path
 from wsss.stages.training.run import Run
 from wsss.stages.training.sampling import Plan, training_batches
@@ -586,7 +587,7 @@ def test_stored_features_are_those_of_the_network(pictures: Pictures, tmp_path: 
     generator = np.random.default_rng(0)
     grids = [(3, 4), (5, 2), (1, 1)]
     maps = [generator.random((*grid, 6)).astype(np.float16) for grid in grids]
-    with FeatureStore(tmp_path, grids, 6) as store:
+    with FeatureStore(tmp_path, grids, 6, "affinitynet") as store:
         for index in (2, 0, 1):
             store[index][:] = maps[index]
         for index, values in enumerate(maps):
@@ -599,8 +600,10 @@ def test_features_that_the_disk_cannot_hold_are_refused(
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(OSError, match=r"need 1\.0 GB, the disk has 0\.0 GB free.*train_on: \{kind: images\}"):
-        FeatureStore(tmp_path, [(1000, 1000)], 512)
+    with pytest.raises(
+        OSError, match=r"need 1\.0 GB, the disk has 0\.0 GB free.*irnet\.train_on: \{kind: images\}"
+    ):
+        FeatureStore(tmp_path, [(1000, 1000)], 512, "irnet")
     assert list(tmp_path.iterdir()) == []
 
 

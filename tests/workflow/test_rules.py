@@ -19,6 +19,7 @@ TARGETS = {"all", "cams", "masks", "sweep", "predict"}
 NETWORK_JOBS = {
     "train_classifier",
     "train_affinitynet",
+    "train_irnet",
     "train_segmenter",
     "compute_cams",
     "label_confident",
@@ -53,7 +54,10 @@ def rules_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return read
 
 
-@pytest.mark.parametrize("sections", [{}, FOREIGN], ids=["default", "foreign"])
+IRN: dict[str, Any] = {"affinities": {"kind": "irn"}}
+
+
+@pytest.mark.parametrize("sections", [{}, FOREIGN, IRN], ids=["default", "foreign", "irn"])
 def test_every_rule_has_params_and_a_script_of_its_name(rules_of, sections: dict[str, Any]) -> None:
     rules = rules_of(**sections)
     assert set(rules) - TARGETS == set(PARAMS)
@@ -93,6 +97,15 @@ def gpus(rules: dict[str, Any]) -> set[str]:
 def test_networks_ask_for_a_gpu_and_files_do_not(rules_of) -> None:
     assert gpus(rules_of()) == NETWORK_JOBS
     assert gpus(rules_of(**FOREIGN)) == NETWORK_JOBS - {"compute_cams", "compute_affinities"}
+
+
+def test_irn_trains_its_network_and_bundles_the_others(rules_of) -> None:
+    rules = rules_of(**IRN)
+    assert gpus(rules) == NETWORK_JOBS
+    bundles = {str(path) for path in rules["all"].input if "/bundle/" in str(path)}
+    assert bundles == {f"results/tiny/bundle/{name}/model.json" for name in ("classifier", "segmenter")}
+    assert "results/tiny/report/irnet.png" in {str(path) for path in rules["plot_history"].output}
+    assert "labels" in dict(rules["plot_train_gallery"].input._get_names())
 
 
 @pytest.mark.parametrize("splits", [["val"], ["train", "val"]])

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu
 
-from wsss.method.affinity import STRIDE, Border, affinity_stencil
+from wsss.method.affinity import Border, affinity_stencil
 from wsss.models.backbone import Backbone, Features, resize
 from wsss.models.backbones import build_backbone
 from wsss.models.checkpoints import Restored, read_network
-from wsss.models.network import Network, widened
+from wsss.models.grid import GridNetwork, grid_of
+from wsss.models.network import widened
 from wsss.models.state import load_backbone
 from wsss.study.config import AffinityNet as Section
 from wsss.study.options import FeatureNormalization, NormalizationRate
@@ -24,11 +25,10 @@ WIDTHS = (64, 128, 256)
 GROUPS = (8, 16, 32)
 
 
-class AffinityNet(Network):
+class AffinityNet(GridNetwork):
     """Three features → 1x1 convolutions to 64, 128 and 256 → ELU → 1x1 convolution of all 448 → ELU.
 
-    The network comes apart at the features: ``forward(x) = stencil(affinity_features(features(x)))``. With a
-    frozen backbone they are the same in every epoch and can be stored.
+    The network comes apart at the features: ``forward(x) = stencil(affinity_features(features(x)))``.
     """
 
     def __init__(
@@ -65,12 +65,17 @@ class AffinityNet(Network):
             return frozenset()
         return frozenset(name for name, _ in self.named_parameters() if name.startswith("gn8_"))
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of the three features."""
+        return self.backbone.channels
+
     def features(self, x: Tensor) -> Features:
         """Normalised images ``(B, 3, H, W)`` → three features, all ``(B, C, ⌈H / 8⌉, ⌈W / 8⌉)``.
 
         Features of another stride than 8 are resized bilinearly.
         """
-        grid = [-(-side // STRIDE) for side in x.shape[-2:]]
+        grid = grid_of(x)
         return Features(*(resize(feature, grid) for feature in self.backbone(x)))
 
     def affinity_features(self, features: Sequence[Tensor]) -> Tensor:

@@ -8,7 +8,15 @@ from statistics import fmean
 from typing import NamedTuple, Self
 
 from wsss.data import Manifest
-from wsss.study.config import Confident, RandomWalk, Segmentation, SegmenterCams, Study
+from wsss.study.config import (
+    AffinityNet,
+    Confident,
+    IRNet,
+    RandomWalk,
+    Segmentation,
+    SegmenterCams,
+    Study,
+)
 from wsss.study.config.fields import AUTO, Auto, settled
 from wsss.study.counts import shard_counts
 from wsss.study.follow import median_longest_side, settled_section
@@ -31,11 +39,11 @@ TO_A_SCORE = ("train_segmenter", "compute_segmentation", "score_segmentation")
 """The rules by which full supervision comes to its score."""
 
 ON_FEATURES = 0.18
-"""A pixel of AffinityNet's training on finished features, as a share of one through the backbone and back;
-as for `COMPARED`, of MobileNetV2 on a CPU, and less of a larger backbone."""
+"""A pixel of a training on finished features, AffinityNet's or IRNet's, as a share of one through a backbone
+and back; as for `COMPARED`, of MobileNetV2 on a CPU, and less of a larger backbone."""
 
 COMPARED = 0.3
-"""What AffinityNet's own layers and the comparison of cells add to a pass through its backbone, a share."""
+"""What these networks' own layers and the comparison of cells add to a pass through the backbone, a share."""
 
 
 class Images(NamedTuple):
@@ -151,8 +159,8 @@ def _networks(study: Study, images: Images) -> dict[str, Work]:
             seen=refined * area * _passes(study.cams.scales, study.cams.flip),
             refined=refined * _refinement(study, study.cams, images),
         )
-    if study.uses_affinitynet:
-        found |= _affinities(study, images)
+    if study.pair_network:
+        found |= _affinities(study, images, study.pair_network)
     segmenter = _backbone(study, "segmenter")
     crops = settled(study.segmenter.epochs) * train * _megapixels(study.segmenter.crop_size)
     found["train_segmenter"] = Work(1, segmenter, trained=crops)
@@ -166,8 +174,8 @@ def _networks(study: Study, images: Images) -> dict[str, Work]:
     return found
 
 
-def _affinities(study: Study, images: Images) -> dict[str, Work]:
-    net, backbone = study.affinitynet, _backbone(study, "affinitynet")
+def _affinities(study: Study, images: Images, name: str) -> dict[str, Work]:
+    net, backbone = _pair_section(study), _backbone(study, name)
     train, area = images.counts["train"], images.megapixels * _input_scale(study) ** 2
     crops = settled(net.epochs) * train * _megapixels(net.crop_size)
     if net.train_on.kind == "features":
@@ -178,7 +186,7 @@ def _affinities(study: Study, images: Images) -> dict[str, Work]:
         (1 + COMPARED) * _refined(study, images) * area * (1 + bool(getattr(study.affinities, "flip", False)))
     )
     return {
-        "train_affinitynet": training,
+        f"train_{name}": training,
         "compute_affinities": Work(_shards(study), backbone, seen=seen),
     }
 
@@ -195,7 +203,7 @@ def _walks(study: Study, images: Images) -> dict[str, Work]:
         "measure_quality": Work(study.shards["train"], walked=3 * images.counts["train"] * walked),
         "score_cams": Work(1, refined=CONSTANTS_TRIED * images.scored * _refinement(study, walk, images)),
     }
-    if study.uses_affinitynet:
+    if study.uses_confident:
         crf = 2 * _refinement(study, study.confident, images)
         found["label_confident"] = Work(study.shards["train"], refined=images.counts["train"] * crf)
     values, train = swept(study), images.counts["train"]
@@ -227,7 +235,7 @@ def settled_study(study: Study, images: Images) -> Study:
     sizes = [(side, side)] * images.counts["train"]
     networks = {
         name: settled_section(getattr(study, name), sizes)
-        for name in ("classifier", "affinitynet", "segmenter")
+        for name in ("classifier", "affinitynet", "irnet", "segmenter")
     }
     return study.model_copy(update={**networks, "shards": shard_counts(study)})
 
@@ -235,6 +243,10 @@ def settled_study(study: Study, images: Images) -> Study:
 def _backbone(study: Study, network: str) -> Backbone:
     section = getattr(study, network)
     return Backbone(section.backbone, section.output_stride)
+
+
+def _pair_section(study: Study) -> AffinityNet | IRNet:
+    return study.irnet if study.affinities.kind == "irn" else study.affinitynet
 
 
 def _refined(study: Study, images: Images) -> int:
@@ -256,7 +268,7 @@ def _megapixels(side: int | Auto) -> float:
 def _input_scale(study: Study) -> float:
     if study.affinities.kind == "boundary":
         return study.affinities.input_scale
-    return settled(study.affinitynet.input_scale)
+    return settled(_pair_section(study).input_scale)
 
 
 def _refinement(

@@ -11,6 +11,7 @@ from wsss.report.figures import plot_history, write_figure
 TITLES = {
     "classifier": "Classifier",
     "affinitynet": "AffinityNet",
+    "irnet": "IRNet",
     "segmenter": "Segmentation network",
 }
 

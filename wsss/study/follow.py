@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from wsss.study.config import AffinityNet, Classifier, Segmenter
+from wsss.study.config import AffinityNet, Classifier, IRNet, Segmenter
 from wsss.study.config.fields import AUTO
 
 CELL = 8
@@ -28,7 +28,7 @@ CROP_STEP = 32
 SMALLEST_CROP, LARGEST_CROP = 64, 448
 """The largest is the published one; the memory of a training grows with the square."""
 
-STEPS = {"Classifier": 600, "AffinityNet": 500, "Segmenter": 600}
+STEPS = {"Classifier": 600, "AffinityNet": 500, "IRNet": 500, "Segmenter": 600}
 """Of a training, by section: what studies with pretrained backbones took that went well."""
 
 FEWEST_EPOCHS, MOST_EPOCHS = 1.0, 30.0
@@ -37,7 +37,7 @@ FEWEST_EPOCHS, MOST_EPOCHS = 1.0, 30.0
 FOLLOWING = ("input_scale", "crop_size", "epochs")
 """Keys of networks that can say `auto`."""
 
-Trained = TypeVar("Trained", Classifier, AffinityNet, Segmenter)
+Trained = TypeVar("Trained", Classifier, AffinityNet, IRNet, Segmenter)
 
 
 def median_longest_side(sizes: Iterable[tuple[int, int]]) -> int:

@@ -117,7 +117,7 @@ def _inner(study: Study, results: str, name: str, settings: dict[str, Any], over
     """A study with other settings, an overlay over these, and the classifier of the study around it."""
     place = {"name": name, "results": results, "upper_bound": False, "rounds": {"count": 1, "later": {}}}
     plain = merged(merged(merged(study.model_dump(), place), settings), overlay)
-    for network in ("affinitynet", "segmenter"):
+    for network in ("affinitynet", "irnet", "segmenter"):
         if plain[network].get("weights") == "classifier":
             plain[network] = plain[network] | {"weights": f"{study.folder}/classifier/{CHECKPOINT}"}
     try:

@@ -56,11 +56,10 @@ def _loaded(study: Study, rule: str) -> list[str]:
             return _dense_crf(study, study.confident)
         case "train_affinitynet":
             return [*_trained(study.affinitynet), *_engines("affinity")]
+        case "train_irnet":
+            return _trained(study.irnet)
         case "compute_affinities":
-            used = (
-                [*_backbone(study.affinitynet), *_engines("affinity")] if affinities.kind == "network" else []
-            )
-            return [module_name(AFFINITY_KINDS, affinities.kind), *used]
+            return [module_name(AFFINITY_KINDS, affinities.kind), *_comparing(study)]
         case "random_walk":
             return [*_engines("random_walk"), *_dense_crf(study, study.random_walk)]
         case "sweep_random_walk" | "measure_quality":
@@ -89,6 +88,16 @@ def _loaded(study: Study, rule: str) -> list[str]:
 
 def _backbone(network: Network) -> list[str]:
     return [backbone_facts(network.backbone).module]
+
+
+def _comparing(study: Study) -> list[str]:
+    """What computes affinities; boundary maps of other systems need nothing."""
+    match study.affinities.kind:
+        case "network":
+            return [*_backbone(study.affinitynet), *_engines("affinity")]
+        case "irn":
+            return _backbone(study.irnet)
+    return []
 
 
 def _segmenter(study: Study) -> list[str]:

@@ -21,6 +21,7 @@ from wsss.study.config import (
     Confident,
     DenseCrf,
     Folder,
+    IRNet,
     NetworkAffinities,
     RandomWalk,
     Report,
@@ -124,6 +125,14 @@ class TrainAffinityNet(Params):
     affinitynet: AffinityNet
 
 
+class TrainIRNet(Params):
+    """IRNet, and what decides its random numbers and rounding."""
+
+    seed: int
+    precision: Precision
+    irnet: IRNet
+
+
 class ComputeAffinities(Params):
     """How affinities are computed; those of boundary maps without a network."""
 
@@ -133,7 +142,7 @@ class ComputeAffinities(Params):
     @classmethod
     def of(cls, study: Study) -> Self:
         """Precision counts only where a network runs."""
-        precision = study.precision if study.affinities.kind == "network" else None
+        precision = study.precision if study.pair_network else None
         return cls(precision=precision, affinities=study.affinities)
 
 
@@ -353,6 +362,7 @@ PARAMS: Mapping[str, type[Params]] = {
     "compute_cams": ComputeCams,
     "label_confident": LabelConfident,
     "train_affinitynet": TrainAffinityNet,
+    "train_irnet": TrainIRNet,
     "compute_affinities": ComputeAffinities,
     "random_walk": WalkCams,
     "sweep_random_walk": SweepRandomWalk,

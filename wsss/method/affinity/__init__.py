@@ -7,6 +7,7 @@ All lengths are in cells of the grid.
 """
 
 from wsss.method.affinity.boundary import boundary_stencil
+from wsss.method.affinity.displacement import displacement_losses
 from wsss.method.affinity.loss import affinity_loss, pair_counts
 from wsss.method.affinity.pairs import STRIDE, Border, Kinds, half_plane_offsets, pair_targets, valid_pairs
 from wsss.method.affinity.stencil import affinity_stencil
@@ -20,6 +21,7 @@ __all__ = [
     "affinity_loss",
     "affinity_stencil",
     "boundary_stencil",
+    "displacement_losses",
     "half_plane_offsets",
     "oracle_stencil",
     "pair_counts",

@@ -80,11 +80,11 @@ def pair_targets(labels: Tensor, radius: int = 5, border: Border = "full") -> Ki
     return alike & (upper == BACKGROUND), alike & (upper != BACKGROUND), decided & (upper != lower)
 
 
-def lower_cells(labels: Tensor, radius: int, outside: int) -> Tensor:
-    """Return the label of each pair's lower cell: (B, P, H, W), `outside` beyond the grid."""
-    height, width = labels.shape[-2:]
+def lower_cells(values: Tensor, radius: int, outside: int) -> Tensor:
+    """Return the value (B, H, W) of each pair's lower cell: (B, P, H, W), `outside` beyond the grid."""
+    height, width = values.shape[-2:]
     reach = radius - 1
-    padded = F.pad(labels, (reach, reach, 0, reach), value=outside)
+    padded = F.pad(values, (reach, reach, 0, reach), value=outside)
     shifted = [
         padded[:, dy : dy + height, reach + dx : reach + dx + width]
         for dy, dx in half_plane_offsets(radius).tolist()

@@ -13,8 +13,15 @@ from wsss.report.figures.style import INK, MUTED, axes_at, heading, notice, styl
 
 Values = NDArray[np.float64]
 
-TERMS = {"loss": INK, "background": "#8a94a6", "foreground": "#0b9384", "different": "#d9485f"}
-"""Colours of the loss and of AffinityNet's three terms."""
+TERMS = {
+    "loss": INK,
+    "background": "#8a94a6",
+    "foreground": "#0b9384",
+    "different": "#d9485f",
+    "displacement_foreground": "#6fbf73",
+    "displacement_background": "#c2a878",
+}
+"""Colours of the loss, of AffinityNet's three terms, and of IRNet's two more."""
 
 NO_LOSS = ("step", "epoch", "learning_rate", "images_per_second")
 """Columns that all trainings share; the others are the loss and its terms."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wsss.data import Manifest
 from wsss.results import AffinityGrid
 from wsss.runtime import Compute
-from wsss.study.config import BoundaryAffinities, NetworkAffinities
+from wsss.study.config import Affinities
 from wsss.study.params import ComputeAffinities
 from wsss.study.registry import AFFINITY_KINDS, module_name
 
@@ -69,6 +69,6 @@ def compute_affinities(job: AffinitiesJob, images: Manifest) -> ComputedAffiniti
         ValueError: files that the kind reads are missing or damaged.
         ArtifactError: the checkpoint is damaged or holds another network.
     """
-    affinities: NetworkAffinities | BoundaryAffinities = job.params.affinities
+    affinities: Affinities = job.params.affinities
     kind: AffinityKind = import_module(module_name(AFFINITY_KINDS, affinities.kind))
     return kind.compute(affinities, images, job)

@@ -1,4 +1,4 @@
-"""What AffinityNet sees in images: affinities of neighbouring cells, and the features of its backbone."""
+"""Affinities of neighbouring cells as AffinityNet sees them in images (Ahn & Kwak 2018, section 3.2)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.data import ImageRow, Manifest
-from wsss.method.affinity import STRIDE, half_plane_offsets
+from wsss.method.affinity import half_plane_offsets
 from wsss.models.affinitynet import AffinityNet, restore_affinitynet
 from wsss.results import AffinityGrid
 from wsss.runtime import Compute
 from wsss.stages.affinities import AffinitiesJob, ComputedAffinities
-from wsss.stages.inference.passes import at_scales, passes, scaled_batches
+from wsss.stages.inference.features import padded, padded_batches
+from wsss.stages.inference.passes import at_scales, passes
 from wsss.study.config import NetworkAffinities
 from wsss.study.config.fields import settled
 
@@ -49,7 +49,7 @@ def compute_affinities(
     Yields:
         id and stencil (P, ceil(sH / 8), ceil(sW / 8)) float16 for an image of sH x sW pixels when scaled.
     """
-    for batch, images in _padded_batches(model, rows, input_scale, compute):
+    for batch, images in padded_batches(model, rows, input_scale, compute):
         for row, stencil in zip(batch, _stencils(model, images, flip, compute), strict=True):
             yield row.id, stencil.numpy()
 
@@ -70,21 +70,6 @@ def _stencils(model: AffinityNet, images: Sequence[Tensor], flip: bool, compute:
         for stencil, mirrored in passes(model, images, flip, compute)
     ]
     return average_stencils(stencils).half().cpu()
-
-
-@torch.inference_mode()
-def compute_features(
-    model: AffinityNet, rows: Iterable[ImageRow], *, input_scale: float, compute: Compute
-) -> Iterator[tuple[str, NDArray[np.float16]]]:
-    """Compute the features of AffinityNet's backbone, as `compute_affinities` does.
-
-    Yields:
-        id and the three features side by side, (ceil(sH / 8), ceil(sW / 8), C) float16.
-    """
-    for batch, images in _padded_batches(model, rows, input_scale, compute):
-        features, _ = next(passes(model.features, images, False, compute))
-        maps = torch.cat([feature.half() for feature in features], dim=1).permute(0, 2, 3, 1)
-        yield from ((row.id, values.numpy()) for row, values in zip(batch, maps.cpu(), strict=True))
 
 
 def mirror_stencil(stencil: Tensor, radius: int) -> Tensor:
@@ -109,20 +94,3 @@ def average_stencils(stencils: Sequence[Tensor]) -> Tensor:
     """Average affinities (..., P, h, w) over those stencils that have the pair; 0 where none has."""
     stacked = torch.stack(list(stencils))
     return stacked.sum(0) / (stacked > 0).sum(0).clamp(min=1)
-
-
-def _padded_batches(
-    model: AffinityNet, rows: Iterable[ImageRow], input_scale: float, compute: Compute
-) -> Iterator[tuple[list[ImageRow], tuple[Tensor, ...]]]:
-    """Yield batches of images of equal size, scaled and padded right and bottom with the mean colour.
-
-    Padded to whole cells, so that the mirror image's grid is the mirrored grid.
-    """
-    for batch, (images,) in scaled_batches(model.backbone.normalization, rows, (input_scale,), compute):
-        yield batch, (padded(images),)
-
-
-def padded(images: Tensor) -> Tensor:
-    """Pad normalised images (B, 3, H, W) right and bottom with the mean colour, to whole cells."""
-    height, width = images.shape[-2:]
-    return F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE))

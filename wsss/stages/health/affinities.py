@@ -20,7 +20,8 @@ NO_BORDERS = Alarm(
     meaning="The walk spreads scores over borders as easily as inside an object.",
     help=(
         "Raise `random_walk.beta`: `snakemake sweep` tries several.",
-        "Train AffinityNet longer, `affinitynet.epochs`, or on a finer grid, `affinitynet.input_scale`.",
+        "Train the network of the affinities longer, `affinitynet.epochs` or `irnet.epochs`, or on a finer "
+        "grid, `input_scale`.",
     ),
 )
 

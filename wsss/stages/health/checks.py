@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 from wsss.data import Manifest
@@ -13,7 +14,10 @@ from wsss.stages.health.alarms import Alarm, Verdict
 from wsss.stages.health.counting import Counted, count_masks
 from wsss.stages.health.training import LOSS, SHORT, check_training
 
-NETWORKS = ("classifier", "affinitynet", "segmenter")
+NETWORKS = ("classifier", "affinitynet", "irnet", "segmenter")
+
+COMPARING = ("affinitynet", "irnet")
+"""Those of them that give affinities; a study trains one at most."""
 
 
 class Files(Protocol):
@@ -53,11 +57,12 @@ def _confident(files: Files) -> list[Verdict]:
 
 
 def _random_walk(files: Files) -> list[Verdict]:
-    """AffinityNet if the study trains it, affinities and pseudo masks."""
-    history = files.get("history")
+    """AffinityNet or IRNet if the study trains one, affinities and pseudo masks."""
+    histories = {name: files.get(name) for name in COMPARING}
+    trainings = [check_training(name, read_history(path)) for name, path in histories.items() if path]
     train, pseudo_masks = Manifest.read(files.train), read_json(files.random_walk)
     return [
-        *(check_training("affinitynet", read_history(history)) if history else []),
+        *chain.from_iterable(trainings),
         *affinities.check_affinities(read_json(files.affinities)),
         *random_walk.check_pseudo_masks(
             train.class_names, _counted(train, files.masks), pseudo_masks, read_json(files.cams)
@@ -85,7 +90,7 @@ PARTS: Mapping[str, Callable[[Files], list[Verdict]]] = {
     "random_walk": _random_walk,
     "segmentation": _segmentation,
 }
-"""In the order of the road; a study that trains no classifier or no AffinityNet leaves out theirs."""
+"""In the order of the road; a study without a classifier or without confident regions leaves out theirs."""
 
 ALARMS: tuple[Alarm, ...] = (
     dataset.FEW,
@@ -115,7 +120,7 @@ ALARMS: tuple[Alarm, ...] = (
     segmentation.DROP,
     segmentation.SPECKS,
 )
-"""All of them, as docs/health.md lists them; those of a training stand for three networks."""
+"""All of them, as docs/health.md lists them; those of a training stand for all networks."""
 
 
 def _counted(images: Manifest, shards: Sequence[str]) -> list[Counted]:

@@ -117,10 +117,11 @@ BELOW_DENSE_CRF = Alarm(
     title="pseudo masks below CAM + dCRF",
     fires=f"with true masks; alarm: mIoU of the pseudo masks more than {points(BEHIND)} points below that "
     "of the CAMs after the dense CRF; warning: below",
-    meaning="The dense CRF alone is better than AffinityNet and the walk.",
+    meaning="The dense CRF alone is better than the affinities and the walk.",
     help=(
         _SWEEP,
-        "Train AffinityNet longer, `affinitynet.epochs`, or on a finer grid, `affinitynet.input_scale`.",
+        "Train the network of the affinities longer, `affinitynet.epochs` or `irnet.epochs`, or on a finer "
+        "grid, `input_scale`.",
     ),
 )
 

@@ -23,8 +23,10 @@ class FeatureStore:
     share one file, and the memory that caches it.
     """
 
-    def __init__(self, folder: Path, grids: Sequence[tuple[int, int]], channels: int) -> None:
+    def __init__(self, folder: Path, grids: Sequence[tuple[int, int]], channels: int, section: str) -> None:
         """Reserve room in ``folder`` for maps of ``channels`` channels on ``grids`` (h, w).
+
+        ``section`` is the network's in the configuration.
 
         Raises:
             OSError: the disk has less free; nothing is computed or written then.
@@ -33,7 +35,7 @@ class FeatureStore:
         ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
         self._starts = [0, *ends[:-1].tolist()]
         needed = int(ends[-1]) * np.dtype(np.float16).itemsize
-        _require_free(folder, needed)
+        _require_free(folder, needed, section)
         self._file = _nameless_file(folder)
         os.posix_fallocate(self._file.fileno(), 0, needed)
         self._values = np.memmap(self._file, np.float16, "r+").view(np.ndarray)
@@ -64,10 +66,10 @@ def _nameless_file(folder: Path) -> IO[bytes]:
     return file
 
 
-def _require_free(folder: Path, needed: int) -> None:
+def _require_free(folder: Path, needed: int, section: str) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(
             f"{folder}: the backbone's features need {needed / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB "
-            "free. Set affinitynet.train_on: {kind: images}, or a smaller affinitynet.input_scale."
+            f"free. Set {section}.train_on: {{kind: images}}, or a smaller {section}.input_scale."
         )

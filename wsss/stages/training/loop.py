@@ -1,4 +1,4 @@
-"""The loop that trains all three networks: learning rates, a history, a state to resume from."""
+"""The loop that trains all networks: learning rates, a history, a state to resume from."""
 
 from __future__ import annotations
 

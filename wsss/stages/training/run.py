@@ -21,13 +21,13 @@ from wsss.stages.training.loop import COLUMNS, fit
 from wsss.stages.training.optimizers import build_optimizer
 from wsss.stages.training.resume import ResumePoint, resume_path
 from wsss.stages.training.sampling import Plan, ReadSample, require_equal_shares
-from wsss.study.config import AffinityNet, Classifier, Segmenter
+from wsss.study.config import AffinityNet, Classifier, IRNet, Segmenter
 from wsss.study.config.fields import settled
 
 if TYPE_CHECKING:
     from wsss.stages.job import Job
 
-Section = Classifier | AffinityNet | Segmenter
+Section = Classifier | AffinityNet | IRNet | Segmenter
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,9 @@ def _with_its_compute(
     work(section, replace(run, compute=compute), *arguments)
 
 
-def first_weights(section: AffinityNet | Segmenter, classifier: Path | None) -> dict[str, Tensor] | None:
+def first_weights(
+    section: AffinityNet | IRNet | Segmenter, classifier: Path | None
+) -> dict[str, Tensor] | None:
     """Resolve ``section.weights``, in which "classifier" means the checkpoint ``classifier``.
 
     Raises:
@@ -95,7 +97,7 @@ def first_weights(section: AffinityNet | Segmenter, classifier: Path | None) -> 
     return resolve_weights(str(classifier), section.backbone)
 
 
-def adopt(network: Network, section: Classifier | AffinityNet, run: Run) -> None:
+def adopt(network: Network, section: Classifier | AffinityNet | IRNet, run: Run) -> None:
     """Save a network loaded complete from ``section.weights``, with an empty history.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from wsss.study.config.datasets import Coco, Folder, Shapes, Voc12
 from wsss.study.config.files import ConfigError
-from wsss.study.config.networks import AffinityNet, Classifier, OnFeatures, OnImages, Segmenter
+from wsss.study.config.networks import AffinityNet, Classifier, IRNet, OnFeatures, OnImages, Segmenter
 from wsss.study.config.recipes import recipe_names, recipe_settings, recipe_title
 from wsss.study.config.sections import (
     Affinities,
@@ -14,6 +14,7 @@ from wsss.study.config.sections import (
     ConstantThresholds,
     DenseCrf,
     FileCams,
+    IrnAffinities,
     NetworkAffinities,
     PowerBackground,
     PowerThresholds,
@@ -62,6 +63,8 @@ __all__ = [
     "DenseCrf",
     "FileCams",
     "Folder",
+    "IRNet",
+    "IrnAffinities",
     "Loss",
     "NetworkAffinities",
     "OnFeatures",

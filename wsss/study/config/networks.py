@@ -1,4 +1,4 @@
-"""The three networks and how they are trained."""
+"""The networks and how they are trained."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OutputStride = Annotated[
 
 
 class Network(Section):
-    """What the three networks have in common."""
+    """What the networks have in common."""
 
     backbone: Text = Field(
         "small",
@@ -152,13 +152,42 @@ class OnFeatures(Section):
     kind: Literal["features"]
 
 
-class AffinityNet(Network):
-    """AffinityNet: how alike two cells of the stride-8 grid are, for all pairs within a radius."""
+class PairNetwork(Network):
+    """What the networks have in common that learn from pairs of confident cells."""
 
     weights: PathText = Field(
         "classifier", description="classifier (its backbone), none, imagenet, or a path"
     )
     input_scale: InputScaleOrAuto = 2.0
+
+    @field_validator("crop_size", check_fields=False)
+    @classmethod
+    def _holds_a_pair(cls, crop_size: int, info: ValidationInfo) -> int:
+        needed = 16 * info.data.get("radius", 0)
+        if crop_size < needed:
+            raise ValueError(f"allowed {needed} or more, 2 * radius cells of 8 pixels")
+        return crop_size
+
+    @field_validator("train_on", check_fields=False)
+    @classmethod
+    def _has_learned(cls, train_on: OnImages | OnFeatures, info: ValidationInfo) -> Any:
+        freezes = train_on.kind == "features" or train_on.frozen_stages or train_on.batch_norm == "frozen"
+        if info.data.get("weights") == "none" and freezes:
+            raise ValueError(
+                "nothing to freeze: `weights: none` starts from random weights; allowed {kind: images, "
+                "frozen_stages: 0, batch_norm: trained}"
+            )
+        return train_on
+
+    @classmethod
+    def describing(cls) -> frozenset[str]:
+        """What a finished network is made of, and what it is shown."""
+        return super().describing() | {"input_scale", "radius"}
+
+
+class AffinityNet(PairNetwork):
+    """AffinityNet: how alike two cells of the stride-8 grid are, for all pairs within a radius."""
+
     normalization: FeatureNormalization = Field(
         "group", description="of the 1x1 convolution of each of the three features"
     )
@@ -176,25 +205,6 @@ class AffinityNet(Network):
     optimizer: Optimizer = Sgd(learning_rate=0.02)
     schedule: Schedule = Polynomial()
 
-    @field_validator("crop_size")
-    @classmethod
-    def _holds_a_pair(cls, crop_size: int, info: ValidationInfo) -> int:
-        needed = 16 * info.data.get("radius", 0)
-        if crop_size < needed:
-            raise ValueError(f"allowed {needed} or more, 2 * radius cells of 8 pixels")
-        return crop_size
-
-    @field_validator("train_on")
-    @classmethod
-    def _has_learned(cls, train_on: OnImages | OnFeatures, info: ValidationInfo) -> Any:
-        freezes = train_on.kind == "features" or train_on.frozen_stages or train_on.batch_norm == "frozen"
-        if info.data.get("weights") == "none" and freezes:
-            raise ValueError(
-                "nothing to freeze: `weights: none` starts from random weights; allowed {kind: images, "
-                "frozen_stages: 0, batch_norm: trained}"
-            )
-        return train_on
-
     def idle(self) -> frozenset[str]:
         """The rate of the norms counts where there are norms, and two rates."""
         alike = self.normalization == "none" or self.optimizer.head_lr_multiplier == 1
@@ -203,7 +213,29 @@ class AffinityNet(Network):
     @classmethod
     def describing(cls) -> frozenset[str]:
         """What a finished AffinityNet is made of, and what it is shown."""
-        return super().describing() | {"input_scale", "normalization", "radius", "border"}
+        return super().describing() | {"normalization", "border"}
+
+
+class IRNet(PairNetwork):
+    """IRNet, for `affinities: {kind: irn}`: where classes meet on the stride-8 grid, learned from pairs."""
+
+    radius: Radius = 5
+    displacement: bool = Field(
+        False,
+        description="the second branch, as published: displacements to the centres of objects; it moves no "
+        "affinity where the backbone is frozen",
+    )
+    epochs: EpochsOrNone = 4.0
+    batch_size: BatchSize = 8
+    crop_size: CropSize = Field(192, description="side of the square crop after input_scale, a multiple of 8")
+    train_on: Annotated[OnImages | OnFeatures, Field(discriminator="kind")] = OnImages()
+    optimizer: Optimizer = Sgd(learning_rate=0.1)
+    schedule: Schedule = Polynomial()
+
+    @classmethod
+    def describing(cls) -> frozenset[str]:
+        """What a finished IRNet is made of, and what it is shown."""
+        return super().describing() | {"displacement"}
 
 
 class Segmenter(Network):

@@ -38,7 +38,7 @@ from wsss.study.config.fields import (
     settled,
 )
 from wsss.study.config.files import ConfigError, read_yaml
-from wsss.study.config.networks import AffinityNet, Classifier, Network, Segmenter
+from wsss.study.config.networks import AffinityNet, Classifier, IRNet, Network, PairNetwork, Segmenter
 from wsss.study.config.recipes import recipe_names, recipe_settings
 from wsss.study.config.text import problems
 from wsss.study.options import CellPadding, NormalizedOn, Pooling, Precision, ScoreNormalization
@@ -143,7 +143,7 @@ class ConstantThresholds(Section):
 
 
 class Confident(Section):
-    """Confident regions, the labels of AffinityNet: what a strong and a weak background agree on."""
+    """Confident regions, labels of AffinityNet and IRNet: what a strong and a weak background agree on."""
 
     background: Annotated[PowerThresholds | ConstantThresholds, Field(discriminator="kind")] = (
         PowerThresholds()
@@ -175,12 +175,20 @@ class DenseCrf(Section):
 class NetworkAffinities(Section):
     """Affinities as they are kept for the random walk, before the power beta."""
 
-    kind: Literal["network"] = Field("network", description="of AffinityNet; or boundary, see below")
+    kind: Literal["network"] = Field("network", description="of AffinityNet; or irn or boundary, see below")
     flip: Flip = False
 
 
+class IrnAffinities(Section):
+    """1 - the largest boundary value on the path between two cells, as IRNet sees them, section irnet."""
+
+    kind: Literal["irn"]
+    flip: Flip = False
+    radius: Radius = 5
+
+
 class BoundaryAffinities(Section):
-    """1 - the largest boundary value on the path between two cells, as IRN has it."""
+    """The same of boundary maps of another system, one file per image."""
 
     kind: Literal["boundary"]
     folder: PathText = Field(
@@ -190,7 +198,7 @@ class BoundaryAffinities(Section):
     radius: Radius = 5
 
 
-Affinities = NetworkAffinities | BoundaryAffinities
+Affinities = NetworkAffinities | IrnAffinities | BoundaryAffinities
 
 
 class PowerBackground(Section):
@@ -301,6 +309,7 @@ LATER = (
     "confident",
     "dense_crf",
     "affinitynet",
+    "irnet",
     "affinities",
     "random_walk",
     "sweep",
@@ -365,6 +374,7 @@ class Study(Section):
     confident: Confident = Confident()
     dense_crf: DenseCrf = DenseCrf()
     affinitynet: AffinityNet = AffinityNet()
+    irnet: IRNet = IRNet()
     affinities: Affinities = Field(NetworkAffinities(), discriminator="kind")
     random_walk: RandomWalk = RandomWalk()
     sweep: Sweep = Sweep()
@@ -387,24 +397,30 @@ class Study(Section):
     @property
     def uses_classifier(self) -> bool:
         """Whether any stage needs the classifier: for its CAMs, or to start from its weights."""
-        networks = [self.segmenter, *([self.affinitynet] if self.uses_affinitynet else [])]
+        compared = [self.pair_network] if self.pair_network else []
+        networks = [self.segmenter, *(getattr(self, name) for name in compared)]
         return self.cams.kind == "classifier" or any(net.weights == "classifier" for net in networks)
 
     @property
-    def uses_affinitynet(self) -> bool:
-        """Whether affinities, and so AffinityNet's labels, the confident regions, come from training."""
-        return self.affinities.kind == "network"
+    def pair_network(self) -> str | None:
+        """The network that learns from pairs of confident cells, and gives the affinities, if one does."""
+        return {"network": "affinitynet", "irn": "irnet"}.get(self.affinities.kind)
+
+    @property
+    def uses_confident(self) -> bool:
+        """Whether affinities come from a network, and so need its labels, the confident regions."""
+        return self.pair_network is not None
 
     @property
     def trained_networks(self) -> list[str]:
         """The networks that this study trains, in the order of the road."""
-        skipped = {"classifier": not self.uses_classifier, "affinitynet": not self.uses_affinitynet}
-        return [name for name in ("classifier", "affinitynet", "segmenter") if not skipped.get(name)]
+        used = ["classifier" if self.uses_classifier else None, self.pair_network, "segmenter"]
+        return [name for name in used if name]
 
     @property
     def scored_artifacts(self) -> list[str]:
         """What this study makes and scores, in the order of the road."""
-        skipped = {"classifier": not self.uses_classifier, "confident": not self.uses_affinitynet}
+        skipped = {"classifier": not self.uses_classifier, "confident": not self.uses_confident}
         road = ("classifier", "cams", "confident", "affinities", "random_walk", "segmentation")
         return [artifact for artifact in road if not skipped.get(artifact)]
 
@@ -430,25 +446,44 @@ class Study(Section):
     @field_validator("affinitynet", "segmenter")
     @classmethod
     def _on_the_same_backbone(cls, network: Network, info: ValidationInfo) -> Network:
-        classifier = info.data.get("classifier")
-        if classifier and network.weights == "classifier" and network.backbone != classifier.backbone:
-            raise ValueError(
-                f"`weights: classifier` needs the classifier's backbone `{classifier.backbone}`, "
-                f"not `{network.backbone}`"
-            )
+        _require_its_backbone(network, info.data.get("classifier"))
         return network
 
     @field_validator("affinitynet")
     @classmethod
     def _on_the_cells_of_the_labels(cls, network: AffinityNet, info: ValidationInfo) -> AffinityNet:
-        confident = info.data.get("confident")
-        scale = network.input_scale
-        if confident and confident.pooling == "scores" and scale != 1:
-            raise ValueError(
-                f"`confident.pooling: scores` labels cells of 8 pixels of the image, so allowed is "
-                f"input_scale 1, not {scale if scale == AUTO else format(scale, 'g')}"
-            )
+        _require_its_cells(network, info.data.get("confident"))
         return network
+
+    @field_validator("affinities")
+    @classmethod
+    def _fits_its_network(cls, affinities: Affinities, info: ValidationInfo) -> Affinities:
+        """Section irnet is left alone in a study that does not train it."""
+        irnet: IRNet | None = info.data.get("irnet")
+        if affinities.kind == "irn" and irnet:
+            try:
+                _require_its_backbone(irnet, info.data.get("classifier"))
+                _require_its_cells(irnet, info.data.get("confident"))
+            except ValueError as error:
+                raise ValueError(f"kind irn trains the network of section irnet: {error}") from None
+        return affinities
+
+
+def _require_its_backbone(network: Network, classifier: Classifier | None) -> None:
+    if classifier and network.weights == "classifier" and network.backbone != classifier.backbone:
+        raise ValueError(
+            f"`weights: classifier` needs the classifier's backbone `{classifier.backbone}`, "
+            f"not `{network.backbone}`"
+        )
+
+
+def _require_its_cells(network: PairNetwork, confident: Confident | None) -> None:
+    scale = network.input_scale
+    if confident and confident.pooling == "scores" and scale != 1:
+        raise ValueError(
+            f"`confident.pooling: scores` labels cells of 8 pixels of the image, so allowed is "
+            f"input_scale 1, not {scale if scale == AUTO else format(scale, 'g')}"
+        )
 
 
 def load_study(config: Mapping[str, Any]) -> Study:
