@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from wsss.planning.recipe import recipe_lines
+from wsss.planning.work import Images
 from wsss.study.config import (
     ConfigError,
     Study,
@@ -96,3 +98,21 @@ def test_without_a_recipe_the_default_study_is_as_before() -> None:
 def test_the_study_for_own_images_is_data_and_a_recipe() -> None:
     content = yaml.safe_load((ROOT / "studies" / "own-images.yaml").read_text("utf-8"))
     assert content.keys() == {"name", "recipe", "dataset"}
+
+
+def test_what_a_recipe_sets_is_told_from_what_the_study_says() -> None:
+    own = {"random_walk": {"background": {"score": 0.45}, "t": "auto"}, "classifier": {"crop_size": 320}}
+    study = load_study({"recipe": "cpu", **own})
+    images = Images({"train": 800, "val": 200}, scored=0, megapixels=0.15, labels=1.5, longest_side=480)
+    said = " ".join(" ".join(recipe_lines(study, images)).split())
+    for value in (
+        "score 0.45*",
+        "crop_size 320*",
+        "beta auto,",
+        "t auto,",
+        "epochs auto (12.0),",
+        "batch_size 16,",
+    ):
+        assert value in said, value
+    assert said.count("*") == 3, "two values, and what the star means"
+    assert recipe_lines(load_study({}), images) == []

@@ -23,11 +23,14 @@ def recipe_lines(study: Study, images: Images) -> list[str]:
     """
     if study.recipe is None:
         return []
-    values = settled_study(study, images).model_dump(mode="json")
+    written, values = (of.model_dump(mode="json") for of in (study, settled_study(study, images)))
     lines = [f"recipe {study.recipe}: {recipe_title(study.recipe)}"]
     for section, settings in recipe_settings(study.recipe).items():
         keys = leaves(settings).items() if isinstance(settings, dict) else [("", settings)]
-        said = [_said(key, value, _effective(values[section], key)) for key, value in keys]
+        said = [
+            _said(key, given, _effective(written[section], key), _effective(values[section], key))
+            for key, given in keys
+        ]
         margin = f"  {section}: "
         lines += textwrap.wrap(", ".join(said), WIDTH, initial_indent=margin, subsequent_indent=" " * 4)
     changed = any(line.rstrip(",").endswith(CHANGED) or f"{CHANGED}, " in line for line in lines)
@@ -54,8 +57,8 @@ def _effective(values: Any, key: str) -> Any:
     return values
 
 
-def _said(key: str, given: Any, effective: Any) -> str:
-    follows = given == AUTO and effective != AUTO
-    changed = effective != given and not follows
-    value = f"{given} ({effective})" if follows else f"{effective}"
-    return f"{key} {value}{CHANGED if changed else ''}".strip()
+def _said(key: str, given: Any, written: Any, effective: Any) -> str:
+    """A key with what the study says, and what that means here; given is what the recipe says."""
+    follows = written == AUTO and effective != AUTO
+    value = f"{written} ({effective})" if follows else f"{effective}"
+    return f"{key} {value}{CHANGED if written != given else ''}".strip()
