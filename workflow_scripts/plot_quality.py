@@ -1,13 +1,11 @@
 """The pseudo masks to look at first: pictures, and a table of their signals."""
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
-from wsss.method.labels import value_names
-from wsss.report.exhibits import exhibits_of, first_of
+from wsss.report.exhibits import exhibits_of, first_of, shown_of_train
 from wsss.report.figures import pictures, plot_gallery, quality_table, write_figure, write_page
-from wsss.results import open_shards, read_cams, read_confusions, read_json, read_masks, read_ranking
+from wsss.results import read_json, read_ranking
 from wsss.stages.job import Job, run
 from wsss.study.params import PlotGallery
 
@@ -18,19 +16,9 @@ if TYPE_CHECKING:
 def main(job: Job[PlotGallery]) -> None:
     """Show them beside CAMs, confident regions and predictions, and beside the truth where there is one."""
     manifest, ranking = Manifest.read(job.input.images), read_ranking(job.input.ranking)
-    headings = {"labels": "confident", "masks": "pseudo mask", "predictions": "prediction"}
-    tables = {heading: job.input.get(f"{name}_table") for name, heading in headings.items()}
-    n_values = len(value_names(manifest.class_names))
-    confusions = {heading: read_confusions(path, n_values) for heading, path in tables.items() if path}
     selection = first_of(manifest, [image.image for image in ranking], job.params.report.gallery)
-    with ExitStack() as stack:
-        cams = stack.enter_context(open_shards(job.input.cams, read_cams))
-        masks = {
-            heading: stack.enter_context(open_shards(shards, read_masks))
-            for name, heading in headings.items()
-            if (shards := job.input.get(name))
-        }
-        exhibits = exhibits_of(selection, masks, confusions, cams)
+    with shown_of_train(job.input.get, manifest) as shown:
+        exhibits = exhibits_of(selection, *shown)
     write_figure(
         job.output.figure,
         plot_gallery(exhibits, selection.value_names, selection.title, selection.subtitle),

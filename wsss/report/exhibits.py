@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,55 @@ from numpy.typing import NDArray
 from wsss.data import ImageRow, Manifest, read_image, read_mask
 from wsss.method.labels import value_names
 from wsss.report.figures import Exhibit
-from wsss.results import Cams, ImageConfusion, image_miou
+from wsss.results import (
+    Cams,
+    ImageConfusion,
+    image_miou,
+    open_shards,
+    read_cams,
+    read_confusions,
+    read_masks,
+)
 
 LabelMap = NDArray[np.uint8]
+
+
+HEADINGS = {"labels": "confident", "masks": "pseudo mask", "predictions": "prediction"}
+"""What is shown of a training image besides its CAMs, by the name of the input."""
+
+
+class Shown(NamedTuple):
+    """What galleries of train show, see `exhibits_of`."""
+
+    masks: Mapping[str, Mapping[str, LabelMap]]
+    confusions: Mapping[str, list[ImageConfusion]]
+    cams: Mapping[str, Cams]
+
+
+@contextmanager
+def shown_of_train(files: Callable[[str], Any], manifest: Manifest) -> Iterator[Shown]:
+    """Open what the stages made of train, as far as there are files of it.
+
+    Args:
+        files: the files by name: shards of `cams` and of `HEADINGS`, and their scores, as `masks_table`;
+            nothing for those that the study does not have.
+        manifest: with the names of the classes.
+    """
+    n_values = len(value_names(manifest.class_names))
+    with ExitStack() as stack:
+        yield Shown(
+            {
+                heading: stack.enter_context(open_shards(shards, read_masks))
+                for name, heading in HEADINGS.items()
+                if (shards := files(name))
+            },
+            {
+                heading: read_confusions(table, n_values)
+                for name, heading in HEADINGS.items()
+                if (table := files(f"{name}_table"))
+            },
+            stack.enter_context(open_shards(files("cams"), read_cams)),
+        )
 
 
 class Selection(NamedTuple):
