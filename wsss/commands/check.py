@@ -92,9 +92,10 @@ def _say_work(files: list[Path], study: Study, manifest: Manifest) -> None:
         typer.echo("\nAll results are there.")
         return
     seconds = job_seconds(study, Images.of(manifest))
-    typer.echo(f"\n  {'to compute':24}{'jobs':>6}")
+    width = max(24, *map(len, planned))
+    typer.echo(f"\n  {'to compute':{width}}{'jobs':>6}")
     for rule, count in planned.items():
-        typer.echo(f"  {rule:24}{count:>6}  {in_words(count * seconds[rule])}")
+        typer.echo(f"  {rule:{width}}{count:>6}  {in_words(count * seconds[rule])}")
     typer.echo(
         f"\nIn all {in_words(total(planned, seconds))} on this machine, if nothing else runs. What starts it:"
     )
