@@ -35,6 +35,7 @@ from wsss.stages.affinities.network import (
 )
 from wsss.stages.cams.classifier import classify, compute_cams
 from wsss.stages.inference.features import compute_features
+from wsss.stages.inference.refinement import image_refinement
 from wsss.stages.segmentation import segment
 from wsss.study import config
 from wsss.study.params import ComputeAffinities, ComputeCams
@@ -275,6 +276,7 @@ def test_every_kind_states_which_network_it_needs() -> None:
     assert {name: facts["network"] for name, facts in choices(CAM_KINDS).items()} == {
         "classifier": "classifier",
         "files": None,
+        "segmenter": "segmenter",
     }
     assert {name: facts["network"] for name, facts in choices(AFFINITY_KINDS).items()} == {
         "network": "affinitynet",
@@ -288,7 +290,7 @@ def test_cams_of_the_classifiers_checkpoint(
 ) -> None:
     save_network(tmp_path / "checkpoint.pt", classifier, config.Classifier(), CLASS_NAMES)
     section = config.ClassifierCams(scales=(1.0,), flip=False)
-    job = FakeJob(ComputeCams(precision="float32", cams=section), tmp_path / "checkpoint.pt")
+    job = FakeJob(ComputeCams(precision="float32", cams=section, dense_crf=None), tmp_path / "checkpoint.pt")
     found = list(cam_kinds.compute_cams(job, Manifest(CLASS_NAMES, tuple(rows))))
     for (name, cams, values), expected in zip(
         found, compute_cams(classifier, rows, section, CPU), strict=True
@@ -301,12 +303,38 @@ def test_cams_of_the_classifiers_checkpoint(
         cam_kinds.compute_cams(job, Manifest(("ant", "bee", "dog", "cat"), tuple(rows)))
 
 
+@pytest.mark.parametrize("dense_crf", [None, config.DenseCrf(iterations=2)])
+def test_seeds_are_a_networks_probabilities_kept_to_the_labels(
+    segmenter: Segmenter, rows: list[ImageRow], tmp_path: Path, dense_crf: config.DenseCrf | None
+) -> None:
+    save_network(tmp_path / "checkpoint.pt", segmenter, config.Segmenter(crop_size=64), CLASS_NAMES)
+    section = config.SegmenterCams(kind="segmenter", checkpoint="unused", scales=(1.0,), flip=False)
+    params = ComputeCams(precision="float32", cams=section, dense_crf=dense_crf)
+    job = FakeJob(params, tmp_path / "checkpoint.pt")
+    items = cam_kinds.compute_cams(job, Manifest(CLASS_NAMES, tuple(rows)))
+    found = {name: (seeds, values) for name, seeds, values in items}
+    for row in rows:
+        seeds, values = found[row.id]
+        assert seeds.dtype == np.float16
+        assert values.tolist() == [1 + label for label in row.labels]
+        image = normalised(read_image(row.image), segmenter.backbone.normalization)[None]
+        kept = segmenter(image)[0].detach().double().softmax(0)[[0, *values.tolist()]].clamp(1e-12)
+        kept = (kept / kept.sum(0)).float()
+        expected = image_refinement(row, dense_crf)(kept) if dense_crf else kept
+        np.testing.assert_allclose(seeds, expected[1:], atol=2e-3)
+    others = Manifest(("ant", "bee", "dog", "cat"), tuple(rows))
+    with pytest.raises(
+        ValueError, match=r"checkpoint\.pt: a segmentation network of ant, bee, cat, dog, but"
+    ):
+        list(cam_kinds.compute_cams(job, others))
+
+
 def test_cams_of_files(rows: list[ImageRow], tmp_path: Path) -> None:
     for row in rows:
         maps = np.random.default_rng(0).random((4, row.height, row.width), dtype=np.float32)
         np.save(tmp_path / f"{row.id}.npy", maps)
     section = config.FileCams(kind="files", format="stacks", folder=str(tmp_path))
-    job = FakeJob(ComputeCams(precision=None, cams=section))
+    job = FakeJob(ComputeCams(precision=None, cams=section, dense_crf=None))
     found = list(cam_kinds.compute_cams(job, Manifest(CLASS_NAMES, tuple(rows))))
     assert [name for name, _, _ in found] == [row.id for row in rows]
     assert [values.tolist() for _, _, values in found] == [

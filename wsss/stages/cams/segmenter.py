@@ -22,6 +22,9 @@ from wsss.study.config import SegmenterCams
 
 FACTS = {"network": "segmenter"}
 
+LEAST = 1e-12
+"""Of a probability, so that there is something to divide by."""
+
 
 def compute(cams: SegmenterCams, images: Manifest, job: CamsJob) -> Iterator[CamItem]:
     """Compute seeds with the network whose checkpoint is an input of the job."""
@@ -46,12 +49,14 @@ def compute(cams: SegmenterCams, images: Manifest, job: CamsJob) -> Iterator[Cam
 def kept_to_labels(probabilities: Tensor, row: ImageRow) -> Tensor:
     """Keep the background and the labels of an image, whose probabilities then add up to 1 at each pixel.
 
+    Where the network is certain of another class, and none of these has anything, all of them are equal.
+
     Args:
-        probabilities: (1 + C, H, W), background first, all greater than 0.
+        probabilities: (1 + C, H, W), background first.
         row: the image, whose labels are indices of classes.
 
     Returns:
         (1 + K, H, W), background first, then the K labels in ascending order.
     """
-    kept = probabilities[[0, *(1 + label for label in row.labels)]]
+    kept = probabilities[[0, *(1 + label for label in row.labels)]].clamp(min=LEAST)
     return kept / kept.sum(0, keepdim=True)
