@@ -157,6 +157,7 @@ def test_a_new_image_reruns_one_shard_per_stage(workflow) -> None:
         f"cams/{shard}.npz",
         f"affinities/{shard}.h5",
         f"random_walk/{shard}.h5",
+        f"random_walk/margins/{shard}.h5",
         f"segmentation/{shard}.h5",
         *files_of_scores("classifier", *SCORED_ON_TRAIN),
         "scores/quality.json",

@@ -20,7 +20,10 @@ def stand_in(workflow: Any, *arguments: str) -> subprocess.CompletedProcess[str]
     ("arguments", "written"),
     [
         (["compute_cams", "split=val", "shard=01"], {"cams/val/01.npz"}),
-        (["random_walk", "split=train", "shard=00"], {"random_walk/train/00.h5"}),
+        (
+            ["random_walk", "split=train", "shard=00"],
+            {"random_walk/train/00.h5", "random_walk/margins/train/00.h5"},
+        ),
         (["score_segmentation"], {"scores/segmentation.json", "scores/segmentation.tsv"}),
         (["train_classifier"], {"classifier/checkpoint.pt", "classifier/history.tsv"}),
     ],
