@@ -35,7 +35,16 @@ from wsss.stages.training.pairs import FromFeatures
 from wsss.stages.training.resume import ResumePoint
 from wsss.stages.training.run import Run
 from wsss.stages.training.sampling import Plan
-from wsss.study.config import AffinityNet, Classifier, OnFeatures, OnImages, Polynomial, Segmenter, Sgd
+from wsss.study.config import (
+    AffinityNet,
+    Classifier,
+    CrossEntropy,
+    OnFeatures,
+    OnImages,
+    Polynomial,
+    Segmenter,
+    Sgd,
+)
 
 CPU = torch.device("cpu")
 ALONE = Compute(CPU, "float32")
@@ -55,7 +64,8 @@ def double_losses(kind: str) -> nn.Module:
         for layer in network.modules():
             if isinstance(layer, nn.Dropout):
                 layer.p = 0.0
-        return SegmenterLoss(network)
+        weights = torch.tensor([0.5, 2.0, 1.0], dtype=torch.float64)
+        return SegmenterLoss(network, CrossEntropy(), weights)
     section = AffinityNet(weights="none", radius=3, train_on=OnImages(batch_norm="trained"))
     network = build_affinitynet(section).double()
     if kind == "images":

@@ -30,6 +30,9 @@ AFTER_AFFINITIES = {
     "score_affinities",
     "random_walk",
     "score_random_walk",
+    "measure_quality",
+    "rank_quality",
+    "score_quality",
     "train_segmenter",
     *AFTER_SEGMENTER,
 }
