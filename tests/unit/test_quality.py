@@ -32,6 +32,7 @@ from wsss.stages.quality.signals import (
     other_backgrounds,
     walk_signals,
 )
+from wsss.stages.random_walk import propagate_image
 from wsss.stages.scores import score_quality
 from wsss.study.config import ConstantBackground, PowerBackground, RandomWalk
 
@@ -148,6 +149,18 @@ def test_a_mask_is_compared_with_other_ways_to_make_it(refine) -> None:
     if refine == "dense_crf":
         assert (wrong["dense_crf"], wrong["changed"]) == (pytest.approx(0.25), 0.5)
         assert (sure["dense_crf"], sure["changed"]) == (1, 0)
+
+
+@pytest.mark.parametrize("keys", [{}, {"padding": "zeros"}, {"normalize_on": "pixels"}])
+@pytest.mark.parametrize("background", [constant(0.45), PowerBackground(alpha=2.0)])
+def test_the_walk_that_is_compared_is_the_one_that_made_the_mask(background, keys) -> None:
+    generator = torch.Generator().manual_seed(1)
+    stencil, cams = torch.rand(34, 3, 4, generator=generator), torch.rand(2, 21, 30, generator=generator)
+    values = np.array([2, 5])
+    walk = RandomWalk(background=background, t=8, normalize="class", refine="dense_crf", **keys)
+    mask = propagate_image(stencil, cams, values, input_scale=1.0, walk=walk)
+    found = walk_signals(stencil, cams, values, mask, input_scale=1.0, walk=walk)
+    assert (found["dense_crf"], found["changed"]) == (1, 0), "nothing has refined it"
 
 
 def test_a_mask_on_which_backgrounds_disagree_is_trusted_less() -> None:

@@ -15,11 +15,10 @@ from torch import Tensor
 from wsss.data import ImageRow
 from wsss.data.loading import in_threads
 from wsss.method.cam import with_background
-from wsss.method.grid import from_grid
 from wsss.method.labels import BACKGROUND, IGNORE
 from wsss.method.metrics import confusion_matrix, mean_iou
 from wsss.results import SIGNALS, Affinities, AffinityGrid, Cams, ImageSignals
-from wsss.stages.random_walk import background_of, walk_scores
+from wsss.stages.random_walk import background_of, mask_of, propagate_scores
 from wsss.study.config import RandomWalk
 from wsss.study.config.fields import settled
 
@@ -119,34 +118,22 @@ def walk_signals(
     Returns:
         `alpha`, `walk`, `margin` and `contour`, and of a refined mask `dense_crf` and `changed`.
     """
-    values = np.array([BACKGROUND, *class_values], np.uint8)
 
     def walked(of: RandomWalk) -> Tensor:
-        return walked_scores(stencil, cams, input_scale=input_scale, walk=of, boundary=boundary)
+        return propagate_scores(stencil, cams, input_scale=input_scale, walk=of, boundary=boundary)
 
     scores = walked(walk)
     alone = with_background(cams, background_of(cams, walk.background)).float()
-    others = [values[walked(other).argmax(0).numpy()] for other in other_backgrounds(walk)]
+    others = [mask_of(walked(other), class_values) for other in other_backgrounds(walk)]
     signals = {
         "alpha": float(np.mean([agreement(mask, other) for other in others])),
-        "walk": agreement(mask, values[alone.argmax(0).numpy()]),
+        "walk": agreement(mask, mask_of(alone, class_values)),
         **margins(scores, mask),
     }
     if walk.refine != "none":
-        before = values[scores.argmax(0).numpy()]
+        before = mask_of(scores, class_values)
         signals |= {"dense_crf": agreement(mask, before), "changed": float(np.mean(mask != before))}
     return signals
-
-
-def walked_scores(
-    stencil: Tensor, cams: Tensor, *, input_scale: float, walk: RandomWalk, boundary: Tensor | None
-) -> Tensor:
-    """Walk as `wsss.stages.random_walk` does before any refinement: (1 + K, H, W), background first."""
-    cells = walk_scores(stencil, cams, input_scale=input_scale, walk=walk, boundary=boundary)
-    fine = from_grid(cells, cams.shape[-2:], input_scale)
-    if walk.background.kind == "constant":
-        fine[0] = settled(walk.background.score)
-    return fine
 
 
 def other_backgrounds(walk: RandomWalk) -> tuple[RandomWalk, RandomWalk]:
