@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wsss.study.config import ConfigError, Study, load_study
-from wsss.study.inner import inner_studies, last_round, later_rounds, place_of, study_of, upper_bound
+from wsss.study.inner import inner_studies, last_round, later_rounds, place_of, studies_by_place, upper_bound
 
 BETA = {"random_walk": {"beta": 7.0}}
 
@@ -100,7 +100,8 @@ def test_results_belong_to_the_study_in_whose_folder_they_lie(folder: str, place
 def test_a_folder_that_the_study_no_longer_has_belongs_to_none() -> None:
     around = study(rounds={"count": 2})
     (second,) = later_rounds(around)
-    assert study_of("rounds/2/cams/train/00.npz", around) == second.study
-    assert study_of("cams/train/00.npz", around) is around
-    assert study_of("rounds/3/cams/train/00.npz", around) is None
-    assert study_of("full/segmenter/checkpoint.pt", around) is None
+    studies = studies_by_place(around)
+    assert studies.get(place_of("rounds/2/cams/train/00.npz")) == second.study
+    assert studies.get(place_of("cams/train/00.npz")) is around
+    assert studies.get(place_of("rounds/3/cams/train/00.npz")) is None
+    assert studies.get(place_of("full/segmenter/checkpoint.pt")) is None

@@ -11,7 +11,7 @@ from statistics import fmean
 from wsss.planning.speed import JOB, Speed, measure
 from wsss.planning.work import Images, backbones, study_work
 from wsss.study.config import Study
-from wsss.study.inner import inner_studies, study_of
+from wsss.study.inner import inner_studies, place_of
 from wsss.study.params import PARAMS, rule_params
 from wsss.study.provenance import manifests
 
@@ -65,7 +65,7 @@ def _measured(study: Study) -> dict[str, float]:
     found: dict[str, dict[str, float]] = defaultdict(dict)
     folder = Path(study.folder)
     for artifact, manifest in manifests(folder).items():
-        if manifest is None or study_of(artifact.relative_to(folder).as_posix(), study) is not study:
+        if manifest is None or place_of(artifact.relative_to(folder).as_posix()):
             continue
         if manifest.rule in PARAMS and manifest.config == rule_params(study, manifest.rule):
             key = f"{manifest.created} {manifest.seconds}"  # of all artifacts that a job made

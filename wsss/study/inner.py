@@ -71,24 +71,19 @@ def inner_studies(study: Study) -> list[Inner]:
     return later_rounds(study) + upper_bound(study)
 
 
-def study_of(folder: str, study: Study) -> Study | None:
-    """The study within a study whose results lie in a folder below its results, or itself.
-
-    Args:
-        folder: path below the results of `study`, such as `rounds/2/cams/train`.
-        study: the study around.
-
-    Returns:
-        None for a folder of a round, or of full supervision, that the study does not have.
-    """
-    found = {"": study} | {
+def studies_by_place(study: Study) -> dict[str, Study]:
+    """A study, under an empty name, and those within it by the folder below its results: see `place_of`."""
+    return {"": study} | {
         inner.study.folder.removeprefix(f"{study.folder}/"): inner.study for inner in inner_studies(study)
     }
-    return found.get(place_of(folder))
 
 
 def place_of(folder: str) -> str:
-    """The folder of the study within a study to which a folder below its results belongs, or nothing."""
+    """The folder of the study within a study to which a folder below its results belongs, or nothing.
+
+    Args:
+        folder: path below the results of the study around, such as `rounds/2/cams/train`.
+    """
     first, *others = folder.split("/")
     if first == "rounds" and others:
         return f"{first}/{others[0]}"

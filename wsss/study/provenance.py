@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from wsss.study.code_digest import WORKFLOW, code_digest
 from wsss.study.config import Study
-from wsss.study.inner import study_of
+from wsss.study.inner import place_of, studies_by_place
 from wsss.study.modules import loaded_modules
 from wsss.study.params import PARAMS, rule_params
 
@@ -126,14 +126,12 @@ def verify(results_dir: Path | str, study: Study) -> list[str]:
     An artifact that is made from a stale one is stale too. Paths of inputs are relative to the working
     directory, which must be the one in which Snakemake ran.
     """
-    known = manifests(results_dir)
+    known, studies = manifests(results_dir), studies_by_place(study)
     found = {artifact.resolve(): manifest for artifact, manifest in known.items()}
-    reasons = {
-        path.resolve(): _reasons(
-            path.resolve(), manifest, study_of(path.relative_to(results_dir).as_posix(), study)
-        )
-        for path, manifest in known.items()
-    }
+    reasons = {}
+    for path, manifest in known.items():
+        place = place_of(path.relative_to(results_dir).as_posix())
+        reasons[path.resolve()] = _reasons(path.resolve(), manifest, studies.get(place))
     _spread(reasons, {artifact: manifest.inputs for artifact, manifest in found.items() if manifest})
     return [f"{os.path.relpath(artifact)}: {'; '.join(why)}" for artifact, why in reasons.items() if why]
 
