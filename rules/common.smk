@@ -64,21 +64,24 @@ def weights_file(network):
     weights = getattr(study, network).weights
     if weights in ("none", "imagenet", "classifier"):
         return []
-    known = network not in study.trained_networks or weights.startswith(f"{SHARED}/")
-    if not known and not Path(weights).is_file():
-        raise SystemExit(f"{network}.weights: {weights}: no such file ({Path(weights).absolute()})")
-    return result(weights)
+    return named_file(f"{network}.weights", weights) if network in study.trained_networks else result(weights)
+
+
+def named_file(key, path):
+    """Input function: the file that a key names, which is there, or which a rule of the study makes.
+
+    Fails before any job starts if it is missing.
+    """
+    if not Path(path).is_file() and not path.startswith(f"{SHARED}/"):
+        raise SystemExit(f"{key}: {path}: no such file ({Path(path).absolute()})")
+    return result(path)
 
 
 def seeds_file():
-    """Input function: the checkpoint whose predictions are the seeds, if the section `cams` names one.
-
-    Fails before any job starts if the file is missing.
-    """
-    path = study.cams.checkpoint
-    if not Path(path).is_file() and not path.startswith(f"{SHARED}/"):
-        raise SystemExit(f"cams.checkpoint: {path}: no such file ({Path(path).absolute()})")
-    return result(path)
+    """Input function: the checkpoint of the network that gives the CAMs or seeds, if one does."""
+    if study.cams.kind == "segmenter":
+        return named_file("cams.checkpoint", study.cams.checkpoint)
+    return checkpoint_file(CAMS_NETWORK)
 
 
 def classifier_file(network):
@@ -207,9 +210,9 @@ def true_masks(split, scored=True):
         with open(checkpoints.prepare_dataset.get().output.manifest, encoding="utf-8") as table:
             next(table)  # the classes
             rows = list(csv.DictReader(table, delimiter="\t"))
-        scored = [row for row in rows if row["split"] == split and row[counts]]
+        found = [row for row in rows if row["split"] == split and row[counts]]
         count = study.shards[split]
-        return [row["mask"] for row in scored if shard is None or shard_of(row["id"], count) == int(shard)]
+        return [row["mask"] for row in found if shard is None or shard_of(row["id"], count) == int(shard)]
 
     return files
 

@@ -14,6 +14,7 @@ from wsss.models.backbone import Backbone, Features, resize
 from wsss.models.backbones import build_backbone
 from wsss.models.checkpoints import Restored, read_network
 from wsss.models.grid import GridNetwork, grid_of
+from wsss.models.network import widened
 from wsss.models.state import load_backbone
 from wsss.study.config import IRNet as Section
 
@@ -102,16 +103,16 @@ class IRNet(GridNetwork):
         return tuple(on_grid(feature, grid) for feature in self.backbone.pyramid(x))
 
     def boundary_logits(self, features: Sequence[Tensor]) -> Tensor:
-        """Features ``(B, C, h, w)``, of any float type → logits of the boundary ``(B, h, w)``, float32."""
+        """Features ``(B, C, h, w)``, of any float type → logits of the boundary ``(B, h, w)``, `widened`."""
         logits: Tensor = self.boundary(self._as_weights(features))
-        return logits.float()
+        return widened(logits)
 
     def displacements(self, features: Sequence[Tensor]) -> Tensor | None:
-        """Features ``(B, C, h, w)``, of any float type → ``(B, 2, h, w)`` in cells, float32, if learned."""
+        """Features ``(B, C, h, w)``, of any float type → ``(B, 2, h, w)`` in cells, `widened`, if learned."""
         if self.displacement is None:
             return None
         displacements: Tensor = self.displacement(self._as_weights(features))
-        return displacements.float()
+        return widened(displacements)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised images ``(B, 3, H, W)`` → logits of the boundary ``(B, ⌈H / 8⌉, ⌈W / 8⌉)``."""

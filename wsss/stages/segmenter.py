@@ -130,7 +130,20 @@ class TrueMasks(Mapping[str, NDArray[np.uint8]]):
         return len(self.files)
 
 
-class SureMasks(Mapping[str, NDArray[np.uint8]]):
+class ChangedMasks(Mapping[str, NDArray[np.uint8]]):
+    """Masks in place of pseudo masks, of the same images."""
+
+    def __init__(self, pseudo_masks: PseudoMasks) -> None:
+        self.pseudo_masks = pseudo_masks
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.pseudo_masks)
+
+    def __len__(self) -> int:
+        return len(self.pseudo_masks)
+
+
+class SureMasks(ChangedMasks):
     """Pseudo masks by image id, 255 where two classes come too close.
 
     Args:
@@ -140,34 +153,24 @@ class SureMasks(Mapping[str, NDArray[np.uint8]]):
     """
 
     def __init__(self, pseudo_masks: PseudoMasks, margins: PseudoMasks, least: float) -> None:
-        self.pseudo_masks, self.margins, self.least = pseudo_masks, margins, least
+        super().__init__(pseudo_masks)
+        self.margins, self.least = margins, least
 
     def __getitem__(self, image_id: str) -> NDArray[np.uint8]:
         unsure = self.margins[image_id] < self.least * MARGIN_OF_ONE
         return np.where(unsure, np.uint8(IGNORE), self.pseudo_masks[image_id])
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.pseudo_masks)
 
-    def __len__(self) -> int:
-        return len(self.pseudo_masks)
-
-
-class CorrectedMasks(Mapping[str, NDArray[np.uint8]]):
+class CorrectedMasks(ChangedMasks):
     """Pseudo masks by image id, and in place of some the corrected ones."""
 
     def __init__(self, pseudo_masks: PseudoMasks, corrected: PseudoMasks) -> None:
-        self.pseudo_masks, self.corrected = pseudo_masks, corrected
+        super().__init__(pseudo_masks)
+        self.corrected = corrected
 
     def __getitem__(self, image_id: str) -> NDArray[np.uint8]:
         masks = self.corrected if image_id in self.corrected else self.pseudo_masks
         return masks[image_id]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.pseudo_masks)
-
-    def __len__(self) -> int:
-        return len(self.pseudo_masks)
 
     def summary(self) -> str:
         """Say of how many images, and how much of them, masks were corrected."""

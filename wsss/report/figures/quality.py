@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from wsss.report.figures.style import MUTED
+from wsss.report.figures.table import percent_cell
 from wsss.report.rendering import render
 from wsss.report.sections import Cell, Line, Section
 from wsss.results import SIGNALS, RankedImage
@@ -35,8 +35,8 @@ def _first(ranking: Sequence[RankedImage], signals: Sequence[str], count: int) -
             (
                 Cell(f"{image.rank}. {image.image}"),
                 Cell(", ".join(image.labels), kind="text"),
-                _percent(image.score),
-                *(_percent(image.signals[name]) for name in signals),
+                percent_cell(image.score),
+                *(percent_cell(image.signals[name]) for name in signals),
             )
         )
         for image in ranking[:count]
@@ -53,7 +53,7 @@ def _ranked(scores: Mapping[str, Any], names: Sequence[str]) -> Section:
                 Cell(_title(name)),
                 _number(found["spearman"]),
                 _number(found["one_label"]),
-                _percent(found["first_tenth"]),
+                percent_cell(found["first_tenth"]),
             ),
             "mean" if name == "score" else "",
         )
@@ -72,13 +72,6 @@ def _ranked(scores: Mapping[str, Any], names: Sequence[str]) -> Section:
 
 def _title(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _percent(share: float | None) -> Cell:
-    """Make a cell of a share in [0, 1], with a bar as long as it is."""
-    if share is None or math.isnan(share):
-        return Cell("–")
-    return Cell(f"{100 * share:.1f}", share, MUTED)
 
 
 def _number(value: float | None) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ def sweep_table(ranking: Mapping[str, Any], count: int = 20) -> Markup:
         _line(
             str(point["rank"]),
             [Cell(_setting(point[key])) for key in keys]
-            + [_percent(point[name]) for name in shares]
+            + [percent_cell(point[name]) for name in shares]
             + [Cell(_two_digits(point[name])) for name in numbers],
         )
         for point in ranking["points"][:count]
@@ -71,9 +72,9 @@ def _setting(value: object) -> str:
 
 def _iou_table(stages: Sequence[Scored]) -> Section:
     head = [Cell(name, colour=colour, detail=_counted(metrics)) for name, colour, metrics in stages]
-    mean = _line("mean", [_percent(metrics["miou"], colour) for _, colour, metrics in stages], "mean")
+    mean = _line("mean", [percent_cell(metrics["miou"], colour) for _, colour, metrics in stages], "mean")
     lines = [
-        _line(name, [_percent(metrics["iou"][name], colour) for _, colour, metrics in stages])
+        _line(name, [percent_cell(metrics["iou"][name], colour) for _, colour, metrics in stages])
         for name in stages[0].metrics["value_names"]
     ]
     return Section("", (Cell("IoU in %"), *head), (mean, *lines))
@@ -85,7 +86,7 @@ def _rounds(rounds: list[RoundScores]) -> Section:
     )
     colours = (CAM[1], PSEUDO_MASK[1], SEGMENTATION[1], SEGMENTATION[1])
     lines = [
-        _line(name, [_percent(share, colour) for share, colour in zip(scores, colours, strict=True)])
+        _line(name, [percent_cell(share, colour) for share, colour in zip(scores, colours, strict=True)])
         for name, *scores in rounds
     ]
     return Section("Rounds", tuple(head), tuple(lines), note=share_sentence(rounds))
@@ -95,13 +96,13 @@ def _backgrounds(cams: Metrics) -> Section:
     lines = []
     for name, key in (("constant", "constants"), ("α", "alphas")):
         setting, miou = max(cams[key].items(), key=lambda item: item[1])
-        lines.append(_line(name, [Cell(setting), _percent(miou)]))
+        lines.append(_line(name, [Cell(setting), percent_cell(miou)]))
     return Section("CAMs and their background", _head("background", "best", "mIoU in %"), tuple(lines))
 
 
 def _confident_regions(confident: Metrics) -> Section:
     lines = [
-        _line(name, [_percent(confident[f"{key}_{figure}"]) for figure in ("share", "precision")])
+        _line(name, [percent_cell(confident[f"{key}_{figure}"]) for figure in ("share", "precision")])
         for name, key in (("background", "background"), ("classes", "foreground"))
     ]
     return Section("Confident regions", _head("in %", "share of pixels", "of these right"), tuple(lines))
@@ -117,9 +118,9 @@ def _affinities(affinities: Metrics) -> Section:
 
 
 def _classifier(classifier: Metrics, value_names: Sequence[str]) -> Section:
-    mean = _line("mean", [_percent(classifier["map"])], "mean")
+    mean = _line("mean", [percent_cell(classifier["map"])], "mean")
     precision = classifier["average_precision"]
-    lines = [_line(name, [_percent(precision[name])]) for name in value_names if name in precision]
+    lines = [_line(name, [percent_cell(precision[name])]) for name in value_names if name in precision]
     head = Cell("class"), Cell("average precision in %", detail=_counted(classifier))
     return Section("Classifier", head, (mean, *lines))
 
@@ -147,9 +148,11 @@ def _line(name: str, cells: Iterable[Cell], kind: str = "") -> Line:
     return Line((Cell(name), *cells), kind)
 
 
-def _percent(share: float | None, colour: str = MUTED) -> Cell:
-    """Make a cell of a share in [0, 1], with a bar as long as it is."""
-    return Cell("–" if share is None else f"{100 * share:.1f}", share, colour)
+def percent_cell(share: float | None, colour: str = MUTED) -> Cell:
+    """Make a cell of a share in [0, 1], with a bar as long as it is; nothing is known of None and nan."""
+    if share is None or math.isnan(share):
+        return Cell("–", None, colour)
+    return Cell(f"{100 * share:.1f}", share, colour)
 
 
 def _two_digits(value: float | None) -> str:

@@ -6,7 +6,7 @@ module is imported by name, so that a job depends on the code of this kind alone
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,3 +64,12 @@ def compute_cams(job: CamsJob, images: Manifest) -> Iterable[CamItem]:
     cams: Cams = job.params.cams
     kind: CamKind = import_module(module_name(CAM_KINDS, cams.kind))
     return kind.compute(cams, images, job)
+
+
+def require_same_classes(network: str, class_names: Sequence[str], images: Manifest) -> None:
+    """Refuse a network of other classes than those of the images, or in another order."""
+    if tuple(class_names) != tuple(images.class_names):
+        raise ValueError(
+            f"{network} of {', '.join(class_names)}, but the images have the classes "
+            f"{', '.join(images.class_names)}"
+        )

@@ -12,7 +12,7 @@ from wsss.method.cam import combine_cams
 from wsss.method.labels import class_values
 from wsss.models.classifier import Classifier, restore_classifier
 from wsss.runtime import Compute
-from wsss.stages.cams import CamItem, CamsJob
+from wsss.stages.cams import CamItem, CamsJob, require_same_classes
 from wsss.stages.inference.passes import passes, scaled_batches
 from wsss.study.config import ClassifierCams
 
@@ -22,11 +22,7 @@ FACTS = {"network": "classifier"}
 def compute(cams: ClassifierCams, images: Manifest, job: CamsJob) -> Iterator[CamItem]:
     """Compute CAMs with the classifier whose checkpoint is an input of the job."""
     trained = restore_classifier(job.input.checkpoint)
-    if trained.class_names != images.class_names:
-        raise ValueError(
-            f"{job.input.checkpoint}: a classifier of {', '.join(trained.class_names)}, but the images have "
-            f"the classes {', '.join(images.class_names)}"
-        )
+    require_same_classes(f"{job.input.checkpoint}: a classifier", trained.class_names, images)
     return compute_cams(job.compute.place(trained.network), images.rows, cams, job.compute)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from wsss.data import ImageRow, Manifest
 from wsss.method.labels import class_values
 from wsss.models.segmenter import restore_segmenter
-from wsss.stages.cams import CamItem, CamsJob
+from wsss.stages.cams import CamItem, CamsJob, require_same_classes
 from wsss.stages.inference.passes import scaled_batches
 from wsss.stages.inference.refinement import image_refinement
 from wsss.stages.segmentation import class_probabilities
@@ -29,11 +29,7 @@ LEAST = 1e-12
 def compute(cams: SegmenterCams, images: Manifest, job: CamsJob) -> Iterator[CamItem]:
     """Compute seeds with the network whose checkpoint is an input of the job."""
     trained = restore_segmenter(job.input.checkpoint)
-    if trained.class_names != images.class_names:
-        raise ValueError(
-            f"{job.input.checkpoint}: a segmentation network of {', '.join(trained.class_names)}, but the "
-            f"images have the classes {', '.join(images.class_names)}"
-        )
+    require_same_classes(f"{job.input.checkpoint}: a segmentation network", trained.class_names, images)
     model, compute = job.compute.place(trained.network), job.compute
     for batch, scaled in scaled_batches(model.backbone.normalization, images.rows, cams.scales, compute):
         size = (batch[0].height, batch[0].width)
