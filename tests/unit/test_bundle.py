@@ -28,7 +28,7 @@ from wsss.stages.bundle.writing import provenance_of, write_bundle
 from wsss.stages.cams.classifier import classify, compute_cams
 from wsss.stages.segmentation import segment
 from wsss.study.bundle import Provenance, parse_bundle
-from wsss.study.config import AffinityNet, Classifier, Segmenter, Study, load_study
+from wsss.study.config import AffinityNet, Segmenter, Study, load_study
 from wsss.study.params import BundleAffinityNet, BundleClassifier, BundleSegmenter
 from wsss.study.provenance import ArtifactManifest, file_digest
 
@@ -60,7 +60,11 @@ def write(folder: Path, network: str, study: Study, **scores: Any) -> Any:
     torch.manual_seed(0)
     section, params, built = {
         "segmenter": lambda: (Segmenter(), BundleSegmenter.of(study), build_segmenter(Segmenter(), 3)),
-        "classifier": lambda: (Classifier(), BundleClassifier.of(study), build_classifier(Classifier(), 2)),
+        "classifier": lambda: (
+            study.classifier,
+            BundleClassifier.of(study),
+            build_classifier(study.classifier, 2),
+        ),
         "affinitynet": lambda: (AffinityNet(), BundleAffinityNet.of(study), build_affinitynet(AffinityNet())),
     }[network]()
     write_bundle(folder, Restored(built.eval(), section, NAMES), params, PROVENANCE, scores)
@@ -293,10 +297,16 @@ def test_an_unreadable_file_is_named(bundle: Path, tmp_path: Path) -> None:
         model.predict(tmp_path / "gone.jpg")
 
 
+@pytest.mark.parametrize(
+    ("classifier", "cams"),
+    [({}, {}), ({"refit": 0.5}, {"weights": "refit"})],
+    ids=["its own weights", "refitted weights"],
+)
 def test_a_classifier_gives_probabilities_and_the_cams_of_the_stage(
-    tmp_path: Path, photographs: list[Path]
+    classifier: dict[str, Any], cams: dict[str, Any], tmp_path: Path, photographs: list[Path]
 ) -> None:
-    study = load_study({**STUDY, "cams": {"scales": [1.0, 0.5], "flip": True}})
+    seen = {"scales": [1.0, 0.5], "flip": True, **cams}
+    study = load_study({**STUDY, "classifier": classifier, "cams": seen})
     network = write(tmp_path, "classifier", study)
     model = wsss.ClassificationModel.load(tmp_path, "cpu")
     rows = rows_of(photographs, labels=(0, 1))

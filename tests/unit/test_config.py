@@ -173,6 +173,14 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
         ),
         ({"cams": {"flip": "maybe"}}, "cams.flip: got 'maybe', allowed true or false"),
         (
+            {"classifier": {"equivariance": {"scale": 1}}},
+            "classifier.equivariance.scale: got 1, allowed a number > 0 and < 1",
+        ),
+        (
+            {"cams": {"weights": "refit"}},
+            "cams: `weights: refit` needs `classifier.refit` above 0, which trains these weights",
+        ),
+        (
             {"cams": None},
             "cams: got null, allowed a section with `kind` 'classifier' or 'files' or 'segmenter'",
         ),
@@ -669,7 +677,9 @@ REACHES: dict[str, set[str]] = {
 }  # fmt: skip
 """By key, or by section for all keys without an entry of their own."""
 
+NO_VIEW = {"classifier.equivariance.scale": {"train_classifier"}}
 REFINED_BY_DEFAULT: dict[str, set[str]] = {
+    **NO_VIEW,
     "shards.test": {"prepare_dataset"},
     "dense_crf": SEGMENTATION,
     "confident.refine": {"score_cams"},
@@ -680,6 +690,7 @@ REFINED_BY_DEFAULT: dict[str, set[str]] = {
 WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
     "default": REFINED_BY_DEFAULT,
     "other kinds": {
+        **NO_VIEW,
         "shards.test": {"prepare_dataset"},
         "dense_crf": {"label_confident", "score_cams", *WALKED},
         "precision": {"compute_cams", "compute_affinities"},
@@ -694,6 +705,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         },
     },
     "features, nothing refined": {
+        **NO_VIEW,
         "dataset.sbd": {"prepare_dataset"},
         "random_walk.normalize_on": WALKING,
         "dense_crf": {"label_confident", "score_cams", *WALKED, *SEGMENTATION},
@@ -709,7 +721,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
             for section, keys in {
                 "classifier": (
                     "frozen_stages", "batch_norm", "dropout", "batch_size", "crop_size", "longest_side",
-                    "scale", "jitter", "optimizer", "schedule",
+                    "scale", "jitter", "equivariance", "optimizer", "schedule",
                 ),
                 "affinitynet": (
                     "normalization_rate", "batch_size", "crop_size", "train_on", "optimizer", "schedule",
@@ -719,6 +731,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         },
     },
     "lists of splits": {
+        **NO_VIEW,
         "shards.test": {"prepare_dataset"},
         "dataset.holdout": {"prepare_dataset"},
         "dense_crf": SEGMENTATION,
@@ -727,6 +740,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         "random_walk.normalize_on": WALKING,
     },
     "follows the photographs": {
+        **NO_VIEW,
         "shards.test": {"prepare_dataset"},
         "dense_crf": SEGMENTATION,
         "confident.refine": {"score_cams"},
@@ -734,6 +748,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         "random_walk.normalize_on": WALKING,
     },
     "two rounds": {
+        **NO_VIEW,
         "shards.test": {"prepare_dataset"},
         "cams": {"bundle_classifier"},
         "random_walk.normalize_on": WALKING,
@@ -764,6 +779,8 @@ OTHER_VALUES: dict[str, Any] = {
     "weights": "other.pt",
     "head": {"deeplabv3": "smp/fpn", "smp/unet": "deeplabv3"},
     "batch_norm": {"trained": "frozen", "frozen": "trained"},
+    "cams.weights": "refit",
+    "classifier.equivariance.scale": 0.3,
     "padding": "black",
     "random_walk.padding": "zeros",
     "normalize_on": "pixels",
@@ -809,6 +826,7 @@ OTHER_VALUES: dict[str, Any] = {
 NEEDS = {
     "classifier.frozen_stages": {"classifier": {"weights": "start.pt"}},
     "classifier.batch_norm": {"classifier": {"weights": "start.pt"}},
+    "cams.weights": {"classifier": {"refit": 0.5}},
     "confident.pooling": {"affinitynet": {"input_scale": 1.0}, "irnet": {"input_scale": 1.0}},
     "affinitynet.normalization_rate": {"affinitynet": {"optimizer": {"head_lr_multiplier": 10.0}}},
 }

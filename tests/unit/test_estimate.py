@@ -30,6 +30,7 @@ def test_every_rule_with_work_is_one_of_the_workflow() -> None:
     [
         ({"classifier": {"epochs": 60}}, "train_classifier", 2),
         ({"classifier": {"crop_size": 256}}, "train_classifier", 4),
+        ({"classifier": {"equivariance": {"weight": 1, "scale": 0.5}}}, "train_classifier", 1.25),
         ({"segmenter": {"epochs": 10}}, "train_segmenter", 0.5),
         ({"affinitynet": {"epochs": 8}}, "train_affinitynet", 2),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -168,6 +169,23 @@ def passes_alone(
         image = normalised(scaled(read_image(row.image), scale), model.backbone.normalization)[None]
         yield model.cam(image)[0], False
         yield model.cam(image.flip(-1))[0], True
+
+
+def test_cams_are_of_the_weights_that_the_section_names(classifier: Classifier, rows: list[ImageRow]) -> None:
+    torch.manual_seed(0)
+    model = CPU.place(build_classifier(config.Classifier(refit=0.5), 4)).eval()
+    model.fc8.load_state_dict(classifier.fc8.state_dict())
+    model.backbone.load_state_dict(classifier.backbone.state_dict())
+    with torch.no_grad():
+        model.refit.weight.copy_(model.fc8.weight.flip(0))
+    once = config.ClassifierCams(scales=(1.0,), flip=False)
+    (_, own, _), *_ = compute_cams(model, [rows[-1]], once, CPU)
+    refit = once.model_copy(update={"weights": "refit"})
+    every = replace(rows[-1], labels=tuple(range(4)))
+    (_, all_own, _), *_ = compute_cams(model, [every], once, CPU)
+    (_, all_refitted, _), *_ = compute_cams(model, [every], refit, CPU)
+    np.testing.assert_array_equal(own, all_own[list(rows[-1].labels)])
+    np.testing.assert_array_equal(all_refitted, all_own[::-1])
 
 
 def test_cams_of_the_mirror_image_are_mirrored(classifier: Classifier, rows: list[ImageRow]) -> None:

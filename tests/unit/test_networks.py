@@ -380,6 +380,20 @@ def test_networks_start_from_a_classifiers_state_dict(name: str) -> None:
             assert torch.equal(value, state[f"backbone.{key}"])
 
 
+def test_refitted_weights_are_a_layer_of_their_own() -> None:
+    model, plain = classifier(refit=0.5).eval(), classifier().eval()
+    assert model.state_dict().keys() - plain.state_dict().keys() == {"refit.weight"}
+    assert torch.equal(model.fc8.weight, plain.fc8.weight)
+    with torch.no_grad():
+        model.refit.weight.copy_(-model.fc8.weight)
+        assert torch.equal(model.cam(image(), "refit"), -model.cam(image()))
+        assert torch.equal(model(image()), plain(image()))
+    with pytest.raises(ValueError, match="no refitted weights: it was trained with `refit: 0`"):
+        plain.cam(image(), "refit")
+    with_prefix = backbone_state(build_backbone("small", 8), model.state_dict())
+    assert with_prefix.keys() == build_backbone("small", 8).state_dict().keys()
+
+
 def test_backbone_state_drops_torchvision_heads() -> None:
     state = {"layer1.0.conv1.weight": torch.ones(1), "fc.weight": torch.ones(1), "fc6.weight": torch.ones(1)}
     found = backbone_state(build_backbone("resnet18", 8), state)

@@ -18,12 +18,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.unit.conftest import Pictures
-from wsss.data import read_image
+from wsss.data import ImageRow, read_image
+from wsss.data.transforms import normalised
 from wsss.method.cam import background_score
 from wsss.method.confident import confident_labels
 from wsss.method.metrics import average_precision
+from wsss.method.refit import pooled_under_cams
 from wsss.models.affinitynet import build_affinitynet, restore_affinitynet
 from wsss.models.backbone import IMAGENET
+from wsss.models.classifier import Classifier as ClassifierNetwork
 from wsss.models.classifier import build_classifier, restore_classifier
 from wsss.models.segmenter import restore_segmenter
 from wsss.results import load_checkpoint, read_history
@@ -53,6 +56,7 @@ from wsss.study.config import (
     Classifier,
     Cosine,
     CrossEntropy,
+    Equivariance,
     Loss,
     OnFeatures,
     OnImages,
@@ -376,6 +380,46 @@ def test_the_classifier_learns_colours(pictures: Pictures, classifier: Run) -> N
     assert content["class_names"] == ["red", "blue"]
     assert content["section"]["epochs"] == 8
     assert not model.training
+
+
+def test_a_classifier_learns_from_views(pictures: Pictures, tmp_path: Path) -> None:
+    run = run_in(tmp_path)
+    section = CLASSIFIER.model_copy(update={"equivariance": Equivariance(weight=0.5)})
+    train_classifier(pictures.rows, section, run)
+    history = read_history(run.history)
+    terms = zip(*(history[name] for name in ("loss", "labels", "equivariance")), strict=True)
+    for loss, labels, equivariance in terms:
+        assert loss == pytest.approx(labels + equivariance / 2, rel=1e-4)
+        assert 0 < equivariance < 1
+    assert history["labels"][-1] < 0.8 * history["labels"][0]
+
+
+def test_a_second_head_tells_labels_apart_and_changes_no_other(
+    pictures: Pictures, classifier: Run, tmp_path: Path
+) -> None:
+    run = run_in(tmp_path)
+    train_classifier(pictures.rows, CLASSIFIER.model_copy(update={"refit": 0.5}), run)
+    history = read_history(run.history)
+    for loss, labels, refit in zip(*(history[name] for name in ("loss", "labels", "refit")), strict=True):
+        assert loss == pytest.approx(labels + 0.5 * refit, rel=1e-4)
+    assert history["refit"][-1] < 0.8 * history["refit"][0]
+    model = restore_classifier(run.checkpoint).network
+    state = model.state_dict()
+    del state["refit.weight"]
+    without = restore_classifier(classifier.checkpoint).network.state_dict()
+    assert state.keys() == without.keys()
+    assert all(torch.equal(state[name], without[name]) for name in state)
+    rows = [row for row in pictures.rows if len(row.labels) == 1]
+    assert [named(model, row) for row in rows] == [row.labels[0] for row in rows]
+
+
+@torch.no_grad()
+def named(model: ClassifierNetwork, row: ImageRow) -> int:
+    """The class that the second head gives to what the CAM of an image's one label covers."""
+    image = normalised(read_image(row.image), model.backbone.normalization)[None]
+    pooled = pooled_under_cams(model.features(image), model.cam(image))[0, row.labels[0]]
+    layer = model.head("refit")
+    return int((layer.weight.flatten(1) @ pooled).argmax())
 
 
 def test_an_interrupted_classifier_ends_with_the_same_checkpoint(

@@ -12,7 +12,7 @@ from wsss.models.prefixes import COUNTER, prefixes
 
 PREFIX = "backbone."
 #: First words of parameters that lie above the backbone, here, in torchvision and in the published networks.
-HEADS = ("classifier.", "fc.", "fc8.", "f8_", "gn8_", "f9.", "head.", "boundary.", "displacement.")
+HEADS = ("classifier.", "fc.", "fc8.", "refit.", "f8_", "gn8_", "f9.", "head.", "boundary.", "displacement.")
 #: So many entries of each kind are named where a file does not fit.
 EXAMPLES = 2
 

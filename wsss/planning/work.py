@@ -143,7 +143,8 @@ def _networks(study: Study, images: Images) -> dict[str, Work]:
     if study.uses_classifier:
         net = study.classifier
         scale = min(1.0, (net.longest_side or images.longest_side) / images.longest_side) ** 2
-        crops = settled(net.epochs) * train * _megapixels(net.crop_size)
+        views = 1 + (net.equivariance.scale**2 if net.equivariance.weight else 0)
+        crops = settled(net.epochs) * train * _megapixels(net.crop_size) * views
         found["train_classifier"] = Work(1, _backbone(study, "classifier"), trained=crops)
         found["score_classifier"] = Work(
             1, _backbone(study, "classifier"), seen=images.counts["val"] * area * scale

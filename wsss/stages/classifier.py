@@ -11,13 +11,18 @@ from torch import Tensor, nn
 
 from wsss.data import ImageRow, read_image
 from wsss.data.transforms import TrainTransform
+from wsss.method.equivariance import equivariance_loss, mirrored_view
+from wsss.method.refit import pooled_under_cams, refit_loss
+from wsss.method.resizing import scaled_size
 from wsss.models.classifier import Classifier, build_classifier
 from wsss.models.initial_weights import resolve_weights
+from wsss.models.network import widened
 from wsss.models.parameters import freeze
 from wsss.stages.training.loop import Losses
 from wsss.stages.training.run import Run, adopt, distribute, train
 from wsss.stages.training.sampling import Sample
 from wsss.study.config import Classifier as ClassifierSection
+from wsss.study.config import Equivariance
 from wsss.study.config.fields import settled
 
 
@@ -59,19 +64,51 @@ def _train(section: ClassifierSection, run: Run, rows: Sequence[ImageRow]) -> No
         image, _ = transform(read_image(rows[index].image), None, generator)
         return image, targets[index]
 
-    train(network, ClassifierLoss(network), read, samples=len(rows), section=section, run=run)
+    losses = ClassifierLoss(network, section.equivariance, section.refit)
+    train(network, losses, read, samples=len(rows), section=section, run=run)
 
 
 class ClassifierLoss(nn.Module):
-    """Cross entropy of each class being in the image, averaged over images and classes."""
+    """Cross entropy of each class being in the image, averaged over images and classes, and what is added.
 
-    def __init__(self, network: Classifier) -> None:
+    With `Equivariance`, a smaller view of each image must have the same labels and CAMs, see
+    `wsss.method.equivariance`. With ``refit``, the second head learns as `wsss.method.refit` says, and
+    nothing else learns from that: all other layers end as they would without it.
+    """
+
+    def __init__(
+        self, network: Classifier, equivariance: Equivariance | None = None, refit: float = 0.0
+    ) -> None:
         super().__init__()
         self.network = network
+        self.equivariance, self.refit = equivariance or Equivariance(), refit
 
     def forward(self, images: Tensor, labels: Tensor) -> Losses:
-        """Map normalised images (B, 3, H, W) and labels (B, n_classes), 0 or 1, to the loss."""
-        return {"loss": F.multilabel_soft_margin_loss(self.network(images), labels)}
+        """Map normalised images (B, 3, H, W) and labels (B, n_classes), 0 or 1, to the loss and its terms."""
+        features = self.network.features(images)
+        loss = F.multilabel_soft_margin_loss(self.network.logits(features), labels)
+        terms = {"labels": loss}
+        if self.equivariance.weight:
+            view = self.network.features(self._view_of(images))
+            of_view = F.multilabel_soft_margin_loss(self.network.logits(view), labels)
+            terms["labels"] = (loss + of_view) / 2
+            raw, raw_of_view = (widened(self.network.fc8(seen)) for seen in (features, view))
+            terms["equivariance"] = equivariance_loss(raw, raw_of_view, labels)
+        if self.refit:
+            terms["refit"] = self._refit(features, labels)
+        if len(terms) == 1:
+            return {"loss": loss}
+        weights = {"labels": 1.0, "equivariance": self.equivariance.weight, "refit": self.refit}
+        total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        return {"loss": total, **terms}
+
+    def _view_of(self, images: Tensor) -> Tensor:
+        return mirrored_view(images, scaled_size(images.shape[-2:], self.equivariance.scale))
+
+    def _refit(self, features: Tensor, labels: Tensor) -> Tensor:
+        pooled = pooled_under_cams(features.detach(), widened(self.network.fc8(features)))
+        layer = self.network.head("refit")
+        return refit_loss(widened(F.linear(pooled, layer.weight.flatten(1))), labels)
 
 
 def multi_hot(rows: Sequence[ImageRow], n_classes: int) -> Tensor:

@@ -19,7 +19,8 @@ from wsss.models.bundles import restore_bundle
 from wsss.models.classifier import Classifier
 from wsss.models.segmenter import Segmenter
 from wsss.results import replacing
-from wsss.study.bundle import Bundle
+from wsss.study.bundle import Bundle, ClassifierBundle
+from wsss.study.options import CamWeights
 
 OPSET = 20
 """Version of ONNX's operators."""
@@ -59,9 +60,10 @@ class DeployedClassifier(nn.Module):
 
     outputs = ("probabilities", "cams")
 
-    def __init__(self, network: Classifier) -> None:
+    def __init__(self, network: Classifier, weights: CamWeights = "classifier") -> None:
         super().__init__()
         self.network = network
+        self.cam_layer = network.head(weights)
         self.normalize = _Normalize(network)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,10 +71,10 @@ class DeployedClassifier(nn.Module):
 
         Each CAM is divided by its maximum, whether its class is there or not.
         """
-        seen = self.network.cam(self.normalize(images))
-        size = (images.shape[1], images.shape[2])
+        features = self.network.features(self.normalize(images))
+        size, seen = (images.shape[1], images.shape[2]), self.cam_layer(features)
         cams = combine_cams([(seen, False)], size, power=self.network.backbone.cam_exponent)
-        return seen.mean((-2, -1)).sigmoid(), cams
+        return self.network.logits(features).sigmoid(), cams
 
 
 class _Normalize(nn.Module):
@@ -107,7 +109,8 @@ def deployed(folder: str | Path) -> tuple[Deployed, Bundle]:
     if isinstance(network, Segmenter):
         return DeployedSegmenter(network).eval(), bundle
     if isinstance(network, Classifier):
-        return DeployedClassifier(network).eval(), bundle
+        assert isinstance(bundle, ClassifierBundle)  # the network that it names
+        return DeployedClassifier(network, bundle.cams.weights).eval(), bundle
     raise ExportError(f"{folder}: an AffinityNet, expected a segmentation network or a classifier")
 
 

@@ -159,6 +159,7 @@ class ClassificationModel(_Model):
     def __init__(self, network: Classifier, bundle: ClassifierBundle, compute: Compute) -> None:
         self.network, self.bundle, self.compute = compute.place(network), bundle, compute
         self._cams = bundle.cams
+        self._cam = partial(self.network.cam, weights=bundle.cams.weights)
 
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -203,7 +204,7 @@ class ClassificationModel(_Model):
         whole = _stacked(images, normalization, (1.0,))
         logits = next(passes(self.network, whole, False, self.compute))[0]
         batch = _stacked(images, normalization, self._cams.scales)
-        seen = list(passes(self.network.cam, batch, self._cams.flip, self.compute))
+        seen = list(passes(self._cam, batch, self._cams.flip, self.compute))
         size, results = (images[0].shape[0], images[0].shape[1]), []
         for index, probabilities in enumerate(logits.sigmoid().tolist()):
             found = [place for place, share in enumerate(probabilities) if share >= threshold]

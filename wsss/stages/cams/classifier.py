@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -45,18 +46,19 @@ def compute_cams(
     Args:
         model: the classifier.
         rows: the images, with their labels.
-        cams: scales, whose scores are added, and whether to see the mirror image too.
+        cams: scales, whose scores are added, whether to see the mirror image too, and of which last layer.
         compute: where and how.
 
     Yields:
         id, CAMs (K, H, W) float16 in [0, 1], and their mask values (K,), ascending; K is 0 without labels.
     """
+    seeing = partial(model.cam, weights=cams.weights)
     for batch, images in scaled_batches(model.backbone.normalization, rows, cams.scales, compute):
         counts = [len(row.labels) for row in batch]
         owner = torch.arange(len(batch)).repeat_interleave(torch.tensor(counts))
         labels = torch.tensor([label for row in batch for label in row.labels], dtype=torch.int64)
         seen = (
-            (raw[owner, labels], mirrored) for raw, mirrored in passes(model.cam, images, cams.flip, compute)
+            (raw[owner, labels], mirrored) for raw, mirrored in passes(seeing, images, cams.flip, compute)
         )
         size, power = (batch[0].height, batch[0].width), model.backbone.cam_exponent
         stacks = combine_cams(seen, size, power=power).half().cpu()

@@ -2,7 +2,15 @@
 
 from wsss.study.config.datasets import Coco, Folder, Shapes, Voc12
 from wsss.study.config.files import ConfigError
-from wsss.study.config.networks import AffinityNet, Classifier, IRNet, OnFeatures, OnImages, Segmenter
+from wsss.study.config.networks import (
+    AffinityNet,
+    Classifier,
+    Equivariance,
+    IRNet,
+    OnFeatures,
+    OnImages,
+    Segmenter,
+)
 from wsss.study.config.recipes import recipe_names, recipe_settings, recipe_title
 from wsss.study.config.sections import (
     Affinities,
@@ -61,6 +69,7 @@ __all__ = [
     "Cosine",
     "CrossEntropy",
     "DenseCrf",
+    "Equivariance",
     "FileCams",
     "Folder",
     "IRNet",

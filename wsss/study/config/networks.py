@@ -19,6 +19,7 @@ from wsss.study.config.fields import (
     FrozenStages,
     InputScaleOrAuto,
     Jitter,
+    NonNegative,
     NotBool,
     PathText,
     Radius,
@@ -116,6 +117,24 @@ def _facts(info: ValidationInfo) -> Backbone | None:
     return backbone_facts(backbone) if backbone else None
 
 
+ViewScale = Annotated[
+    float, Field(gt=0.0, lt=1.0, description="size of the view, as a share of the crop's"), NotBool
+]
+
+
+class Equivariance(Section):
+    """A smaller, mirrored view of each crop, whose CAMs must be those of the crop (SEAM, CVPR 2020)."""
+
+    weight: NonNegative = Field(
+        0.0, description="of the difference between the two, beside the loss of the labels; 0: no such view"
+    )
+    scale: ViewScale = 0.5
+
+    def idle(self) -> frozenset[str]:
+        """Without a weight there is no view."""
+        return frozenset() if self.weight else frozenset({"scale"})
+
+
 class Classifier(Network):
     """Multi-label classifier; its last layer, a 1x1 convolution, gives the class activation maps (CAMs)."""
 
@@ -130,8 +149,19 @@ class Classifier(Network):
     )
     scale: Resize = (0.9, 1.2)
     jitter: Jitter = (0.2, 0.2, 0.2, 0.02)
+    equivariance: Equivariance = Equivariance()
+    refit: NonNegative = Field(
+        0.0,
+        description="weight of a second head's loss, which tells the labels apart (ReCAM, CVPR 2022); "
+        "for cams.weights: refit; 0: no such layer",
+    )
     optimizer: Optimizer = Sgd()
     schedule: Schedule = Polynomial()
+
+    @classmethod
+    def describing(cls) -> frozenset[str]:
+        """What a finished classifier is made of; a second head as well."""
+        return super().describing() | {"refit"}
 
 
 class OnImages(Section):

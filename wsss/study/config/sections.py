@@ -41,7 +41,7 @@ from wsss.study.config.files import ConfigError, read_yaml
 from wsss.study.config.networks import AffinityNet, Classifier, IRNet, Network, PairNetwork, Segmenter
 from wsss.study.config.recipes import recipe_names, recipe_settings
 from wsss.study.config.text import problems
-from wsss.study.options import CellPadding, NormalizedOn, Pooling, Precision, ScoreNormalization
+from wsss.study.options import CamWeights, CellPadding, NormalizedOn, Pooling, Precision, ScoreNormalization
 from wsss.study.registry import cam_formats
 from wsss.study.words import did_you_mean, near
 
@@ -68,6 +68,10 @@ class ClassifierCams(Section):
     kind: Literal["classifier"] = Field("classifier", description="our own CAMs; or files, see below")
     scales: ImageScales = (1.0, 0.5, 1.5, 2.0)
     flip: Flip = True
+    weights: CamWeights = Field(
+        "classifier",
+        description="of the head; refit: of the second head, which tells labels apart, see classifier.refit",
+    )
 
 
 class FileCams(Section):
@@ -442,6 +446,14 @@ class Study(Section):
         if "train" not in splits or len(set(splits)) < len(splits):
             raise ValueError("allowed [train] or [train, val]")
         return tuple(sorted(splits))
+
+    @field_validator("cams")
+    @classmethod
+    def _of_the_classifier(cls, cams: Cams, info: ValidationInfo) -> Cams:
+        classifier = info.data.get("classifier")
+        if classifier and cams.kind == "classifier" and cams.weights == "refit" and not classifier.refit:
+            raise ValueError("`weights: refit` needs `classifier.refit` above 0, which trains these weights")
+        return cams
 
     @field_validator("affinitynet", "segmenter")
     @classmethod
