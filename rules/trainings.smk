@@ -20,6 +20,11 @@ LEARNS_FROM = {
                 if study.segmenter.least_margin
                 else []
             ),
+            "others": (
+                all_shards(f"{study.segmenter.agreed_with}/{{split}}/{{shard}}.h5", "train")
+                if study.segmenter.agreed_with
+                else []
+            ),
             "corrected": corrected_masks(),
         }
     ),

@@ -26,9 +26,10 @@ def main(job: Job[TrainSegmenter]) -> None:
         train_on_truth(images.rows, truth, section, training, classifier=classifier)
         return
     corrected = read_masks(job.input.corrected) if job.input.corrected else None
-    masks, margins = (open_shards(files, read_masks) for files in (job.input.masks, job.input.margins))
-    with masks, margins:
-        learned = learned_masks(masks, margins, corrected, section)
+    of_masks = (job.input.masks, job.input.margins, job.input.others)
+    masks, margins, others = (open_shards(files, read_masks) for files in of_masks)
+    with masks, margins, others:
+        learned = learned_masks(masks, margins, corrected, section, others)
         train_segmenter(images.rows, learned, section, training, classifier=classifier)
 
 

@@ -828,6 +828,7 @@ NEEDS = {
     "classifier.batch_norm": {"classifier": {"weights": "start.pt"}},
     "cams.weights": {"classifier": {"refit": 0.5}},
     "confident.pooling": {"affinitynet": {"input_scale": 1.0}, "irnet": {"input_scale": 1.0}},
+    "segmenter.selection.held_out": {"segmenter": {"selection": {"of": 2}}},
     "affinitynet.normalization_rate": {"affinitynet": {"optimizer": {"head_lr_multiplier": 10.0}}},
 }
 """What else a change needs to be a possible one; for these keys the study is compared with that in place."""

@@ -141,7 +141,7 @@ def test_the_network_learns_from_them(pictures, tmp_path: Path, caplog: pytest.L
 
     def trained(name: str, pseudo: dict[str, np.ndarray], corrected: dict[str, np.ndarray] | None):
         run = Run(tmp_path / f"{name}.pt", tmp_path / f"{name}.tsv", ("one", "two"), 0, CPU)
-        train_segmenter(pictures.rows, learned_masks(pseudo, {}, corrected, section), section, run)
+        train_segmenter(pictures.rows, learned_masks(pseudo, {}, corrected, section, {}), section, run)
         return restore_segmenter(run.checkpoint).network.state_dict()
 
     expected, found = trained("truth", pictures.masks, None), trained("corrected", nothing, pictures.masks)

@@ -49,6 +49,13 @@ def test_later_rounds_have_sections_of_their_own() -> None:
     assert second.study.confident == around.confident
 
 
+def test_rounds_that_must_agree_learn_what_the_round_before_says_too() -> None:
+    second, third = later_rounds(study(rounds={"count": 3, "agreement": True}))
+    assert second.study.segmenter.agreed_with == "results/mine/random_walk"
+    assert third.study.segmenter.agreed_with == "results/mine/rounds/2/random_walk"
+    assert later_rounds(study(rounds={"count": 2}))[0].study.segmenter.agreed_with is None
+
+
 @pytest.mark.parametrize(
     ("later", "message"),
     [

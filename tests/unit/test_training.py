@@ -38,6 +38,7 @@ from wsss.stages.segmenter import (
     SegmenterLoss,
     class_weights,
     learned_masks,
+    likeness,
     train_on_truth,
     train_segmenter,
 )
@@ -49,6 +50,7 @@ from wsss.stages.training.resume import ResumePoint, resume_path
 from wsss.stages.training.run import Run
 from wsss.stages.training.sampling import Plan, training_batches
 from wsss.stages.training.schedules import rate_factor
+from wsss.stages.training.selection import Selection, held_out
 from wsss.study.config import (
     AdamW,
     AffinityNet,
@@ -66,6 +68,7 @@ from wsss.study.config import (
     Sgd,
     SymmetricCrossEntropy,
 )
+from wsss.study.config.networks import Selection as Kept
 
 CPU = Compute(torch.device("cpu"), "float32")
 
@@ -714,13 +717,107 @@ def test_pixels_without_a_margin_are_not_learned(pictures: Pictures) -> None:
     margins[first][:2] = 127
     margins[first][2:4] = 128
     section = SEGMENTER.model_copy(update={"least_margin": 0.5})
-    learned = learned_masks(pictures.masks, margins, None, section)
+    learned = learned_masks(pictures.masks, margins, None, section, {})
     assert (learned[first][:2] == 255).all()
     assert np.array_equal(learned[first][2:], pictures.masks[first][2:])
     assert list(learned) == list(pictures.masks)
-    assert learned_masks(pictures.masks, {}, None, SEGMENTER) is pictures.masks
+    assert learned_masks(pictures.masks, {}, None, SEGMENTER, {}) is pictures.masks
     with pytest.raises(ValueError, match=f"1 pseudo masks have no margins, the first is '{first}'"):
-        learned_masks(pictures.masks, dict(list(margins.items())[1:]), None, section)
+        learned_masks(pictures.masks, dict(list(margins.items())[1:]), None, section, {})
+
+
+def test_pixels_of_which_two_masks_differ_are_not_learned(pictures: Pictures) -> None:
+    others = dict(pictures.masks)
+    first, second = list(others)[:2]
+    others[first] = np.where(np.arange(len(others[first]))[:, None] < 3, 9, others[first]).astype(np.uint8)
+    section = SEGMENTER.model_copy(update={"agreed_with": "results/other/random_walk"})
+    learned = learned_masks(pictures.masks, {}, None, section, others)
+    assert (learned[first][:3] == 255).all()
+    assert np.array_equal(learned[first][3:], pictures.masks[first][3:])
+    assert np.array_equal(learned[second], pictures.masks[second])
+    with pytest.raises(ValueError, match=f"results/other/random_walk: 12 images .* first is '{first}'"):
+        learned_masks(pictures.masks, {}, None, section, {})
+    others[first] = others[first][1:]
+    with pytest.raises(ValueError, match=f"{first}: its masks have"):
+        learned_masks(pictures.masks, {}, None, section, others)[first]
+
+
+@given(items=st.integers(2, 50), share=st.floats(0, 0.99))
+def test_images_are_held_out_evenly(items: int, share: float) -> None:
+    learned, compared = held_out(range(items), share)
+    assert sorted(learned + compared) == list(range(items))
+    assert learned
+    assert len(compared) == min(max(1, round(share * items)), items - 1)
+    gaps = np.diff(compared)
+    assert not len(gaps) or gaps.max() - gaps.min() <= 1
+
+
+def test_nothing_is_left_to_learn_from_if_the_only_image_is_held_out() -> None:
+    with pytest.raises(ValueError, match="at least 2 of them, got 1"):
+        held_out(["a"], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("of", "steps", "compared"), [(1, 36, [36]), (2, 36, [27, 36]), (3, 10, [7, 9, 10]), (9, 3, [2, 3])]
+)
+def test_states_of_the_second_half_are_compared(of: int, steps: int, compared: list[int]) -> None:
+    selection = Selection(of, lambda: 0.0, "score")
+    assert [done for done in range(1, steps + 1) if selection.due(done, steps)] == compared
+
+
+@pytest.mark.parametrize("killed_at", [None, 30, 35])
+def test_the_best_state_is_kept_and_survives_a_kill(tmp_path: Path, killed_at: int | None) -> None:
+    """Of the states after 24, 30 and 36 steps the second is said to be the best."""
+    last, expected = toy(), toy()
+    fit_toy(last, tmp_path / "last")
+    scores = {24: 0.5, 30: 0.7, 36: 0.6}
+    seen: dict[int, dict[str, Tensor]] = {}
+
+    def trained(start: Toy, kill: Callable[[int], float], resume: ResumePoint) -> None:
+        losses = SquaredError(start.model, kill)
+
+        def score() -> float:
+            done = next(step for step in scores if step not in seen)
+            seen[done] = {name: value.clone() for name, value in losses.state_dict().items()}
+            return scores[done]
+
+        fit_toy(start, tmp_path / "a", resume, losses=losses, selection=Selection(3, score, "a score"))
+
+    def kill(step: int) -> float:
+        if step == killed_at:
+            raise Killed
+        return 1.0
+
+    resume = ResumePoint(tmp_path / "state.pt", interval=0)
+    if killed_at:
+        with pytest.raises(Killed):
+            trained(toy(), kill, resume)
+        shutil.rmtree(tmp_path / "a")
+        for lost in [step for step in seen if step > max(24, killed_at // 6 * 6 - (killed_at == 30) * 6)]:
+            del seen[lost]
+    trained(expected, lambda step: 1.0, resume)
+    assert list(seen) == [24, 30, 36]
+    found = {f"model.{name}": value for name, value in expected.model.state_dict().items()}
+    assert all(torch.equal(found[name], seen[30][name]) for name in found)
+    assert not states_equal(expected.model, last.model)
+    assert all(
+        torch.equal(seen[36][f"model.{name}"], value) for name, value in last.model.state_dict().items()
+    )
+
+
+def test_the_segmenter_keeps_the_state_that_is_most_like_masks_held_out(
+    pictures: Pictures, classifier: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    update = {"weights": "classifier", "selection": Kept(of=3, held_out=0.25)}
+    section, run = SEGMENTER.model_copy(update=update), run_in(tmp_path)
+    train_segmenter(pictures.rows, pictures.masks, section, run, classifier=classifier.checkpoint)
+    said = [message for message in caplog.messages if "mIoU with the masks of 3 images held out" in message]
+    scores = [float(message.split("out ")[1].split(" %")[0]) for message in said]
+    assert len(scores) == 3
+    _, compared = held_out(pictures.rows, 0.25)
+    kept = likeness(restore_segmenter(run.checkpoint).network, compared, pictures.masks, CPU)
+    assert 100 * kept == pytest.approx(max(scores), abs=0.01)
 
 
 @pytest.mark.parametrize(

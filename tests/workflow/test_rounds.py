@@ -121,6 +121,18 @@ def test_a_finished_study_of_rounds_is_up_to_date_until_a_later_section_changes(
 
 
 @pytest.mark.slow
+def test_rounds_that_must_agree_train_the_later_networks_anew(changed: Workflow) -> None:
+    changed.configure(rounds={"agreement": True})
+    trainings = {rule for rule in changed.planned() if "train_" in rule and "gallery" not in rule}
+    assert trainings == {"round2_train_segmenter"}
+    changed.snakemake("results/tiny/rounds/2/segmenter/checkpoint.pt")
+    training = json.loads((changed.results / "rounds/2/segmenter/checkpoint.pt.json").read_text())
+    walks = [path for path in training["inputs"] if "/random_walk/" in path]
+    assert any("rounds/2/" in path for path in walks)
+    assert any("rounds/2/" not in path for path in walks)
+
+
+@pytest.mark.slow
 def test_a_change_of_a_true_mask_retrains_full_supervision_alone(changed: Workflow) -> None:
     train = (changed.folder / "photos" / "splits" / "train.txt").read_text().split()
     mask = changed.folder / "photos" / "masks" / f"{train[0]}.png"

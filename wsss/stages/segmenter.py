@@ -15,14 +15,17 @@ from wsss.data import ImageRow, read_image, read_mask
 from wsss.data.transforms import TrainTransform
 from wsss.method.labels import IGNORE
 from wsss.method.margins import MARGIN_OF_ONE
+from wsss.method.metrics import confusion_matrix, mean_iou
 from wsss.method.noisy_labels import bootstrapped_cross_entropy, cross_entropy, symmetric_cross_entropy
 from wsss.models.parameters import freeze
 from wsss.models.segmenter import Segmenter, build_segmenter
-from wsss.runtime import progress
+from wsss.runtime import Compute, progress
 from wsss.runtime.processes import process_count, total
+from wsss.stages.inference.passes import passes, scaled_batches
 from wsss.stages.training.loop import Losses
 from wsss.stages.training.run import Run, distribute, first_weights, require_all, train
 from wsss.stages.training.sampling import Sample
+from wsss.stages.training.selection import Selection, held_out
 from wsss.study.config import Loss
 from wsss.study.config import Segmenter as SegmenterSection
 from wsss.study.config.fields import settled
@@ -60,7 +63,11 @@ def train_segmenter(
 
 
 def learned_masks(
-    pseudo_masks: PseudoMasks, margins: PseudoMasks, corrected: PseudoMasks | None, section: SegmenterSection
+    pseudo_masks: PseudoMasks,
+    margins: PseudoMasks,
+    corrected: PseudoMasks | None,
+    section: SegmenterSection,
+    others: PseudoMasks,
 ) -> PseudoMasks:
     """Return what is learned of pseudo masks: what is sure of them, and corrected masks in place of some.
 
@@ -70,15 +77,24 @@ def learned_masks(
             ``least_margin`` is above 0.
         corrected: masks that take the place of pseudo masks, likewise.
         section: the section ``segmenter``.
+        others: other pseudo masks, likewise, such as those of the round before; read where ``agreed_with``
+            names them.
 
     Raises:
-        ValueError: images without margins.
+        ValueError: images without margins, or without another mask.
     """
     sure = pseudo_masks
     if section.least_margin:
         if missing := [image_id for image_id in pseudo_masks if image_id not in margins]:
             raise ValueError(f"{len(missing)} pseudo masks have no margins, the first is {missing[0]!r}")
         sure = SureMasks(pseudo_masks, margins, section.least_margin)
+    if section.agreed_with:
+        if missing := [image_id for image_id in pseudo_masks if image_id not in others]:
+            raise ValueError(
+                f"segmenter.agreed_with: {section.agreed_with}: {len(missing)} images have no mask there, "
+                f"the first is {missing[0]!r}"
+            )
+        sure = AgreedMasks(sure, others)
     if corrected is None:
         return sure
     logger.info("%s", CorrectedMasks(pseudo_masks, corrected).summary())
@@ -161,6 +177,27 @@ class SureMasks(ChangedMasks):
         return np.where(unsure, np.uint8(IGNORE), self.pseudo_masks[image_id])
 
 
+class AgreedMasks(ChangedMasks):
+    """Pseudo masks by image id, 255 where others have another class.
+
+    Masks of two rounds go wrong in different places, so that what both say is more often right.
+
+    Args:
+        pseudo_masks: mask values (H, W) uint8.
+        others: of the same images, likewise.
+    """
+
+    def __init__(self, pseudo_masks: PseudoMasks, others: PseudoMasks) -> None:
+        super().__init__(pseudo_masks)
+        self.others = others
+
+    def __getitem__(self, image_id: str) -> NDArray[np.uint8]:
+        mask, other = self.pseudo_masks[image_id], self.others[image_id]
+        if mask.shape != other.shape:
+            raise ValueError(f"{image_id}: its masks have {mask.shape} and {other.shape} pixels")
+        return np.where(mask == other, mask, np.uint8(IGNORE))
+
+
 class CorrectedMasks(ChangedMasks):
     """Pseudo masks by image id, and in place of some the corrected ones."""
 
@@ -198,16 +235,53 @@ def _train(
     normalization = network.backbone.normalization
     transform = TrainTransform(settled(section.crop_size), section.scale, section.jitter, normalization)
 
+    learned, compared = held_out(rows, section.selection.held_out) if section.selection.of > 1 else (rows, [])
+
     def read(index: int, generator: np.random.Generator) -> Sample:
-        row = rows[index]
+        row = learned[index]
         image, mask = transform(read_image(row.image), masks[row.id], generator)
         assert mask is not None  # one went in
         return image, mask
 
-    shown = progress((masks[row.id] for row in rows), len(rows), label="counting pixels")
+    shown = progress((masks[row.id] for row in learned), len(learned), label="counting pixels")
     of_classes = class_weights(shown, 1 + len(run.class_names), section.balance)
-    losses, images = SegmenterLoss(network, section.loss, of_classes), len(rows)
-    train(network, losses, read, samples=images, section=section, run=run, stand_for=stand_for)
+    losses = SegmenterLoss(network, section.loss, of_classes)
+    selection = Selection(
+        section.selection.of,
+        lambda: likeness(network, compared, masks, run.compute),
+        f"mIoU with the masks of {len(compared)} images held out",
+    )
+    train(
+        network,
+        losses,
+        read,
+        samples=len(learned),
+        section=section,
+        run=run,
+        stand_for=stand_for,
+        selection=selection if compared else None,
+    )
+
+
+@torch.inference_mode()
+def likeness(network: Segmenter, rows: Sequence[ImageRow], masks: PseudoMasks, compute: Compute) -> float:
+    """Predict images in their own size, and return the mIoU with masks; 0 where these know no pixel.
+
+    Args:
+        network: to be judged; it is in evaluation mode afterwards.
+        rows: the images.
+        masks: mask values (H, W) uint8 by image id, 255 where unknown.
+        compute: where and how.
+    """
+    network.eval()
+    confusion: Tensor | None = None
+    for batch, images in scaled_batches(network.backbone.normalization, rows, (1.0,), compute):
+        for logits, _ in passes(network, images, False, compute):
+            for row, scores in zip(batch, logits, strict=True):
+                mask = torch.from_numpy(np.asarray(masks[row.id]))
+                counts = confusion_matrix(scores.argmax(0).cpu(), mask, len(scores))
+                confusion = counts if confusion is None else confusion + counts
+    return 0.0 if confusion is None else float(mean_iou(confusion).nan_to_num(0.0))
 
 
 class SegmenterLoss(nn.Module):

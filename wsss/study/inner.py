@@ -53,7 +53,8 @@ def later_rounds(study: Study) -> list[Inner]:
     """
     before, found = study, []
     for number in range(2, study.rounds.count + 1):
-        before = _inner(study, f"{study.folder}/rounds", str(number), _seeds(before), study.rounds.later)
+        settings = _seeds(before) | (_agreement(before) if study.rounds.agreement else {})
+        before = _inner(study, f"{study.folder}/rounds", str(number), settings, study.rounds.later)
         found.append(Inner(f"round {number}", ROUND.format(number), before))
     return found
 
@@ -108,9 +109,19 @@ def _seeds(before: Study) -> dict[str, Any]:
     }
 
 
+def _agreement(before: Study) -> dict[str, Any]:
+    """The section `segmenter` of the round after another: it learns what both rounds say."""
+    return {"segmenter": {"agreed_with": f"{before.folder}/random_walk"}}
+
+
 def _inner(study: Study, results: str, name: str, settings: dict[str, Any], overlay: dict[str, Any]) -> Study:
     """A study with other settings, an overlay over these, and the classifier of the study around it."""
-    place = {"name": name, "results": results, "upper_bound": False, "rounds": {"count": 1, "later": {}}}
+    place = {
+        "name": name,
+        "results": results,
+        "upper_bound": False,
+        "rounds": {"count": 1, "agreement": False, "later": {}},
+    }
     plain = merged(merged(merged(study.model_dump(), place), settings), overlay)
     for network in ("affinitynet", "irnet", "segmenter"):
         if plain[network].get("weights") == "classifier":

@@ -20,6 +20,7 @@ from wsss.stages.training.batch_norm import share_batch_norms
 from wsss.stages.training.resume import ResumePoint
 from wsss.stages.training.sampling import Plan, ReadSample, Sample, training_batches
 from wsss.stages.training.schedules import rate_factor
+from wsss.stages.training.selection import Selection
 from wsss.study.config import Schedule
 
 STEPS_PER_ROW = 10
@@ -47,6 +48,7 @@ def fit(
     history: Path,
     resume: ResumePoint,
     label: str,
+    selection: Selection | None = None,
 ) -> None:
     """Train a network in place.
 
@@ -66,12 +68,13 @@ def fit(
             images_per_second, and the losses (means since the last row).
         resume: where an interrupted training left its state; it stays there until `ResumePoint.discard`.
         label: what the progress bar calls the training; in lower case, its section of the configuration.
+        selection: which state the network ends with in the leading process; by default the last.
 
     Raises:
         TrainingError: the loss or the network is no longer finite.
     """
     first_rates = [group["lr"] for group in optimizer.param_groups]
-    rows = _restore(module, optimizer, resume)
+    rows = _restore(module, optimizer, resume, selection)
     start = int(rows[-1]["step"]) if rows else 0
     batches = training_batches(read, plan, start, compute)
     means = _Means()
@@ -87,14 +90,19 @@ def fit(
             _set_rates(optimizer, first_rates, rate_factor(schedule, step, plan.steps))
             torch.manual_seed(plan.noise_seed(step, compute.rank))
             means.add(_step(batch, trained, optimizer, compute))
+            if selection and compute.leads and selection.due(step + 1, plan.steps):
+                selection.offer(module, step + 1)
+                trained.train()
             if (step + 1) % STEPS_PER_ROW and not plan.epoch_ends(step):
                 continue
             rows.append(_row(step + 1, plan, optimizer, means))
             _refuse_divergence(module, rows, label.lower())
             written.append(rows[-1])
             if compute.leads:
-                resume.save_if_due(lambda: _state(module, optimizer, rows))
+                resume.save_if_due(lambda: _state(module, optimizer, rows, selection))
             means = _Means()
+    if selection and compute.leads:
+        selection.put_back(module)
 
 
 def together(module: nn.Module, compute: Compute) -> nn.Module:
@@ -207,13 +215,20 @@ def _refuse_divergence(module: nn.Module, rows: list[dict[str, float]], section:
 
 
 def _state(
-    module: nn.Module, optimizer: torch.optim.Optimizer, rows: list[dict[str, float]]
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rows: list[dict[str, float]],
+    selection: Selection | None,
 ) -> dict[str, Any]:
-    return {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "rows": rows}
+    selected = {"selection": selection.state()} if selection else {}
+    return {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "rows": rows, **selected}
 
 
 def _restore(
-    module: nn.Module, optimizer: torch.optim.Optimizer, resume: ResumePoint
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    resume: ResumePoint,
+    selection: Selection | None,
 ) -> list[dict[str, float]]:
     """Put network and optimizer where an interrupted training left them; return the history up to there."""
     state = resume.load()
@@ -221,5 +236,7 @@ def _restore(
         return []
     module.load_state_dict(state["module"])
     optimizer.load_state_dict(state["optimizer"])
+    if selection:
+        selection.restore(state["selection"])
     rows: list[dict[str, float]] = state["rows"]
     return rows

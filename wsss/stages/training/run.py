@@ -21,6 +21,7 @@ from wsss.stages.training.loop import COLUMNS, fit
 from wsss.stages.training.optimizers import build_optimizer
 from wsss.stages.training.resume import ResumePoint, resume_path
 from wsss.stages.training.sampling import Plan, ReadSample, require_equal_shares
+from wsss.stages.training.selection import Selection
 from wsss.study.config import AffinityNet, Classifier, IRNet, Segmenter
 from wsss.study.config.fields import settled
 
@@ -123,11 +124,13 @@ def train(
     section: Section,
     run: Run,
     stand_for: int | None = None,
+    selection: Selection | None = None,
 ) -> None:
     """Train ``network``, which ``losses`` holds, as ``section`` says, and write its checkpoint.
 
     See `fit` for ``losses`` and ``read``; ``samples`` is the number of images. If they ``stand_for`` more,
-    they are seen more often, so that the number of steps is that of all of these.
+    they are seen more often, so that the number of steps is that of all of these. ``selection`` says which
+    state is kept, by default the last.
 
     Raises:
         TrainingError: the training diverged.
@@ -146,6 +149,7 @@ def train(
         history=run.history,
         resume=run.resume,
         label=label,
+        selection=selection,
     )
     if run.compute.leads:
         save_network(run.checkpoint, network, section, run.class_names)

@@ -268,6 +268,21 @@ class IRNet(PairNetwork):
         return super().describing() | {"displacement"}
 
 
+class Selection(Section):
+    """Which state of the network the training keeps; none of this needs a true mask."""
+
+    of: Count = Field(
+        1,
+        description="states that are compared, in equal distances over the second half of the training; the "
+        "one that predicts the pseudo masks of images held out best is kept; 1: the last",
+    )
+    held_out: Fraction = Field(0.05, description="share of the images of train that are held out for that")
+
+    def idle(self) -> frozenset[str]:
+        """The last state needs no comparison."""
+        return frozenset({"held_out"}) if self.of == 1 else frozenset()
+
+
 class Segmenter(Network):
     """Segmentation network, trained on the pseudo masks."""
 
@@ -302,11 +317,17 @@ class Segmenter(Network):
         description="pixels of pseudo masks where the first class leads the second by less than this share "
         "are not learned from; 0: all are",
     )
+    agreed_with: PathText | None = Field(
+        None,
+        description="folder of other pseudo masks in as many shards, such as results/first/random_walk: "
+        "pixels of which they say another class are not learned from; see rounds.agreement",
+    )
     balance: Share = Field(
         0.0,
         description="weight of a class: its share of the pixels to the power -balance; 0: all weigh the same",
     )
     loss: Annotated[Loss, Field(discriminator="kind")] = CrossEntropy()
+    selection: Selection = Selection()
     optimizer: Optimizer = Sgd()
     schedule: Schedule = Polynomial()
 
@@ -320,5 +341,5 @@ class Segmenter(Network):
 
     def idle(self) -> frozenset[str]:
         """Masks are corrected, and have margins, where pseudo masks are learned from."""
-        of_pseudo_masks = frozenset({"corrected", "least_margin"})
+        of_pseudo_masks = frozenset({"corrected", "least_margin", "agreed_with"})
         return super().idle() | (of_pseudo_masks if self.supervision == "full" else frozenset())

@@ -329,6 +329,11 @@ class Rounds(Section):
     count: Count = Field(
         1, description="from the second on, the network of the round before gives the seeds in place of CAMs"
     )
+    agreement: bool = Field(
+        False,
+        description="true: from the second on, pixels whose class is not that of the round before are not "
+        "learned from",
+    )
     later: dict[Text, dict[str, Any]] = Field(
         {},
         description="sections as they are from the second round on, laid over those of the study: "
