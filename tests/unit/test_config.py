@@ -807,6 +807,7 @@ OTHER_VALUES: dict[str, Any] = {
     "scales": [1.0, 2.0],
     "masks": {None: "m", "masks": "m"},
     "corrected": "corrected",
+    "agreed_with": "results/other/random_walk",
     "jitter": [0.1, 0.1, 0.1, 0.01],
     "scale": [0.5, 2.0],
     "gaussian": [2.0, 2.0],
