@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from wsss.results.files import ArtifactError, replacing
+from wsss.results.files import ArtifactError, refusing, replacing
+from wsss.study.regular import regular_text
 
 Row = TypeVar("Row")
 
@@ -31,7 +32,8 @@ def read_rows(path: str | Path, columns: Sequence[str], row: Callable[..., Row],
     Raises:
         ArtifactError: naming file and line.
     """
-    content = Path(path).read_text(encoding="utf-8")
+    with refusing(Path(path)):
+        content = regular_text(path)
     if not content.endswith("\n"):
         raise ArtifactError(f"{path}: empty or cut short")
     table = csv.reader(io.StringIO(content, newline=""), delimiter="\t")
