@@ -16,6 +16,7 @@ from wsss.data.exchange.labelme import write_labelme
 from wsss.data.images import check_classes
 from wsss.method.labels import IGNORE
 from wsss.results import write_text
+from wsss.results.cells import cell_text
 from wsss.stages.masks import CLASSES, INDEX
 from wsss.study.regular import regular_text
 from wsss.study.sources import photographs
@@ -87,4 +88,4 @@ def _listed_images(index: Path) -> Mapping[str, Path]:
         raise ValueError(f"{index}: {error}") from error
     if any(not row.get("id") or not row.get("image") for row in rows):
         raise ValueError(f"{index}: lines without id or image; --images names the folder of the photographs")
-    return {row["id"]: Path(row["image"]) for row in rows}
+    return {cell_text(row["id"]): Path(cell_text(row["image"])) for row in rows}

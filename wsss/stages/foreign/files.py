@@ -67,6 +67,8 @@ def naming(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:  # the disk's, not a decoder's
             raise
+        if isinstance(error, ValueError) and str(error).startswith(f"{path}: "):
+            raise
         raise ValueError(f"{path}: {error}") from error
 
 
@@ -155,12 +157,10 @@ def read_pickled_npy(path: Path, most_values: int) -> dict[int | str, Any]:
 
 
 def _content(path: Path, most_values: int) -> bytes:
-    size, limit = path.stat().st_size, 8 * most_values + HEADERS
-    if not size:
+    content = regular_bytes(path, 8 * most_values + HEADERS)
+    if not content:
         raise ValueError("the file is empty")
-    if size > limit:
-        raise ValueError(f"a file of {size} bytes, expected at most {limit}")
-    return regular_bytes(path)
+    return content
 
 
 def _array(data: bytes) -> NDArray[Any]:
