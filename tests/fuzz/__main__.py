@@ -32,7 +32,7 @@ def main() -> int:
     print(f"{'target':24} {'inputs':>9} {'refused':>9} {'unclean':>8}")
     for name in options.targets:
         with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
-            outcome = fuzz(name, Path(folder), options.seed, sys.maxsize, options.seconds)
+            outcome = fuzz(TARGETS[name], Path(folder), options.seed, sys.maxsize, options.seconds)
         print(f"{name:24} {outcome.inputs:9,} {outcome.refused:9,} {len(outcome.unclean):8,}", flush=True)
         unclean += outcome.unclean
         inputs += outcome.inputs

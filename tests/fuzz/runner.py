@@ -11,15 +11,17 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from tests.fuzz.mutation import mutated
 
-SECONDS = 10
-"""After so many an input counts as a hang."""
+PATIENCE = 20
+"""Seconds after which an input counts as a hang; all of them take milliseconds."""
 
 MOST_MB = 512
 """Memory that reading one input may take, which is a few hundred kilobytes long at most."""
@@ -56,8 +58,10 @@ class Outcome:
     unclean: list[str] = field(default_factory=list)
 
 
-def fuzz(name: str, folder: Path, seed: int, count: int, seconds: float = float("inf")) -> Outcome:
-    """Have the target of this name read damaged files, so many of them or for so many seconds.
+def fuzz(
+    target: Target, folder: Path, seed: int, count: int, seconds: float = inf, patience: int = PATIENCE
+) -> Outcome:
+    """Have damaged files read, so many of them or for so many seconds.
 
     An unclean line has the number of its input, which `mutated(seeds, seed, number)` makes again.
     """
@@ -66,17 +70,29 @@ def fuzz(name: str, folder: Path, seed: int, count: int, seconds: float = float(
     outcome, end = Outcome(), time.monotonic() + seconds
     while outcome.inputs < count and time.monotonic() < end:
         ours, theirs = context.Pipe(duplex=False)
-        first = outcome.inputs
-        child = context.Process(target=_read_all, args=(name, folder, seed, first, count, end, theirs))
+        work = _Work(target, folder, seed, outcome.inputs, count, end, patience)
+        child = context.Process(target=_read_all, args=(work, theirs))
         child.start()
         theirs.close()
         _gather(ours, outcome)
         child.join()
         if child.exitcode:
             how = "hangs" if child.exitcode == -signal.SIGALRM else f"ends the process ({child.exitcode})"
-            outcome.unclean.append(f"{name} {outcome.inputs}: {how}")
+            outcome.unclean.append(f"{target.name} {outcome.inputs}: {how}")
             outcome.inputs += 1
     return outcome
+
+
+class _Work(NamedTuple):
+    """What a child does: read the inputs from `first` on, up to `count` of them or the moment `end`."""
+
+    target: Target
+    folder: Path
+    seed: int
+    first: int
+    count: int
+    end: float
+    patience: int
 
 
 def _gather(ours: Connection, outcome: Outcome) -> None:
@@ -90,33 +106,29 @@ def _gather(ours: Connection, outcome: Outcome) -> None:
         outcome.unclean += [wrong] if wrong else []
 
 
-def _read_all(
-    name: str, folder: Path, seed: int, first: int, count: int, end: float, theirs: Connection
-) -> None:
-    from tests.fuzz.targets import TARGETS  # which imports this module
-
+def _read_all(work: _Work, theirs: Connection) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends a loop in C, too
     logging.disable()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    target = TARGETS[name]
-    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * 4096
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (mapped + ADDRESS_SPACE, mapped + ADDRESS_SPACE))
-    seeds = target.seeds(folder)
-    path = folder / target.file
-    for content in seeds if first == 0 else ():
+    target = work.target
+    seeds = target.seeds(work.folder)
+    path = work.folder / target.file
+    for content in () if work.first else seeds:
         path.write_bytes(content)
         target.read(path)
-    for number in range(first, count):
-        path.write_bytes(mutated(seeds, seed, number))
+    for number in range(work.first, work.count):
+        path.write_bytes(mutated(seeds, work.seed, number))
         before = _peak_mb()
-        signal.alarm(SECONDS)
+        signal.alarm(work.patience)
         refused, wrong = read_once(target.read, path)
         signal.alarm(0)
         if (taken := _peak_mb() - before) > MOST_MB:
-            wrong = f"takes {taken} MB {wrong}"
+            wrong = f"takes {taken} MB {wrong}".strip()
         theirs.send((refused, f"{target.name} {number}: {wrong}" if wrong else ""))
-        if time.monotonic() > end:
+        if time.monotonic() > work.end:
             return
 
 

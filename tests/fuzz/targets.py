@@ -380,6 +380,11 @@ def pickled_by_class(_: Path) -> list[bytes]:
     return [npy({0: maps(HEIGHT, WIDTH), 1: maps(HEIGHT, WIDTH)})]
 
 
+def boundary_array(_: Path) -> list[bytes]:
+    """Return a boundary map."""
+    return [npy(maps(HEIGHT, WIDTH))]
+
+
 def cam_reader(format_name: str) -> Callable[[Path], object]:
     """Return the reader of a format of CAMs."""
     return partial(_read_cams, format_name=format_name)
@@ -624,7 +629,7 @@ TARGETS = {
         Target("CAMs, IRN", "a.npy", cam_reader("irn"), pickled),
         Target("CAMs, PSA", "a.npy", cam_reader("psa"), pickled_by_class),
         Target("CAMs, PNG", "a_cat.png", cam_reader("png"), grey_png),
-        Target("boundary, npy", "a.npy", read_boundary_map, lambda _: [npy(maps(HEIGHT, WIDTH))]),
+        Target("boundary, npy", "a.npy", read_boundary_map, boundary_array),
         Target("boundary, PNG", "a.png", read_boundary_map, grey_png),
         Target("CAM stacks", "00.npz", read_all(read_cams), cam_stacks),
         Target("HDF5 masks", "00.h5", read_all(read_masks), hdf5_masks),
@@ -632,7 +637,7 @@ TARGETS = {
         Target("data set table", "train.tsv", Manifest.read, manifest),
         Target("index of masks", "index.tsv", read_index, index),
         Target("history", "history.tsv", read_history, history),
-        Target("confusions", "scores.tsv", lambda path: read_confusions(path, 3), confusions),
+        Target("confusions", "scores.tsv", partial(read_confusions, n_values=3), confusions),
         Target("JSON", "scores.json", read_json, scores),
         Target("weights, pth", "weights.pth", read_state, pth),
         Target("weights, safetensors", "weights.safetensors", read_state, safetensors_file),
