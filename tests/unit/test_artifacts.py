@@ -444,6 +444,17 @@ def test_older_forms_of_hdf5_are_refused_before_they_are_followed(tmp_path: Path
         read_masks(path)
 
 
+def test_texts_of_variable_length_are_refused(tmp_path: Path) -> None:
+    """They lie in a heap without checksums, in which HDF5 goes round in circles if a byte is changed."""
+    path = tmp_path / "00.h5"
+    save_masks(path, ["one"])
+    assert b"GCOL" not in path.read_bytes()
+    with h5py.File(path, "r+", libver=("v110", "v110")) as file:
+        file.attrs["format"] = "wsss masks 1"
+    with pytest.raises(ArtifactError, match=r"00.h5: attribute 'format' is no number and no text of fixed"):
+        read_masks(path)
+
+
 def test_a_header_without_checksum_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "00.h5"
     save_masks(path, ["one"])

@@ -76,7 +76,7 @@ def test_rows_come_back(tmp_path_factory: pytest.TempPathFactory, first: str, se
     assert list(read_rows(path, ("=id", "text"), lambda *found: found, key=1)) == [(first, second)]
 
 
-@pytest.mark.parametrize("name", filter(str.isprintable, FORMULAS))  # as names of files and classes must be
+@pytest.mark.parametrize("name", [text for text in FORMULAS if text.isprintable()])  # as names are
 def test_no_table_of_results_holds_a_formula(tmp_path: Path, name: str) -> None:
     """Tables that people open: those that only they read, and those that later stages read as well."""
     ranking = [RankedImage(1, name, (name, "cat"), 0.5, {})]

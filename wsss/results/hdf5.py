@@ -28,6 +28,7 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Signature, version, bytes of an offset and of a length, flags; base, extension, end of file, root header.
 _SUPERBLOCK = struct.Struct("<8s4B4Q")
 _HEADER = b"OHDR"
+_PLAIN_TYPES = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID)
 _PACKED: tuple[list[int], ...] = ([], [h5py.h5z.FILTER_DEFLATE])
 # Begins the name of what lies beside an image's own array; in the name of an image it is percent-encoded.
 BESIDE = "@"
@@ -51,7 +52,7 @@ class Hdf5Map(ImageMap[Content]):
             _check_superblock(self.path)
             # Files never change once they have their name, and locks fail on some network file systems.
             file = h5py.File(self.path, "r", locking=False)
-            found = file.attrs.get("format")
+            found = _attribute(self.path, file, "format") if "format" in file.attrs else None
         if found != self.format:
             file.close()
             raise ArtifactError(f"{self.path}: format {found!r}, expected {self.format!r}")
@@ -59,10 +60,8 @@ class Hdf5Map(ImageMap[Content]):
 
     def _index(self, handle: h5py.File) -> dict[str, str]:
         with refusing(self.path):
-            recorded = {name: value for name, value in handle.attrs.items() if name != "format"}
             self.attributes = {
-                name: value.item() if isinstance(value, np.generic) else value
-                for name, value in recorded.items()
+                name: _attribute(self.path, handle, name) for name in handle.attrs if name != "format"
             }
             return {image_id_of(name): name for name in handle if BESIDE not in name}
 
@@ -83,7 +82,8 @@ def writing(path: str | Path, kind: str, **attributes: float | str) -> Iterator[
         replacing(path) as temporary,
         h5py.File(temporary, "w", libver=_FORMAT_BOUNDS, locking=False) as file,
     ):
-        file.attrs.update({"format": kind, **attributes})
+        for name, value in {"format": kind, **attributes}.items():
+            file.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
         yield Writer(Path(path), file)
 
 
@@ -132,6 +132,20 @@ def _check_superblock(path: Path) -> None:
                 f"{size:,} bytes"
             )
         _check_header(file, "the root", root)
+
+
+def _attribute(path: Path, file: h5py.File, name: str) -> Any:
+    """Read a text or number of the header.
+
+    HDF5 keeps texts of variable length in a heap without checksums, in which it goes round in circles if that
+    is damaged: they are refused.
+    """
+    kind = file.attrs.get_id(name).get_type()
+    text = isinstance(kind, h5py.h5t.TypeStringID)
+    if not isinstance(kind, _PLAIN_TYPES) or (text and kind.is_variable_str()):
+        raise ArtifactError(f"{path}: attribute {name!r} is no number and no text of fixed length")
+    value = file.attrs[name]
+    return value.decode() if isinstance(value, bytes) else value.item()
 
 
 def _check_link(path: Path, handle: h5py.File, name: str) -> None:
