@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 
 from wsss.data import ImageRow, Manifest
+from wsss.data.decoding import FORMATS
 from wsss.method.labels import value_names
 from wsss.models.affinitynet import restore_affinitynet
 from wsss.models.classifier import restore_classifier
@@ -92,7 +93,7 @@ def main() -> None:
 def _resized(rows: Sequence[ImageRow], folder: Path, factor: float, crop: bool) -> Iterator[ImageRow]:
     for row in rows:
         assert row.mask is not None  # scored images have one
-        with Image.open(row.image) as opened, Image.open(row.mask) as mask:
+        with Image.open(row.image, formats=FORMATS) as opened, Image.open(row.mask, formats=FORMATS) as mask:
             image, truth = opened.convert("RGB"), mask.copy()
         if crop:
             box = _objects(np.asarray(truth))

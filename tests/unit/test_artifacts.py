@@ -424,7 +424,7 @@ def hostile_masks(file: h5py.File, folder: Path) -> None:
 def test_hostile_hdf5_is_refused_before_it_allocates(tmp_path: Path) -> None:
     path = tmp_path / "00.h5"
     save_masks(path, ["good"])
-    with h5py.File(path, "r+") as file:
+    with h5py.File(path, "r+", libver=("v110", "v110")) as file:
         hostile_masks(file, tmp_path)
     masks = read_masks(path)
     assert masks["good"].shape == (7, 9)
@@ -432,6 +432,65 @@ def test_hostile_hdf5_is_refused_before_it_allocates(tmp_path: Path) -> None:
     for image_id in set(masks) - {"good"}:
         with pytest.raises(ArtifactError, match=f"00.h5: {image_id}"):
             masks[image_id]
+
+
+def test_older_forms_of_hdf5_are_refused_before_they_are_followed(tmp_path: Path) -> None:
+    """Their headers have no checksums, and HDF5 goes round in circles on some that are damaged."""
+    path = tmp_path / "00.h5"
+    with h5py.File(path, "w", libver="earliest") as file:
+        file.attrs["format"] = "wsss masks 1"
+        file["one"] = np.zeros((7, 9), np.uint8)
+    with pytest.raises(ArtifactError, match=r"00.h5: HDF5 of version 0 .* expected version 3"):
+        read_masks(path)
+
+
+def test_texts_of_variable_length_are_refused(tmp_path: Path) -> None:
+    """They lie in a heap without checksums, in which HDF5 goes round in circles if a byte is changed."""
+    path = tmp_path / "00.h5"
+    save_masks(path, ["one"])
+    assert b"GCOL" not in path.read_bytes()
+    with h5py.File(path, "r+", libver=("v110", "v110")) as file:
+        file.attrs["format"] = "wsss masks 1"
+    with pytest.raises(ArtifactError, match=r"00.h5: attribute 'format' is no number and no text of fixed"):
+        read_masks(path)
+
+
+def test_a_header_without_checksum_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "00.h5"
+    save_masks(path, ["one"])
+    with h5py.File(path, "r+", libver="earliest") as file:
+        file["old"] = np.zeros((7, 9), np.uint8)
+    masks = read_masks(path)
+    assert masks["one"].shape == (7, 9)
+    with pytest.raises(ArtifactError, match=r"00.h5: old: there is no header with a checksum at byte \d"):
+        masks["old"]
+
+
+@pytest.mark.parametrize("place", [8, 9, 12, 28, 36, 44])  # version, sizes, flags, end, root header, checksum
+def test_a_damaged_head_of_a_file_is_refused(tmp_path: Path, place: int) -> None:
+    path = tmp_path / "00.h5"
+    save_masks(path, ["one"])
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"00.h5: "):
+        read_masks(path)
+
+
+def test_a_mask_that_is_packed_twice_is_refused(tmp_path: Path) -> None:
+    """Each packing may make a thousand bytes of one."""
+    path = tmp_path / "00.h5"
+    save_masks(path, ["one"])
+    packing = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    packing.set_chunk((64, 64))
+    packing.set_deflate(9)
+    packing.set_deflate(9)
+    with h5py.File(path, "r+", libver=("v110", "v110")) as file:
+        space = h5py.h5s.create_simple((64, 64))
+        stored = h5py.h5d.create(file.id, b"two", h5py.h5t.STD_U8LE, space, packing)
+        stored.write(h5py.h5s.ALL, h5py.h5s.ALL, np.zeros((64, 64), np.uint8))
+    with pytest.raises(ArtifactError, match=r"00.h5: two: packed in another way than once with gzip"):
+        read_masks(path)["two"]
 
 
 def test_damaged_compressed_data_is_refused(tmp_path: Path) -> None:

@@ -449,7 +449,7 @@ def test_unreadable_file_is_named_with_the_line(text: str, said: str, tmp_path: 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path):
     (tmp_path / "study.yaml").write_bytes(b"name: a\n# M\xfcnchen\n")
-    with pytest.raises(ConfigError, match=r"study\.yaml:2: not valid YAML: not in UTF-8"):
+    with pytest.raises(ConfigError, match=r"study\.yaml:2: byte 0xfc is not UTF-8"):
         read_study(tmp_path / "study.yaml")
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsss.stages.inference.refinement import kernels
-from wsss.study.config import DenseCrf, Folder, Study, load_study
+from wsss.study.config import ConfigError, DenseCrf, Folder, Study, load_study
 from wsss.study.config.fields import settled
 from wsss.study.counts import image_counts, shard_count, shard_counts
 from wsss.study.follow import (
@@ -137,6 +137,30 @@ def test_shards_that_are_written_are_kept() -> None:
     assert dict(shard_counts(study)) == {"train": 2, "val": 5, "test": 1}
     assert shard_counts(Study()) == Study().shards
     assert rule_params(study, "prepare_dataset")["shards"] == {"train": 2, "val": 5, "test": 1}
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_more_shards_than_images_are_refused(split: str) -> None:
+    """Each is a job of every stage: the plan alone of so many jobs takes more memory than there is."""
+    few: dict[str, Any] = {"kind": "shapes", "train": 300, "val": 200}
+    images = few[split]
+    study = load_study({"name": "tiny", "dataset": few, "shards": {split: images}})
+    assert shard_counts(study)[split] == images
+    study = load_study({"name": "tiny", "dataset": few, "shards": {split: 300000}})
+    said = rf"shards\.{split}: 300000, expected at most one for each of the {images} images in {split}"
+    with pytest.raises(ConfigError, match=said):
+        shard_counts(study)
+
+
+def test_more_shards_than_photographs_to_predict_are_refused(tmp_path: Path) -> None:
+    for number in range(70):
+        (tmp_path / f"{number}.jpg").touch()
+    study = load_study({"name": "tiny", "predict": {"images": str(tmp_path), "shards": 71}})
+    with pytest.raises(
+        ConfigError, match=r"predict\.shards: 71, expected at most one for each of the 70 images"
+    ):
+        shard_counts(study)
+    assert shard_counts(load_study({"name": "tiny", "predict": {"images": str(tmp_path), "shards": 70}}))
 
 
 def test_images_are_counted_in_lists_and_folders(tmp_path: Path) -> None:

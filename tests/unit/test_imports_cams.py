@@ -313,7 +313,7 @@ def test_huge_files_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     with path.open("wb") as file:
         file.truncate(2**40)
-    assert "a file of 1099511627776 bytes, expected at most" in refused(tmp_path, "psa")
+    assert "1,099,511,627,776 bytes, expected at most" in refused(tmp_path, "psa")
 
 
 def test_huge_claims_are_not_believed(tmp_path: Path) -> None:

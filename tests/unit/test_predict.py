@@ -20,9 +20,10 @@ from wsss.data.scenes import draw_scene
 from wsss.models.checkpoints import Restored
 from wsss.models.classifier import build_classifier
 from wsss.models.segmenter import build_segmenter
+from wsss.results.cells import cell
 from wsss.stages.bundle.writing import write_bundle
 from wsss.stages.masks import list_masks
-from wsss.stages.predict import cell, collect, find_images, named_below, predict_files, write_shard
+from wsss.stages.predict import collect, find_images, named_below, predict_files, write_shard
 from wsss.study.bundle import Provenance
 from wsss.study.config import Classifier, Segmenter, load_study
 from wsss.study.params import BundleClassifier, BundleSegmenter
@@ -167,12 +168,6 @@ def test_what_cannot_start(bundles: Path, photos: Path, arguments: list[str]) ->
     assert done.exit_code == 2
     assert len(done.stderr.splitlines()) == 1
     assert not Path("out").exists()
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx"])
-def test_cells_that_a_spreadsheet_would_run(text: str) -> None:
-    assert cell(text) == f"'{text}"
-    assert cell(f"a{text}") == f"a{text}"
 
 
 # snakemake predict

@@ -19,10 +19,10 @@ from wsss.data.generated import remove_stale
 from wsss.data.images import decode_image, read_mask, turned_like, write_mask
 from wsss.data.manifest import ImageRow, Manifest
 from wsss.data.masks import MaskFacts, MaskReader, facts_of
-from wsss.data.names import irregular
 from wsss.data.problems import Problems, printable
 from wsss.method.labels import IGNORE
 from wsss.runtime import progress
+from wsss.study.regular import irregular, regular_bytes
 
 Task = TypeVar("Task")
 Found = TypeVar("Found")
@@ -94,7 +94,7 @@ def _check_image(path: Path) -> tuple[Checked, int] | str:
     if wrong := irregular(path):
         return f"{path}: {wrong}"
     try:
-        content = path.read_bytes()
+        content = regular_bytes(path)
         pixels, orientation = decode_image(content, path)
     except OSError as error:
         return f"{path}: {error.strerror}"

@@ -18,9 +18,10 @@ from wsss.data.coco_masks import semantic_mask
 from wsss.data.generated import remove_stale
 from wsss.data.images import write_mask
 from wsss.data.manifest import Manifest
-from wsss.data.names import id_of, irregular
+from wsss.data.names import id_of
 from wsss.data.problems import DatasetError, Problems
 from wsss.runtime import progress
+from wsss.study.regular import irregular
 from wsss.study.sources import coco_annotations, coco_images
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from wsss.data.class_names import is_background, is_void
 from wsss.data.names import id_of, same_form
 from wsss.data.problems import Problems
 from wsss.method.labels import IGNORE
+from wsss.study.regular import regular_bytes
 
 Value = TypeVar("Value")
 
@@ -104,7 +105,7 @@ def _supercategories(content: Mapping[str, Any]) -> frozenset[str]:
 
 def _load(path: Path, problems: Problems) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(regular_bytes(path))
     except OSError as error:
         problems.add("missing file", f"{path}: {error.strerror}")
         return None

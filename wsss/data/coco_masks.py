@@ -17,6 +17,12 @@ from wsss.method.labels import class_values
 
 Pixels = NDArray[np.bool_]
 
+MOST_BITS = 40
+"""Of a packed run length: more than any image has pixels, and without an end each digit would take longer."""
+
+LONGEST_OUTLINE = 10_000_000
+"""Pixels along a polygon: COCO's code takes some hundred bytes for each."""
+
 FEWEST_NUMBERS = 6
 """Length of a polygon of three points; shorter ones cover no pixel."""
 
@@ -58,6 +64,8 @@ def polygon_pixels(polygons: Any, height: int, width: int) -> Pixels:
     if not isinstance(polygons, list):
         raise ValueError(f"is {polygons!r:.60}, expected polygons or run lengths")
     points = [_checked(polygon, height, width) for polygon in polygons]
+    if (length := sum(map(_length, points))) > LONGEST_OUTLINE:
+        raise ValueError(f"has outlines of {length:,.0f} pixels, expected at most {LONGEST_OUTLINE:,}")
     filled = [polygon for polygon in points if len(polygon) >= FEWEST_NUMBERS]
     if not filled:
         return np.zeros((height, width), bool)
@@ -73,6 +81,13 @@ def _checked(polygon: Any, height: int, width: int) -> list[float]:
         if not all(-size <= value <= 2 * size for value in values):
             raise ValueError(f"has a point far outside the image of {width} x {height} pixels")
     return polygon
+
+
+def _length(polygon: Sequence[float]) -> float:
+    """Return the length of a closed polygon in pixels, as diagonals count like steps to the side."""
+    corners = np.asarray(polygon, np.float64).reshape(-1, 2)
+    steps = np.abs(corners - np.roll(corners, 1, axis=0))
+    return float(steps.max(axis=1, initial=0).sum())
 
 
 def _is_number(value: Any) -> bool:
@@ -114,6 +129,8 @@ def unpacked(text: str) -> list[int]:
         bits = ord(character) - 48
         if not 0 <= bits < 64:
             raise ValueError(f"has the character {character!r} in its counts")
+        if place > MOST_BITS:
+            raise ValueError(f"has a run of more than {MOST_BITS} bits in its counts")
         value |= (bits & 31) << place
         place += 5
         if not bits & 32:

@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from wsss.study.regular import irregular
 from wsss.study.sources import RAW_SUFFIXES
 
 MAX_PIXELS = 50_000_000
@@ -151,6 +152,8 @@ def swaps_sides(orientation: int) -> bool:
 def stored_size(path: Path) -> tuple[int, int] | None:
     """Return height and width in pixels, as stored, without decoding; None if that fails."""
     try:
+        if irregular(path):
+            return None
         with Image.open(path, formats=FORMATS) as image:
             return image.height, image.width
     except Exception:  # whatever it is, decoding says so

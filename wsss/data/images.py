@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from wsss.data.decoding import (
 )
 from wsss.method.labels import IGNORE
 from wsss.results import replacing
+from wsss.study.regular import regular_bytes
 
 DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 """Pillow's grey modes with more than 8 bits."""
@@ -69,7 +71,7 @@ def read_image(path: Path | str) -> NDArray[np.uint8]:
         ValueError: The file is truncated, not an image, too large or too small. The message names it.
         FileNotFoundError: There is no such file.
     """
-    return decode_image(Path(path).read_bytes(), path).pixels
+    return decode_image(regular_bytes(path), path).pixels
 
 
 def image_pixels(image: Path | str | Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -131,7 +133,7 @@ def check_classes(mask: NDArray[np.uint8], n_classes: int, path: Path | str) -> 
 
 def read_values(path: Path | str) -> NDArray[np.int64]:
     """Read the values of a mask, which may exceed 255, as (H, W) int64; otherwise as `read_mask`."""
-    content = Path(path).read_bytes()
+    content = regular_bytes(path)
     with naming(path, content, MASK_FORMATS), opened(content, MASK_FORMATS) as image:
         found = _mask_values(image, content)
         strange = ~(np.isfinite(found) & (found == np.round(found)) & (found >= 0))
@@ -143,14 +145,14 @@ def read_values(path: Path | str) -> NDArray[np.int64]:
 
 def read_colours(path: Path | str) -> NDArray[np.uint8]:
     """Read the colours of a mask as (H, W, 3) uint8, turned upright. Raises as `read_mask`."""
-    content = Path(path).read_bytes()
+    content = regular_bytes(path)
     with naming(path, content, MASK_FORMATS), opened(content, MASK_FORMATS) as image:
         return np.asarray(turned(_without_alpha(image).convert("RGB"), orientation(image)), dtype=np.uint8)
 
 
 def palette_of(path: Path | str) -> dict[int, tuple[int, int, int]]:
     """Return the colours of a palette mask by index; none for masks without a palette."""
-    with Image.open(path, formats=MASK_FORMATS) as image:
+    with Image.open(BytesIO(regular_bytes(path)), formats=MASK_FORMATS) as image:
         palette = (image.getpalette("RGB") if image.mode == "P" else None) or []
     return {index: (r, g, b) for index, (r, g, b) in enumerate(zip(*[iter(palette)] * 3, strict=False))}
 

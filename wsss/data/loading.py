@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from wsss.data import ImageRow
 from wsss.runtime import Compute, set_threads, worker_count
+from wsss.runtime.memory import bound_caches, returning_memory
 
 Task = TypeVar("Task")
 Item = TypeVar("Item")
@@ -44,7 +45,7 @@ def prefetch(load: Callable[[Task], Item], tasks: Iterable[Task], workers: int) 
 def in_threads(work: Callable[[Task], Item], tasks: Iterable[Task], threads: int) -> Iterator[Item]:
     """Yield ``work(task)`` for each task, in order: as many at once as there are threads, each on a core."""
     set_threads(1)
-    return prefetch(work, tasks, worker_count(threads))
+    return returning_memory(prefetch(work, tasks, worker_count(threads)))
 
 
 def batches_by_size(rows: Iterable[ImageRow], batch_pixels: float) -> list[list[ImageRow]]:
@@ -80,6 +81,6 @@ def image_batches(
     def load_batch(batch: list[ImageRow]) -> tuple[list[ImageRow], tuple[Tensor, ...]]:
         return batch, tuple(torch.stack(field) for field in zip(*map(load, batch), strict=True))
 
-    return prefetch(
-        load_batch, batches_by_size(rows, compute.batch_pixels / largest_scale**2), compute.workers
-    )
+    bound_caches()
+    batches = batches_by_size(rows, compute.batch_pixels / largest_scale**2)
+    return returning_memory(prefetch(load_batch, batches, compute.workers))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wsss.data.problems import DatasetError
 from wsss.results import replacing
+from wsss.study.regular import regular_text
 from wsss.study.shards import shard_of
 
 COLUMNS = ("id", "image", "mask", "split", "scored", "labels", "height", "width", "digest")
@@ -91,18 +93,24 @@ class Manifest:
         Raises:
             DatasetError: The file is not such a table; the message names the file and the line.
         """
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            first = file.readline()
-            head, *class_names = first.rstrip("\n").split("\t")
-            if head != CLASSES:
-                raise DatasetError(f"{path}:1: found {first!r:.80}, expected {CLASSES!r}, a tab, the classes")
-            table = csv.reader(file, delimiter="\t")
+        try:
+            file = io.StringIO(regular_text(path), newline="")
+        except ValueError as error:
+            raise DatasetError(str(error)) from error
+        first = file.readline()
+        head, *class_names = first.rstrip("\n").split("\t")
+        if head != CLASSES:
+            raise DatasetError(f"{path}:1: found {first!r:.80}, expected {CLASSES!r}, a tab, the classes")
+        table = csv.reader(file, delimiter="\t")
+        try:
             header = next(table, [])
             if tuple(header) != COLUMNS:
                 raise DatasetError(f"{path}:2: found the columns {header}, expected {list(COLUMNS)}")
             return cls(
                 tuple(class_names), tuple(_row(cells, f"{path}:{table.line_num + 1}") for cells in table)
             )
+        except csv.Error as error:
+            raise DatasetError(f"{path}:{table.line_num + 1}: {error}") from error
 
 
 def _cells(row: ImageRow) -> tuple[object, ...]:

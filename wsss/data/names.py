@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -12,6 +10,7 @@ from unicodedata import category, normalize
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from wsss.data.problems import Problems
+from wsss.study.regular import irregular
 from wsss.study.sources import IMAGE_SUFFIXES, SYSTEM_FOLDERS, without_doubles
 
 FOLDER_MARK = "__"
@@ -110,19 +109,6 @@ def _files(
     for path in _below(folder, problems, left_out, frozenset()):
         if path.suffix.lower() in suffixes:
             yield path
-
-
-def irregular(path: Path) -> str | None:
-    """Say why a path is no regular file, or a link to one; None if it is."""
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        if path.is_symlink():
-            return f"a link to {os.readlink(path)}, which is not there"
-        return error.strerror
-    if stat.S_ISDIR(mode):
-        return "Is a directory"
-    return None if stat.S_ISREG(mode) else "a device, pipe or socket, expected a regular file"
 
 
 def _below(

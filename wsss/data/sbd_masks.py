@@ -18,8 +18,8 @@ from wsss.data.problems import Problems
 FOLDER = "sbd_masks"
 """Of the PNGs that are made of MATLAB files."""
 
-LARGEST = 1 << 20
-"""Bytes of a MATLAB file that is read: SBD's have a few thousand, and what they hold is compressed."""
+LARGEST = 1 << 17
+"""Bytes of a MATLAB file that is read: SBD's have a few thousand, and hold up to a thousand times as many."""
 
 SUFFIXES = (".mat", ".png")
 

@@ -6,8 +6,9 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
-from wsss.data.names import irregular, same_form
+from wsss.data.names import same_form
 from wsss.data.problems import Problems
+from wsss.study.regular import MOST_BYTES, irregular
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -31,6 +32,9 @@ def read_text(path: Path, problems: Problems) -> str | None:
         problems.add("missing file", f"{path}: {wrong}")
         return None
     try:
+        if (size := path.stat().st_size) > MOST_BYTES:
+            problems.add("undecodable text", f"{path}: {size:,} bytes, expected at most {MOST_BYTES:,}")
+            return None
         content = path.read_bytes()
         if wrong := next((what for start, what in _NO_TEXT.items() if content.startswith(start)), None):
             problems.add("undecodable text", f"{path}: {wrong}")

@@ -15,6 +15,7 @@ from wsss.data.class_names import VOC_CLASSES as CLASSES
 from wsss.data.names import same_form
 from wsss.data.problems import Problems
 from wsss.study.options import Difficult
+from wsss.study.regular import regular_bytes
 from wsss.study.words import did_you_mean
 
 MAX_BYTES = 1_000_000
@@ -113,7 +114,7 @@ def _parse(path: Path) -> Element:
     """
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ValueError(f"{size:,} bytes, expected at most {MAX_BYTES:,}")
-    content = path.read_bytes()
+    content = regular_bytes(path)
     if not content.strip():
         raise ValueError("the file is empty")
     try:

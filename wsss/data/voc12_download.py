@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchvision.datasets import SBDataset, VOCSegmentation
-from torchvision.datasets.utils import download_and_extract_archive
+from torchvision.datasets import SBDataset
+from torchvision.datasets.utils import download_url
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
+from wsss.data.archives import unpack
 from wsss.data.problems import DatasetError
 from wsss.study.sources import VOC12_LISTS, sbd_lists, voc12_augmented_list
 
@@ -48,14 +50,21 @@ def download_missing(config: Voc12, sleep: Callable[[float], None] = time.sleep)
 
 def _voc(folder: Path) -> Path:
     """Download and unpack below `folder`; return the folder that becomes the root of VOC 2012."""
-    VOCSegmentation(str(folder), year="2012", image_set="train", download=True)
+    official = DATASET_YEAR_DICT["2012"]
+    _unpacked(folder, official["url"], official["filename"], official["md5"])
     return folder / "VOCdevkit" / "VOC2012"
 
 
 def _sbd(folder: Path) -> Path:
-    """Do the same for SBD. `SBDataset` itself would unpack its masks, which are not read here, by scipy."""
-    download_and_extract_archive(SBDataset.url, str(folder), filename=SBDataset.filename, md5=SBDataset.md5)
+    """Do the same for SBD."""
+    _unpacked(folder, SBDataset.url, SBDataset.filename, SBDataset.md5)
     return folder / "benchmark_RELEASE" / "dataset"
+
+
+def _unpacked(folder: Path, url: str, name: str, md5: str) -> None:
+    """Download an archive, compare its checksum, and unpack it; torchvision's own unpacking trusts names."""
+    download_url(url, str(folder), name, md5)
+    unpack(folder / name, folder)
 
 
 def _fetch(
@@ -81,7 +90,13 @@ def _persistently(
     for attempt in range(1, TRIES + 1):
         try:
             return download()
-        except (OSError, RuntimeError, EOFError) as error:  # any of these for a wrong checksum
+        except (
+            OSError,
+            RuntimeError,
+            EOFError,
+            ValueError,
+            tarfile.TarError,
+        ) as error:  # or a wrong checksum
             failure = error
             logger.warning("%s: download %d of %d failed: %s", place, attempt, TRIES, error)
         if attempt < TRIES:

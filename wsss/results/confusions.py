@@ -92,6 +92,10 @@ def _iou(image: ImageConfusion, n_values: int) -> NDArray[np.float64]:
     return iou
 
 
+MAX_COUNT = 2**62
+"""Pixels of an image, and more than any has."""
+
+
 def write_confusions(path: str | Path, images: Iterable[ImageConfusion]) -> None:
     """Write what `read_confusions` reads, whole or not at all."""
     lines = ((image, split, *map(int, row)) for image, split, counts in images for row in counts)
@@ -115,8 +119,8 @@ def read_confusions(path: str | Path, n_values: int) -> list[ImageConfusion]:
         counted = int(true), int(predicted), int(pixels)
         if not (0 <= counted[0] < n_values and (0 <= counted[1] < n_values or counted[1] == IGNORE)):
             raise ValueError(f"true {true} and predicted {predicted}, expected mask values below {n_values}")
-        if counted[2] <= 0:
-            raise ValueError(f"{pixels} pixels, expected at least 1")
+        if not 0 < counted[2] <= MAX_COUNT:
+            raise ValueError(f"{pixels:.30} pixels, expected 1 to {MAX_COUNT:,}")
         return image, split, counted
 
     by_image: dict[tuple[str, str], list[tuple[int, ...]]] = defaultdict(list)

@@ -7,10 +7,11 @@ kinds of file apart; the others record what a later stage has to know about how 
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import h5py
 import numpy as np
@@ -23,6 +24,12 @@ from wsss.results.image_map import Content, ImageMap, image_id_of, member_name
 _FORMAT_BOUNDS = ("v110", "v110")
 # Deflate cannot shrink further; what claims more than this is not a mask of this program.
 _LARGEST_COMPRESSION = 1100
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# Signature, version, bytes of an offset and of a length, flags; base, extension, end of file, root header.
+_SUPERBLOCK = struct.Struct("<8s4B4Q")
+_HEADER = b"OHDR"
+_PLAIN_TYPES = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID)
+_PACKED: tuple[list[int], ...] = ([], [h5py.h5z.FILTER_DEFLATE])
 # Begins the name of what lies beside an image's own array; in the name of an image it is percent-encoded.
 BESIDE = "@"
 
@@ -42,9 +49,10 @@ class Hdf5Map(ImageMap[Content]):
 
     def _open(self) -> h5py.File:
         with refusing(self.path):
+            _check_superblock(self.path)
             # Files never change once they have their name, and locks fail on some network file systems.
             file = h5py.File(self.path, "r", locking=False)
-            found = file.attrs.get("format")
+            found = _attribute(self.path, file, "format") if "format" in file.attrs else None
         if found != self.format:
             file.close()
             raise ArtifactError(f"{self.path}: format {found!r}, expected {self.format!r}")
@@ -52,18 +60,15 @@ class Hdf5Map(ImageMap[Content]):
 
     def _index(self, handle: h5py.File) -> dict[str, str]:
         with refusing(self.path):
-            recorded = {name: value for name, value in handle.attrs.items() if name != "format"}
             self.attributes = {
-                name: value.item() if isinstance(value, np.generic) else value
-                for name, value in recorded.items()
+                name: _attribute(self.path, handle, name) for name in handle.attrs if name != "format"
             }
             return {image_id_of(name): name for name in handle if BESIDE not in name}
 
     def array(self, handle: h5py.File, name: str, dtype: type[np.generic], ndim: int) -> NDArray[Any]:
         """Read one dataset. Raises `ArtifactError` for what this package would not have written."""
         with refusing(self.path):
-            if not isinstance(handle.get(name, getlink=True), h5py.HardLink):
-                raise ArtifactError(f"{self.path}: {name} is missing or a link to elsewhere")
+            _check_link(self.path, handle, name)
             dataset = handle[name]
             _check_stored(f"{self.path}: {name}", dataset, dtype, ndim, self.path.stat().st_size)
             values: NDArray[Any] = dataset[()]
@@ -77,7 +82,8 @@ def writing(path: str | Path, kind: str, **attributes: float | str) -> Iterator[
         replacing(path) as temporary,
         h5py.File(temporary, "w", libver=_FORMAT_BOUNDS, locking=False) as file,
     ):
-        file.attrs.update({"format": kind, **attributes})
+        for name, value in {"format": kind, **attributes}.items():
+            file.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
         yield Writer(Path(path), file)
 
 
@@ -110,10 +116,59 @@ class Writer(NamedTuple):
         self.file.create_dataset(name, data=array, track_times=False, **options)
 
 
+def _check_superblock(path: Path) -> None:
+    """Refuse a file whose head is not one of `writing`, before HDF5 follows what is in it.
+
+    HDF5 goes round in circles on some damaged files of its older forms, which have no checksums.
+    """
+    with path.open("rb") as file:
+        head = file.read(_SUPERBLOCK.size)
+        if len(head) < _SUPERBLOCK.size or not head.startswith(_SIGNATURE):
+            raise ArtifactError(f"{path}: no HDF5 file, or cut short")
+        _, version, offsets, lengths, _, base, _, end, root = _SUPERBLOCK.unpack(head)
+        if (version, offsets, lengths, base, end) != (3, 8, 8, 0, size := path.stat().st_size):
+            raise ArtifactError(
+                f"{path}: HDF5 of version {version} that ends at byte {end:,}, expected version 3 and "
+                f"{size:,} bytes"
+            )
+        _check_header(file, "the root", root)
+
+
+def _attribute(path: Path, file: h5py.File, name: str) -> Any:
+    """Read a text or number of the header.
+
+    HDF5 keeps texts of variable length in a heap without checksums, in which it goes round in circles if that
+    is damaged: they are refused.
+    """
+    kind = file.attrs.get_id(name).get_type()
+    text = isinstance(kind, h5py.h5t.TypeStringID)
+    if not isinstance(kind, _PLAIN_TYPES) or (text and kind.is_variable_str()):
+        raise ArtifactError(f"{path}: attribute {name!r} is no number and no text of fixed length")
+    value = file.attrs[name]
+    return value.decode() if isinstance(value, bytes) else value.item()
+
+
+def _check_link(path: Path, handle: h5py.File, name: str) -> None:
+    """Refuse a link to anything but a header with a checksum."""
+    if not isinstance(handle.get(name, getlink=True), h5py.HardLink):
+        raise ArtifactError(f"{path}: {name} is missing or a link to elsewhere")
+    with path.open("rb") as file:
+        _check_header(file, name, handle.id.links.get_info(name.encode()).u)
+
+
+def _check_header(file: BinaryIO, name: str, place: int) -> None:
+    file.seek(min(place, 2**63 - 1))
+    if file.read(len(_HEADER)) != _HEADER:
+        raise ArtifactError(f"{file.name}: {name}: there is no header with a checksum at byte {place:,}")
+
+
 def _check_stored(where: str, dataset: object, dtype: type[np.generic], ndim: int, file_size: int) -> None:
     """Refuse what this module would not have written, before numpy allocates what the header claims."""
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype != dtype or dataset.ndim != ndim:
         raise ArtifactError(f"{where}: {dataset!r}, expected {np.dtype(dtype)} in {ndim} dimensions")
+    filters = dataset.id.get_create_plist()
+    if [filters.get_filter(number)[0] for number in range(filters.get_nfilters())] not in _PACKED:
+        raise ArtifactError(f"{where}: packed in another way than once with gzip")
     if dataset.external is not None or dataset.is_virtual or dataset.chunks not in (None, dataset.shape):
         raise ArtifactError(f"{where}: stored in another file or in several chunks")
     claimed, stored = math.prod(dataset.shape) * dataset.dtype.itemsize, dataset.id.get_storage_size()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss.results.files import ArtifactError, refusing, replacing, write_text
+from wsss.results.files import ArtifactError, refusing, write_text
+from wsss.results.rows import write_rows
 
 if TYPE_CHECKING:
     from wsss.study.provenance import ArtifactManifest
@@ -94,11 +94,12 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
 
 
 def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write tab-separated values, the columns being those of the first row; None and nan become empty."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]), delimiter="\t", lineterminator="\n")
-        table.writeheader()
-        table.writerows({name: _json_value(value) for name, value in row.items()} for row in rows)
+    """Write tab-separated values, the columns being those of the first row; None and nan become empty.
+
+    A spreadsheet runs none of the texts, see `cell`.
+    """
+    columns = list(rows[0])
+    write_rows(path, columns, ([_json_value(row.get(name)) for name in columns] for row in rows))
 
 
 def read_json(path: str | Path) -> Any:

@@ -8,15 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from wsss.results.files import ArtifactError, replacing
+from wsss.results.cells import cell, cell_text
+from wsss.results.files import ArtifactError, refusing, replacing
+from wsss.study.regular import regular_text
 
 Row = TypeVar("Row")
 
 
 def write_rows(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write columns and rows, whole or not at all."""
+    """Write columns and rows, whole or not at all. A spreadsheet runs none of the texts, see `cell`."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, delimiter="\t", lineterminator="\n").writerows([columns, *rows])
+        table = csv.writer(file, delimiter="\t", lineterminator="\n")
+        table.writerow(map(cell, columns))
+        table.writerows(map(cell, row) for row in rows)
 
 
 def read_rows(path: str | Path, columns: Sequence[str], row: Callable[..., Row], key: int) -> Iterator[Row]:
@@ -31,14 +35,16 @@ def read_rows(path: str | Path, columns: Sequence[str], row: Callable[..., Row],
     Raises:
         ArtifactError: naming file and line.
     """
-    content = Path(path).read_text(encoding="utf-8")
+    with refusing(Path(path)):
+        content = regular_text(path)
     if not content.endswith("\n"):
         raise ArtifactError(f"{path}: empty or cut short")
     table = csv.reader(io.StringIO(content, newline=""), delimiter="\t")
-    if tuple(found := next(table)) != tuple(columns):
+    if tuple(found := list(map(cell_text, next(table)))) != tuple(columns):
         raise ArtifactError(f"{path}:1: columns {found}, expected {list(columns)}")
     seen: set[tuple[str, ...]] = set()
-    for cells in table:
+    for written in table:
+        cells = list(map(cell_text, written))
         where = f"{path}:{table.line_num}"
         if len(cells) != len(columns):
             raise ArtifactError(f"{where}: {len(cells)} columns, expected {len(columns)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,9 @@ from wsss.data.exchange.labelme import write_labelme
 from wsss.data.images import check_classes
 from wsss.method.labels import IGNORE
 from wsss.results import write_text
+from wsss.results.cells import cell_text
 from wsss.stages.masks import CLASSES, INDEX
+from wsss.study.regular import regular_text
 from wsss.study.sources import photographs
 
 
@@ -42,7 +45,7 @@ def class_list(path: Path) -> tuple[str, ...]:
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file; --classes names a list of the classes, one per line")
-    names = tuple(filter(None, map(str.strip, path.read_text(encoding="utf-8-sig").splitlines())))
+    names = tuple(filter(None, map(str.strip, regular_text(path, marked=True).splitlines())))
     if not 0 < len(names) < IGNORE or len(set(names)) < len(names):
         raise ValueError(f"{path}: expected 1 … {IGNORE - 1} different names, one per line")
     return names
@@ -79,8 +82,10 @@ def write_all_labelme(out: Path, masks: Sequence[ListedMask], class_names: Seque
 def _listed_images(index: Path) -> Mapping[str, Path]:
     if not index.is_file():
         raise ValueError(f"{index}: no such file; --images names the folder of the photographs")
-    with index.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    try:
+        rows = list(csv.DictReader(io.StringIO(regular_text(index), newline=""), delimiter="\t"))
+    except csv.Error as error:
+        raise ValueError(f"{index}: {error}") from error
     if any(not row.get("id") or not row.get("image") for row in rows):
         raise ValueError(f"{index}: lines without id or image; --images names the folder of the photographs")
-    return {row["id"]: Path(row["image"]) for row in rows}
+    return {cell_text(row["id"]): Path(cell_text(row["image"])) for row in rows}

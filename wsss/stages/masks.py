@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss.data import write_mask
-from wsss.results import replacing, write_text
+from wsss.results import write_text
+from wsss.results.rows import write_rows
 from wsss.study.provenance import file_digest
 
 INDEX, COLUMNS = "index.tsv", ("id", "file", "digest", "image")
@@ -53,9 +53,7 @@ def list_masks(folder: Path, images: Mapping[str, Path], class_names: Iterable[s
     """
     write_text(folder / CLASSES, "".join(f"{name}\n" for name in class_names))
     rows = (
-        (image_id, f"{image_id}.png", file_digest(folder / f"{image_id}.png"), image)
+        (image_id, f"{image_id}.png", file_digest(folder / f"{image_id}.png"), str(image))
         for image_id, image in images.items()
     )
-    index = folder / INDEX
-    with replacing(index) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, delimiter="\t", lineterminator="\n").writerows([COLUMNS, *rows])
+    write_rows(folder / INDEX, COLUMNS, rows)

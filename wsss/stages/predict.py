@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import io
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsss.data import image_pixels, write_mask
-from wsss.data.names import irregular
 from wsss.method.labels import BACKGROUND_NAME
 from wsss.results import replacing, write_table
+from wsss.results.cells import cell, cell_text
 from wsss.stages.bundle.images import IMAGES_AT_ONCE, Pixels
 from wsss.stages.bundle.model import ClassificationModel, ClassifiedImage, SegmentationModel, SegmentedImage
 from wsss.stages.masks import list_masks
+from wsss.study.regular import irregular, regular_text
 from wsss.study.sources import photographs
 
 Model = SegmentationModel | ClassificationModel
@@ -157,11 +159,6 @@ def _counts(share: float, least: float) -> bool:
     return share >= least if least else share > 0
 
 
-def cell(text: str) -> str:
-    """Keep a spreadsheet from running a text as a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
 def column_names(model: Model) -> tuple[str, ...]:
     """The columns of the table: all mask values of a segmentation network, a classifier's classes."""
     return model.value_names if isinstance(model, SegmentationModel) else model.class_names
@@ -209,9 +206,10 @@ def collect(path: Path, shards: Iterable[Path]) -> None:
 
 def _read_shard(path: Path) -> list[Predicted]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [_predicted(row) for row in csv.DictReader(file, delimiter="\t")]
-    except (KeyError, ValueError, AttributeError) as error:
+        table = io.StringIO(regular_text(path), newline="")
+        header, *rows = ([*map(cell_text, row)] for row in csv.reader(table, delimiter="\t"))
+        return [_predicted(dict(zip(header, row, strict=True))) for row in rows]
+    except (KeyError, ValueError, AttributeError, TypeError, csv.Error) as error:
         raise ValueError(f"{path}: no table of predictions: {error}") from error
 
 

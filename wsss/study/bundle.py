@@ -163,7 +163,7 @@ def _sentence(kind: str, place: Sequence[str | int], message: str, found: object
     if kind in ("missing", "union_tag_not_found"):
         return f"{where or 'network'}: missing"
     if kind == "union_tag_invalid" and isinstance(found, Mapping):
-        return f"network: found {found['network']!r}, expected one of {', '.join(KINDS)}"
+        return f"network: found {found.get('network')!r}, expected one of {', '.join(KINDS)}"
     if not isinstance(found, Mapping | list) or not place:
         message = f"{message}, found {found!r:.80}" if not isinstance(found, Mapping) else message
     said = message.removeprefix("Value error, ")

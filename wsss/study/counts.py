@@ -5,11 +5,14 @@ from __future__ import annotations
 from math import log2
 from pathlib import Path
 
-from wsss.study.config import Coco, Folder, Shapes, Shards, Study, Voc12
+from wsss.study.config import Coco, ConfigError, Folder, Shapes, Shards, Study, Voc12
 from wsss.study.config.fields import AUTO
 from wsss.study.sources import SPLITS, coco_images, voc12_augmented_list, voc12_list
 
 IMAGES_PER_SHARD = 250
+
+FREELY = 64
+"""So many shards a split may have whatever its number of images."""
 
 VOC12 = {"train": 1464, "train_aug": 10582, "val": 1449, "test": 1456}
 COCO = {2014: {"train": 82783, "val": 40504}, 2017: {"train": 118287, "val": 5000}}
@@ -26,10 +29,30 @@ def shard_count(images: int) -> int:
 
 
 def shard_counts(study: Study) -> Shards:
-    """The shards of a study with numbers in place of `auto`."""
-    following = [split for split, count in dict(study.shards).items() if count == AUTO]
-    counts = image_counts(study.dataset) if following else {}
+    """The shards of a study with numbers in place of `auto`.
+
+    Raises:
+        ConfigError: There are more shards than images, so that most jobs would have nothing to do; up to
+            `FREELY` are let pass, as counting takes time.
+    """
+    given = dict(study.shards)
+    following = [split for split, count in given.items() if count == AUTO]
+    many = [split for split, count in given.items() if count != AUTO and count > FREELY]
+    counts = image_counts(study.dataset) if following or many else {}
+    for split in many:
+        _check_count(f"shards.{split}", given[split], counts.get(split, 0), split)
+    if study.predict.images and study.predict.shards > FREELY:
+        there = _files(Path(study.predict.images))
+        _check_count("predict.shards", study.predict.shards, there, study.predict.images)
     return study.shards.model_copy(update={split: shard_count(counts.get(split, 0)) for split in following})
+
+
+def _check_count(key: str, shards: int, images: int, where: str) -> None:
+    if shards > max(images, FREELY):
+        raise ConfigError(
+            f"{key}: {shards}, expected at most one for each of the {images} images in {where}; shards of "
+            "100 to 500 images work well"
+        )
 
 
 def image_counts(dataset: Coco | Folder | Shapes | Voc12) -> dict[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import parse
+from defusedxml.ElementTree import fromstring
 from shapely import Geometry
 from shapely.affinity import rotate
 
@@ -25,6 +25,7 @@ from wsss.data.exchange.outlines import (
 )
 from wsss.data.images import voc_palette
 from wsss.results import replacing
+from wsss.study.regular import regular_bytes
 
 VERSION = "1.1"
 
@@ -78,8 +79,8 @@ def read_cvat(
         ValueError: the file is damaged or none of CVAT's; the message names it.
     """
     try:
-        root = parse(path).getroot()
-    except (ET.ParseError, DefusedXmlException, OSError) as error:
+        root = fromstring(regular_bytes(path))
+    except (ET.ParseError, DefusedXmlException, OSError, LookupError) as error:  # an unknown encoding
         raise ValueError(f"{path}: not readable as XML: {error}") from error
     if root is None or root.tag != "annotations":
         raise ValueError(f'{path}: no file of "CVAT for images {VERSION}", whose root is <annotations>')
@@ -98,10 +99,12 @@ def _mask(image: ET.Element, size: tuple[int, int], class_names: Sequence[str]) 
     if found != size:
         raise ValueError(other_size(found, size))
     shapes = sorted(image, key=lambda shape: int(shape.get("z_order", "0")))
-    return draw([(value_of(shape.get("label", ""), class_names), _geometry(shape)) for shape in shapes], size)
+    return draw(
+        [(value_of(shape.get("label", ""), class_names), _geometry(shape, size)) for shape in shapes], size
+    )
 
 
-def _geometry(shape: ET.Element) -> Geometry:
+def _geometry(shape: ET.Element, size: tuple[int, int]) -> Geometry:
     if shape.tag == "polygon":
         pairs = [pair.split(",") for pair in shape.get("points", "").split(";") if pair]
         return polygon([[float(number) for number in pair] for pair in pairs])
@@ -112,13 +115,15 @@ def _geometry(shape: ET.Element) -> Geometry:
             raise ValueError(f"a box with the rotation {turn}, expected degrees")
         return rotate(rectangle([(x0, y0), (x1, y1)]), turn)
     if shape.tag == "mask":
-        return _painted(shape)
+        return _painted(shape, size)
     raise ValueError(f"a shape <{shape.tag}>, expected <polygon>, <box> or <mask>")
 
 
-def _painted(shape: ET.Element) -> Geometry:
+def _painted(shape: ET.Element, size: tuple[int, int]) -> Geometry:
     """The pixels of a mask: lengths of runs row by row within a box, the first run lying outside."""
     height, width, left, top = (_number(shape, key) for key in ("height", "width", "left", "top"))
+    if height > size[0] or width > size[1]:
+        raise ValueError(f"a mask of {width} x {height} pixels, larger than the image")
     runs = np.array([int(run) for run in shape.get("rle", "").split(",") if run.strip()], dtype=np.int64)
     if runs.min(initial=0) < 0 or runs.sum() != height * width:
         raise ValueError(f"a mask of {height * width} pixels whose runs have {runs.sum()}")

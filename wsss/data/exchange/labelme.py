@@ -30,6 +30,7 @@ from wsss.data.exchange.outlines import (
     value_of,
 )
 from wsss.results import write_text
+from wsss.study.regular import regular_text
 
 VERSION = "5.5.0"
 """Of labelme, whose files these are like."""
@@ -95,7 +96,7 @@ def read_labelme(path: Path, size: tuple[int, int], class_names: Sequence[str]) 
             shape or a class that is not known. The message names the file.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(regular_text(path))
         found = _File.model_validate(values)
         if (found.imageHeight, found.imageWidth) != size:
             raise ValueError(other_size((found.imageHeight, found.imageWidth), size))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wsss.data.problems import Problems
+from wsss.study.regular import irregular
 
 MAX_BYTES = 1 << 30
 """Larger files are not read."""
@@ -15,6 +16,9 @@ MAX_BYTES = 1 << 30
 def load_json(path: Path, problems: Problems) -> Any:
     """Read a file; None, and a problem, if it cannot be read."""
     try:
+        if wrong := irregular(path):
+            problems.add("missing file", f"{path}: {wrong}")
+            return None
         if (size := path.stat().st_size) > MAX_BYTES:
             raise ValueError(f"{size:,} bytes, expected at most {MAX_BYTES:,}")
         content = path.read_bytes()

@@ -75,9 +75,12 @@ def _other_archive(path: Path) -> str | None:
             return None
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError):
         return "cut short or damaged: the end of the archive is missing"
+    names = [member.filename for member in members]
+    if sum(member.file_size for member in members) > path.stat().st_size:
+        return "claims more bytes than it has, or is compressed, which files of torch.save are not"
     if any(name.endswith(".npy") for name in names):
         return "arrays of numpy's, expected tensors: save a state dict with torch.save or as safetensors"
     if any(name.endswith("/constants.pkl") for name in names):

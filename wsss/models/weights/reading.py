@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from importlib import import_module
 from pathlib import Path
 
@@ -29,12 +28,25 @@ def read_state(path: Path) -> dict[str, Tensor]:
     assert reader is not None  # a path always has one
     try:
         state = dict(import_module(reader).read(path))
-    except (ArithmeticError, LookupError, MemoryError, TypeError, struct.error) as error:  # damaged bytes
+        for key, value in state.items():
+            if wrong := _no_plain_tensor(value):
+                raise ValueError(f"weights: {path}: {key} {wrong}")
+        return state
+    except Exception as error:  # on damaged bytes that may be anything
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
         raise ValueError(f"weights: {path}: damaged: {type(error).__name__}: {error}") from error
-    for key, value in state.items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise ValueError(f"weights: {path}: {key} has values that are no numbers (NaN) or infinite")
-    return state
+
+
+def _no_plain_tensor(value: Tensor) -> str | None:
+    """Say what is wrong with a tensor: its form, before anything is computed with it, or its values."""
+    if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
+        return "is sparse, quantised or without values, expected a plain tensor"
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        return f"claims the shape {tuple(value.shape)} for fewer values"
+    if value.is_floating_point() and not torch.isfinite(value).all():
+        return "has values that are no numbers (NaN) or infinite"
+    return None
 
 
 def _no_weights(path: Path) -> str | None:

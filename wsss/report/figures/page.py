@@ -42,7 +42,7 @@ def pictures(*paths: str | Path) -> Markup:
 
 
 def _picture(path: Path, largest: int) -> Picture:
-    with Image.open(path) as image:
+    with Image.open(path, formats=["PNG"]) as image:
         width = image.width // 2
         choices = [("png", path.read_bytes()), ("jpeg", _fitting_jpeg(image.convert("RGB"), largest))]
     kind, data = min(choices, key=lambda choice: len(choice[1]))

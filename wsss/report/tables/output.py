@@ -14,6 +14,7 @@ from wsss.report.tables.layout import decimal, html, markdown
 from wsss.report.tables.published import Published, read_published, read_stages
 from wsss.report.tables.results import Result
 from wsss.results import write_text
+from wsss.results.cells import cell
 
 
 def write_tables(
@@ -57,4 +58,4 @@ def tab_separated(study: str, results: Sequence[Result], published: Iterable[Pub
             [*row[:5], *("" if value is None else decimal(value) for value in (*row.iou, row.mean))]
             for row in published
         ]
-    return "".join("\t".join(line) + "\n" for line in lines)
+    return "".join("\t".join(map(str, map(cell, line))) + "\n" for line in lines)

@@ -76,7 +76,7 @@ def read_boundary(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
         ValueError: naming the file, what was found, and what is expected.
     """
     with naming(path):
-        values = read_grey_png(path) if path.suffix == ".png" else read_npy(path, size[0] * size[1])
+        values = (read_grey_png if path.suffix == ".png" else read_npy)(path, size[0] * size[1])
         if values.dtype.kind != "f" or values.shape != size:
             raise ValueError(f"{values.shape} {values.dtype}, expected a float map of the image's {size}")
         if not (values.min() >= 0 and values.max() <= 1):

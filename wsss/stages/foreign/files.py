@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsss.data import ImageRow
-from wsss.data.decoding import MAX_PIXELS
 from wsss.stages.foreign.pickles import Budget, read_pickle
+from wsss.study.regular import regular_bytes
 from wsss.study.sources import existing
 
 NAMED = 10
@@ -67,18 +67,24 @@ def naming(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:  # the disk's, not a decoder's
             raise
+        if isinstance(error, ValueError) and str(error).startswith(f"{path}: "):
+            raise
         raise ValueError(f"{path}: {error}") from error
 
 
-def read_grey_png(path: Path) -> NDArray[np.float32]:
+def read_grey_png(path: Path, most_pixels: int) -> NDArray[np.float32]:
     """Read a grey PNG of 1 to 16 bits as (H, W) in [0, 1], white being 1.
 
+    Args:
+        path: the file.
+        most_pixels: those of the image that it belongs to.
+
     Raises:
-        ValueError: It holds colours.
+        ValueError: It holds colours, or more pixels.
     """
-    with Image.open(path, formats=["PNG"]) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"{image.width} x {image.height} pixels, expected at most {MAX_PIXELS:,}")
+    with Image.open(io.BytesIO(regular_bytes(path)), formats=["PNG"]) as image:
+        if image.width * image.height > most_pixels:
+            raise ValueError(f"{image.width} x {image.height} pixels, expected at most {most_pixels:,}")
         if image.mode.startswith("I"):
             return np.asarray(image).astype(np.float32) / np.float32(65535)
         return _equal_channels(image).astype(np.float32) / np.float32(255)
@@ -118,7 +124,20 @@ def read_npz(path: Path, most_values: int) -> dict[str, NDArray[Any]]:
         members = archive.infolist()
         if (size := sum(member.file_size for member in members)) > limit:
             raise ValueError(f"{size} bytes when unpacked, expected at most {limit}")
-        return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+        return {member.filename.removesuffix(".npy"): _array(_member(archive, member)) for member in members}
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Unpack as many bytes as a member claims; `ZipFile.read` unpacks all there are, then cuts."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(
+            f"{member.filename} is compressed by method {member.compress_type}, expected deflate"
+        )
+    with archive.open(member) as stream:
+        content = stream.read(member.file_size)
+        if len(content) < member.file_size:
+            raise ValueError(f"{member.filename} has {len(content)} bytes, claims {member.file_size}")
+        return content
 
 
 def read_pickled_npy(path: Path, most_values: int) -> dict[int | str, Any]:
@@ -138,12 +157,10 @@ def read_pickled_npy(path: Path, most_values: int) -> dict[int | str, Any]:
 
 
 def _content(path: Path, most_values: int) -> bytes:
-    size, limit = path.stat().st_size, 8 * most_values + HEADERS
-    if not size:
+    content = regular_bytes(path, 8 * most_values + HEADERS)
+    if not content:
         raise ValueError("the file is empty")
-    if size > limit:
-        raise ValueError(f"a file of {size} bytes, expected at most {limit}")
-    return path.read_bytes()
+    return content
 
 
 def _array(data: bytes) -> NDArray[Any]:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from wsss.study.regular import regular_text
+
 HINTS = {
     "'\\t'": "; indent with spaces",
     "expected <block end>": "; keys of one section begin in the same column",
@@ -15,6 +17,11 @@ HINTS = {
     "begin in the same column",
 }
 """What helps, by a part of what the parser says."""
+
+
+MOST_BYTES = 10_000_000
+MOST_KEYS = 20_000
+"""Of a file; ours have 400. Aliases of aliases make billions of a few lines."""
 
 
 class ConfigError(ValueError):
@@ -47,15 +54,25 @@ def read_yaml(path: Path) -> YamlFile:
         return YamlFile(loader.construct_document(node), lines)  # type: ignore[no-untyped-call]
     except yaml.YAMLError as error:
         raise ConfigError(_not_valid(path, error)) from error
+    except ConfigError:
+        raise
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply, or an alias that stands for itself") from error
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+    ) as error:  # values of special kinds
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
 
 
 def _text(path: Path) -> str:
-    content = path.read_bytes()
     try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}:{line}: not valid YAML: not in UTF-8, save it in this encoding") from error
+        return regular_text(path, MOST_BYTES)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _not_valid(path: Path, error: yaml.YAMLError) -> str:
@@ -72,6 +89,10 @@ def _not_valid(path: Path, error: yaml.YAMLError) -> str:
 def _lines(path: Path, root: yaml.MappingNode) -> dict[str, int]:
     lines: dict[str, int] = {}
     for key, line in _places(root):
+        if len(lines) > MOST_KEYS:
+            raise ConfigError(
+                f"{path}: more than {MOST_KEYS:,} keys and values; aliases count where they stand"
+            )
         if key in lines:
             raise ConfigError(f"{path}:{line}: {key} is there twice, first in line {lines[key]}")
         lines[key] = line

@@ -554,7 +554,7 @@ def _validated(config: Mapping[str, Any], places: Mapping[str, str]) -> Study:
 
 def _place(problem: str, places: Mapping[str, str]) -> str:
     """Where the key of a problem was read, or the section that lacks it; nothing for one of no file."""
-    key = problem.partition(":")[0]
+    key = problem.partition(": ")[0]
     while key and key not in places:
         key = key[: max(key.rfind("."), key.rfind("["), 0)]
     return f"{places[key]}: " if places.get(key) else ""

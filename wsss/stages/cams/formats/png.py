@@ -13,5 +13,5 @@ FACTS = {"suffixes": [".png"], "per_class": True}
 
 
 def read(path: Path, most_values: int) -> NDArray[np.float32]:
-    """Read the map of one class; white is 1. Its size is checked as it is opened."""
-    return read_grey_png(path)
+    """Read the map of one class; white is 1."""
+    return read_grey_png(path, most_values)
