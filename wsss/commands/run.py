@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
 import subprocess
 from pathlib import Path
 from typing import Annotated
@@ -74,14 +75,19 @@ def _without_target(words: list[Path]) -> tuple[list[Path], Target | None]:
 
 def clear_dead_lock(files: list[Path]) -> None:
     """Remove the lock of a Snakemake that was killed; end the command if another one may still run."""
-    from wsss.planning.locks import is_locked, owner, owner_is_dead
+    from wsss.planning.locks import is_locked, owner, owner_is_dead, running_here
 
     if not is_locked():
         return
-    unlock = snakemake_line(files, unlock=True)
+    unlock, last, here = snakemake_line(files, unlock=True), owner(), running_here()
     if not owner_is_dead():
-        last = owner()
         who = f"process {last.pid} on {last.host}" if last else "another Snakemake"
+        if last and last.host == socket.gethostname() and here and last.pid not in here:
+            refuse(
+                f"{Path.cwd()}: the run of {who} was killed, but its jobs, or another run, still work here. "
+                "Wait until they have ended, or end them, and start again:\n"
+                f"  kill {' '.join(map(str, here))}"
+            )
         refuse(
             f"{Path.cwd()}: locked by {who}. If that no longer runs, remove the lock and start again:\n"
             f"  {shlex.join(unlock)}"
