@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsss.data import ImageRow, read_image
+from wsss.data import ImageRow
 from wsss.data.transforms import TrainTransform
 from wsss.models.classifier import Classifier, build_classifier
 from wsss.models.initial_weights import resolve_weights
@@ -56,7 +56,7 @@ def _train(section: ClassifierSection, run: Run, rows: Sequence[ImageRow]) -> No
     targets = multi_hot(rows, len(run.class_names))
 
     def read(index: int, generator: np.random.Generator) -> Sample:
-        image, _ = transform(read_image(rows[index].image), None, generator)
+        image, _ = transform(rows[index].photograph(), None, generator)
         return image, targets[index]
 
     train(network, ClassifierLoss(network), read, samples=len(rows), section=section, run=run)
