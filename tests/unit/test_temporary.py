@@ -84,3 +84,10 @@ def test_a_temporary_name_is_hidden_short_and_beside_its_file(tmp_path: Path) ->
     assert path.suffix == ".part"
     assert len(os.fsencode(path.name)) < 255
     assert path != temporary_path(tmp_path / ("x" * 250))
+
+
+def test_what_a_dead_process_left_is_removed_before_its_parent_asks_how_it_ended(tmp_path: Path) -> None:
+    with writing(tmp_path / "00.npz") as killed:
+        killed.kill()
+        os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the table of processes
+        assert len(remove_abandoned(tmp_path)) == 1

@@ -18,12 +18,12 @@ CONSUMERS = {
     "dataset/train.tsv": "masks/random_walk/train/index.tsv",
     "classifier/checkpoint.pt": "bundle/classifier/model.json",
     "classifier/history.tsv": "report/classifier.png",
-    "cams/train/00.npz": "confident/00.h5",
+    "cams/train/00.npz": "report/train_best.html",
     "affinities/train/00.h5": "quality/signals/00.tsv",
     "random_walk/train/00.h5": "masks/random_walk/train/index.tsv",
     "segmentation/val/01.h5": "masks/segmentation/val/index.tsv",
     "scores/segmentation.json": "bundle/segmenter/model.json",
-    "scores/random_walk.tsv": "scores/quality.json",
+    "scores/random_walk.tsv": "report/train_best.html",
     "health/cams.json": "health.json",
     "affinitynet/checkpoint.pt.json": "bundle/affinitynet/model.json",
 }
@@ -77,11 +77,11 @@ def test_what_the_message_says_mends_it(workflow) -> None:
     whole = cams.read_bytes()
     flip(cams)
     said = said_by(workflow, "--forcerun", "label_confident")
-    (command,) = {line.strip() for line in said.splitlines() if line.strip().startswith("rm ")}
-    cams.with_name(command.rpartition("/")[2]).unlink()
-    workflow.snakemake()
+    (command,) = {line.strip() for line in said.splitlines() if "--forcerun" in line}
+    assert "results/tiny/cams/train/00.npz" in command
+    options = command.partition("snakemake ")[2].partition(" --configfile")[0]
+    workflow.snakemake(*options.split(), "--until", "label_confident")
     assert cams.read_bytes() == whole
-    assert wsss(workflow.folder, "verify", "study.yaml").returncode == 0
 
 
 def test_a_photograph_that_was_changed_with_size_and_time_kept_is_noticed(workflow) -> None:
@@ -113,19 +113,20 @@ def test_verify_of_a_finished_study(workflow) -> None:
 STOPPED = """
 import signal, sys
 from wsss.results import replacing
-with replacing(snakemake.output.checkpoint) as temporary:
-    temporary.write_text("half a checkpoint")
+with replacing(snakemake.output.facts) as temporary:
+    temporary.write_text("half of it")
     print("in the middle", file=sys.stderr, flush=True)
     signal.pause()
 """
 
 
 def test_after_a_kill_of_snakemake_the_same_command_goes_on(workflow) -> None:
-    script = workflow.folder / "workflow_scripts" / "train_classifier.py"
-    whole, checkpoint = script.read_text(), workflow.results / "classifier" / "checkpoint.pt"
-    expected = checkpoint.read_bytes()
+    script = workflow.folder / "workflow_scripts" / "bundle_classifier.py"
+    whole, facts = script.read_text(), workflow.results / "bundle" / "classifier" / "model.json"
+    expected = facts.read_bytes()
+    facts.unlink()
     script.write_text(STOPPED)
-    run = workflow.start("--forcerun", "train_classifier")
+    run = workflow.start("--rerun-triggers", "mtime")
     assert any("in the middle" in line for line in run.stdout)
     os.kill(run.pid, signal.SIGKILL)
     script.write_text(whole)
@@ -141,8 +142,9 @@ def test_after_a_kill_of_snakemake_the_same_command_goes_on(workflow) -> None:
     done = wsss(workflow.folder, "run", "study.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The last run was killed; its lock is removed." in done.stdout
+    assert "Removed an unfinished file of a run that was killed." in done.stdout
     assert not list(workflow.results.rglob(".*.part"))
-    assert checkpoint.read_bytes() == expected
+    assert facts.read_bytes() == expected
 
 
 def test_a_branch_of_protected_results_is_protected(workflow) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from wsss.commands.arguments import overlays_of, refuse, study_of
 from wsss.planning.command_line import Target, snakemake_line, workflow_folder
+from wsss.planning.locks import clean
 from wsss.study.words import did_you_mean
 
 Words = Annotated[
@@ -46,12 +47,13 @@ def run(
         check_profile(profile)
     words, named = _without_target(overlays or [])
     files = overlays_of(words)
-    study_of(files)
+    study = study_of(files)
     target = only or named
     targets = [] if target in (None, Target.ALL) else [str(target)]
     line = snakemake_line(files, *targets, cores=cores, profile=profile, dry_run=dry_run)
     if not dry_run:
         clear_dead_lock(files)
+        clean(study.folder)
     typer.echo(shlex.join(line))
     os.execvp(line[0], line)
 

@@ -28,8 +28,14 @@ class Owner(NamedTuple):
 def begin_run(results: Path | str) -> None:
     """Note whose run starts, and remove what killed ones left unfinished in a folder of results."""
     note_owner()
+    clean(results)
+
+
+def clean(results: Path | str) -> None:
+    """Remove what killed runs left unfinished in a folder of results, and say how many files that were."""
     if removed := remove_abandoned(results):
-        print(f"Removed {len(removed)} unfinished files of a run that was killed.")
+        count = "an unfinished file" if len(removed) == 1 else f"{len(removed)} unfinished files"
+        print(f"Removed {count} of a run that was killed.")
 
 
 def note_owner() -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from wsss.study.invocation import Invocation
 from wsss.study.provenance import DamagedError, file_digests, read_manifest
 
 INDEX = "index.tsv"
@@ -25,7 +27,7 @@ class Recorded(NamedTuple):
     Attributes:
         digest: see `wsss.study.provenance.file_digest`.
         source: the manifest or list that has it.
-        artifact: what to delete so that Snakemake makes the file again.
+        artifact: what to name so that Snakemake makes the file again.
     """
 
     digest: str
@@ -37,19 +39,23 @@ def require_intact(digests: Mapping[str, str]) -> None:
     """Compare the digests of files, by path, with those that they had when they were made.
 
     Raises:
-        DamagedError: Naming each file that differs, or the manifest that is damaged, and what to delete.
+        DamagedError: Naming each file that differs, or the manifest that is damaged, and what makes it again.
     """
     folders: dict[Path, Folder] = {}
     problems = []
     for path, digest in digests.items():
-        known = _recorded(Path(os.path.normpath(path)), folders)
+        try:
+            known = _recorded(Path(os.path.normpath(path)), folders)
+        except DamagedError as error:
+            problems.append(str(error))
+            continue
         if known and known.digest != digest:
             problems.append(
-                f"{path}: damaged or changed, its content is not what {known.source} says. Delete what it "
-                f"belongs to, and the same command makes it again:\n  rm {known.artifact}"
+                f"{path}: damaged or changed, its content is not what {known.source} says. "
+                f"{_again(known.artifact)}"
             )
     if problems:
-        raise DamagedError("\n".join(problems))
+        raise DamagedError("\n".join(dict.fromkeys(problems)))
 
 
 def require_whole(*paths: Path | str) -> None:
@@ -93,7 +99,7 @@ class Folder:
 
     @cached_property
     def listed(self) -> dict[Path, Recorded]:
-        """The digests of files in the list, by path; what to delete is the list itself."""
+        """The digests of files in the list, by path; what makes them again makes the list."""
         index = self.path / INDEX
         if INDEX not in self.names:
             return {}
@@ -104,9 +110,7 @@ class Folder:
         try:
             manifest = read_manifest(source)
         except DamagedError as error:
-            raise DamagedError(
-                f"{error}. Delete it, and the same command makes it again:\n  rm {source}"
-            ) from None
+            raise DamagedError(f"{error}. {_again(artifact)}") from None
         files = manifest.files(artifact) if manifest else {}
         return {path: Recorded(digest, source, artifact) for path, digest in files.items()}
 
@@ -119,6 +123,14 @@ def listed_files(index: Path) -> Iterator[tuple[Path, str]]:
             for row in table:
                 if row["file"] and row["digest"]:
                     yield Path(os.path.normpath(index.parent / row["file"])), row["digest"]
+
+
+def _again(artifact: Path) -> str:
+    """Say what makes an artifact again, and all that is made from it."""
+    invocation, option = Invocation.of_environment(), ("--forcerun", str(artifact))
+    if invocation is None:
+        return f"What makes it again, and what is made from it, is Snakemake's option {shlex.join(option)}"
+    return f"What makes it again, and what is made from it:\n  {invocation.command(*option)}"
 
 
 def _recorded(path: Path, folders: dict[Path, Folder]) -> Recorded | None:

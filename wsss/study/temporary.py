@@ -64,4 +64,13 @@ def _lives(pid: int) -> bool:
         return False
     except (OSError, OverflowError):
         pass  # another user's, or no number of a process at all
-    return True
+    return not _has_ended(pid)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process is dead, and only its parent has not asked yet how it ended."""
+    try:
+        state = Path("/proc", str(pid), "stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state in (b"Z", b"X")
