@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def main(job: Job[Nothing]) -> None:
     """Collect the tables of the shards."""
-    collect(Path(job.output.table), [Path(shard) for shard in job.input.shards])
+    job.wrote(collect(Path(job.output.table), [Path(shard) for shard in job.input.shards]))
 
 
 if "snakemake" in globals():

@@ -7,7 +7,7 @@ from wsss.report.figures.gallery import overlay
 from wsss.runtime import progress
 from wsss.stages.bundle.model import SegmentationModel
 from wsss.stages.job import Job, run
-from wsss.stages.predict import named_below, predict_files, write_shard
+from wsss.stages.predict import named_below, predict_files, write_shard, written
 from wsss.study.params import PredictImages
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ def main(job: Job[PredictImages]) -> None:
     model = SegmentationModel.load(Path(job.input.facts).parent, job.device)
     images = named_below(Path(job.params.images or ""), files)
     found = predict_files(model, images, table.parents[1], overlay)
-    write_shard(table, list(progress(found, len(images))), model.value_names)
+    predicted = list(progress(found, len(images)))
+    write_shard(table, predicted, model.value_names)
+    job.wrote(written(table.parents[1], predicted))
 
 
 if "snakemake" in globals():

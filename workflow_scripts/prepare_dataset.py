@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsss.stages.dataset import prepare, write_parts
+from wsss.stages.dataset import list_drawn, prepare, write_parts
 from wsss.stages.job import Job, run
 from wsss.study.params import PrepareDataset
 
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 def main(job: Job[PrepareDataset]) -> None:
     """Check the data set, and list its images in all, per split and per shard."""
     manifest_path, dataset = Path(job.output.manifest), job.params.dataset
-    manifest = prepare(dataset, generated=manifest_path.parent / dataset.kind)
+    generated = manifest_path.parent / dataset.kind
+    manifest = prepare(dataset, generated)
     manifest.write(manifest_path)
     write_parts(manifest, job.output.splits, job.output.shards, job.params.shards)
+    job.wrote(list_drawn(manifest, generated))
 
 
 if "snakemake" in globals():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import typer
 
 from wsss.commands import config, export, voc_submission
@@ -16,6 +19,9 @@ from wsss.commands.summary import summary
 from wsss.commands.tables import tables
 from wsss.commands.verify import verify
 from wsss.commands.weights import weights
+
+READER_ENDED = 128 + 13
+"""Exit status of what is ended by SIGPIPE."""
 
 app = typer.Typer(
     help="Masks from image-level labels: studies, their runs and their results.",
@@ -39,5 +45,29 @@ app.add_typer(config.app, name="config")
 app.add_typer(export.app, name="export")
 app.add_typer(voc_submission.app, name="voc-submission")
 
+
+def main() -> None:
+    """Run the command line, as the program `wsss` does.
+
+    A reader that ends early, as `head` does, ends it without a word, and a damaged result with a sentence.
+    """
+    try:
+        try:
+            app(prog_name="wsss")
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(READER_ENDED)
+    except ValueError as error:
+        from wsss.study.provenance import DamagedError
+
+        if not isinstance(error, DamagedError):
+            raise
+        typer.echo(error, err=True)
+        sys.exit(2)
+
+
 if __name__ == "__main__":
-    app(prog_name="wsss")
+    main()

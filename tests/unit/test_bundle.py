@@ -30,7 +30,7 @@ from wsss.stages.segmentation import segment
 from wsss.study.bundle import Provenance, parse_bundle
 from wsss.study.config import AffinityNet, Segmenter, Study, load_study
 from wsss.study.params import BundleAffinityNet, BundleClassifier, BundleSegmenter
-from wsss.study.provenance import ArtifactManifest, file_digest
+from wsss.study.provenance import ArtifactManifest, file_digest, sealed, unsealed
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("dog", "person")
@@ -137,7 +137,7 @@ def test_the_model_card_says_what_it_is_and_how_good(bundle: Path) -> None:
 
 
 def test_the_model_card_counts_corrected_masks(bundle: Path) -> None:
-    facts = json.loads((bundle / "model.json").read_text("utf-8"))
+    facts = unsealed(json.loads((bundle / "model.json").read_text("utf-8")))
     facts["provenance"]["corrected_masks"] = 4
     card = model_card(parse_bundle(facts), {}, 1000)
     assert "masks corrected by hand for 4 of 12" in " ".join(card.split())
@@ -371,9 +371,9 @@ def test_the_stored_normalisation_counts(damaged: Path, photographs: list[Path])
 
 
 def change(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
-    facts = json.loads((folder / "model.json").read_text("utf-8"))
+    facts = unsealed(json.loads((folder / "model.json").read_text("utf-8")))
     edit(facts)
-    (folder / "model.json").write_text(json.dumps(facts), "utf-8")
+    (folder / "model.json").write_text(json.dumps(sealed(facts)), "utf-8")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ from wsss.models.backbones import build_backbone
 from wsss.stages.voc_submission import write_submission
 from wsss.study.config import Study
 from wsss.study.config.text import commented_yaml, schema_yaml
+from wsss.study.provenance import ArtifactManifest, file_digest
+from wsss.study.verification import Verified
 
 ROOT = Path(__file__).parents[2]
 
@@ -180,9 +183,13 @@ def test_verify_without_results() -> None:
 
 
 def test_verify_counts_what_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsss.study.provenance.verify", lambda folder, study: [])
-    monkeypatch.setattr("wsss.study.provenance.manifests", lambda folder: {Path("a"): None, Path("b"): None})
-    assert said("verify") == "results/shapes: all 2 artifacts are up to date\n"
+    found = Verified(artifacts=2, files=3, size=1_200_000, stale=[], warnings=["pillow was 11, is 12"])
+    monkeypatch.setattr("wsss.study.verification.verify", lambda folder, study: found)
+    assert re.fullmatch(
+        r"warning: pillow was 11, is 12\n"
+        r"results/shapes: all 2 artifacts are up to date \(3 files, 1\.2 MB, in \d+\.\d s\)\n",
+        said("verify"),
+    )
 
 
 def test_verify_lists_stale_results_of_the_overlays() -> None:
@@ -191,8 +198,8 @@ def test_verify_lists_stale_results_of_the_overlays() -> None:
     (folder / "00.npz.json").write_text("{")
     Path("mine.yaml").write_text("name: other")
     Path("name.yaml").write_text("name: mine")
-    assert said("verify", "mine.yaml", "name.yaml", status=1) == (
-        "results/mine/cams/train/00.npz: its manifest cannot be read\n"
+    assert said("verify", "mine.yaml", "name.yaml", status=1).startswith(
+        "results/mine/cams/train/00.npz: its manifest cannot be read\nresults/mine: 1 of 1 artifacts are not"
     )
 
 
@@ -301,3 +308,40 @@ def test_an_archive_that_lacks_an_image(voc_tree, archive: Path) -> None:
 def test_a_tree_that_lacks_a_file(voc_tree, archive: Path, gone: str) -> None:
     (voc_tree.root / gone).unlink()
     assert gone in said("voc-submission", "check", archive, "--root", voc_tree.root, status=2)
+
+
+# Readers that end early
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["config"], ["config", "write"], ["verify"], ["wrong"]])
+def test_a_reader_that_ends_early_ends_a_command_without_a_word(arguments: list[str]) -> None:
+    Path("study.yaml").write_text("name: mine")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-m", "wsss", *arguments], text=True, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()  # long before the first word
+        said = process.stderr.read()
+    assert "Traceback" not in said
+    assert "BrokenPipe" not in said
+    assert process.returncode != 0
+
+
+def test_a_damaged_result_ends_a_command_with_a_sentence() -> None:
+    page = Path("results/mine/tables/results.md")
+    page.parent.mkdir(parents=True)
+    page.write_text("| CAM | 48.0 |\n")
+    made = ArtifactManifest(
+        artifact=str(page), rule="write_tables", config={}, code={}, inputs={},
+        outputs={str(page): file_digest(page)}, seed=None, versions={}, device="cpu", seconds=1,
+        peak_memory_mb=1, created="2030-01-01",
+    )  # fmt: skip
+    Path(f"{page}.json").write_text(json.dumps(made.to_json()))
+    Path("study.yaml").write_text("name: mine")
+    command = [sys.executable, "-m", "wsss", "tables"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "| CAM | 48.0 |\n"
+    page.write_text("| CAM | 49.0 |\n")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"{page}: damaged or changed")
+    assert "Traceback" not in done.stderr

@@ -205,7 +205,7 @@ def test_an_error_in_one_process_stops_all_and_both_resume(pictures: Pictures, t
     train_segmenter(pictures.rows, pictures.masks, section, broken)
     assert broken.checkpoint.read_bytes() == whole.checkpoint.read_bytes()
     assert read_history(broken.history)["step"].tolist() == read_history(whole.history)["step"].tolist()
-    assert not resume.path.exists()
+    assert not resume.states
 
 
 def test_two_processes_share_stored_features(pictures: Pictures, tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def test_an_interrupted_training_ends_with_the_same_checkpoint(
         patch.setattr(IRNet, "boundary_logits", logits_until_killed)
         with pytest.raises(Killed):
             train_irnet(pictures.rows, pictures.masks, section, broken, classifier=classifier)
-    assert state.exists()
+    assert broken.resume.states
     assert not broken.checkpoint.exists()
     train_irnet(pictures.rows, pictures.masks, section, broken, classifier=classifier)
     assert broken.checkpoint.read_bytes() == whole.checkpoint.read_bytes()

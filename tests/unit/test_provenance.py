@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 
-import wsss.study.provenance
 from wsss.study.code_digest import WITHOUT_INFLUENCE
-from wsss.study.config import Study, load_study
+from wsss.study.config import Study
 from wsss.study.modules import loaded_modules
-from wsss.study.params import rule_params
-from wsss.study.provenance import ArtifactManifest, code_digest, file_digest, stale, verify
+from wsss.study.provenance import (
+    ArtifactManifest,
+    code_digest,
+    file_digest,
+    file_digests,
+    sealed,
+    stale,
+    unsealed,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -305,62 +311,32 @@ def test_stale_names_what_differs():
     ]
 
 
-# Verification
+def test_a_manifest_tells_that_it_was_changed():
+    values = manifest(outputs={"00.h5": "4"}).to_json()
+    assert ArtifactManifest.from_json(values).outputs == {"00.h5": "4"}
+    for changed in (values | {"seed": 1}, values | {"digest": "0"}, unsealed(values)):
+        with pytest.raises(ValueError, match="digest"):
+            ArtifactManifest.from_json(changed)
 
 
-@pytest.fixture
-def finished(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with CAMs, pseudo masks made of them, and scores, all as the default study makes them."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(wsss.study.provenance, "WORKFLOW", tmp_path)
-    write({f"workflow_scripts/{rule}.py": "import wsss" for rule in ("compute_cams", "random_walk")})
-    cams, masks = "results/shapes/cams/train/00.npz", "results/shapes/random_walk/train/00.h5"
-    write({"config.yaml": "{}", "checkpoint.pt": "weights", cams: "cams", masks: "masks"})
-    write({"results/shapes/scores/cams.json": "{}"})
-    for artifact, rule, source in ((cams, "compute_cams", "checkpoint.pt"), (masks, "random_walk", cams)):
-        code = code_digest(tmp_path / "workflow_scripts" / f"{rule}.py", loaded_modules(Study(), rule))
-        made = manifest(
-            artifact=artifact, rule=rule, code=code, inputs={source: file_digest(source)},
-            config=rule_params(Study(), rule),
-        )  # fmt: skip
-        write({f"{artifact}.json": json.dumps(made.to_json())})
-    return tmp_path / "results" / "shapes"
+def test_a_manifest_from_before_digests_were_kept_is_read():
+    old = unsealed(manifest().to_json())
+    del old["outputs"], old["threads"]
+    assert ArtifactManifest.from_json(old) == manifest()
 
 
-CAMS, MASKS = "results/shapes/cams/train/00.npz", "results/shapes/random_walk/train/00.h5"
+def test_sealed_values_come_back_and_changed_ones_do_not():
+    values = {"a": [1.5, None], "ä": {"b": "é"}}
+    again = json.loads(json.dumps(sealed(values)))
+    assert unsealed(again) == values
+    assert unsealed(values) == values
+    with pytest.raises(ValueError, match="not what its digest says"):
+        unsealed(again | {"a": [1.5]})
 
 
-def test_nothing_is_stale_when_nothing_changed(finished: Path):
-    assert verify(finished, Study()) == verify("results/shapes", Study()) == []
-
-
-def test_changed_configuration(finished: Path):
-    study = load_study({"random_walk": {"background": {"alpha": 8}}, "seed": 5})
-    assert verify(finished, study) == [f"{MASKS}: config random_walk.background.alpha was 3.0, is 8.0"]
-
-
-def test_what_is_made_from_stale_results_is_stale(finished: Path):
-    study = load_study({"cams": {"flip": False}})
-    assert verify(finished, study) == [
-        f"{CAMS}: config cams.flip was True, is False",
-        f"{MASKS}: its input {CAMS} is stale",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "reason"),
-    [
-        ("checkpoint.pt", "other weights", f"{CAMS}: input checkpoint.pt has changed"),
-        ("checkpoint.pt", None, f"{CAMS}: input checkpoint.pt is gone"),
-        (CAMS, None, f"{CAMS}: is gone, its manifest is still there"),
-        (f"{CAMS}.json", "{", f"{CAMS}: its manifest cannot be read"),
-        ("workflow_scripts/compute_cams.py", "x = 1", f"{CAMS}: code compute_cams.py has changed"),
-        ("workflow_scripts/compute_cams.py", None, f"{CAMS}: rule compute_cams no longer exists"),
-    ],
-)
-def test_changed_files(name: str, text: str | None, reason: str, finished: Path):
-    if text is None:
-        Path(name).unlink()
-    else:
-        Path(name).write_text(text)
-    assert verify(finished, Study())[0] == reason
+@pytest.mark.parametrize("workers", [1, 3])
+def test_many_files_have_the_digests_of_each(tmp_path: Path, workers: int):
+    paths = [tmp_path / f"{number}" for number in range(40)]
+    for number, path in enumerate(paths):
+        path.write_bytes(bytes(number))
+    assert file_digests(paths, workers) == {str(path): file_digest(path) for path in paths}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.unit.conftest import Pictures
-from wsss.data import ImageRow, read_image
+from wsss.data import ImageRow
+from wsss.data.images import Decoded, decode_image
 from wsss.data.transforms import normalised
 from wsss.method.cam import background_score
 from wsss.method.confident import confident_labels
@@ -275,8 +276,7 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path: Path,
     resume = ResumePoint(tmp_path / "state.pt", interval=0)
     with pytest.raises(Killed):
         fit_toy(broken, tmp_path / "a", resume, losses=SquaredError(broken.model, kill))
-    assert resume.path is not None
-    assert resume.path.exists() == (killed_at > 6)
+    assert bool(resume.states) == (killed_at > 6)
 
     again = toy()
     torch.manual_seed(99)
@@ -313,10 +313,48 @@ def test_the_state_is_named_by_the_facts(tmp_path: Path) -> None:
     assert path != resume_path(tmp_path / "other.pt", *facts)
 
 
-def test_a_damaged_state_starts_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "state.pt").write_bytes(b"half a file")
-    assert ResumePoint(tmp_path / "state.pt").load() is None
-    assert "state.pt" in caplog.text
+def saved_states(folder: Path, numbers: Iterable[int]) -> ResumePoint:
+    resume = ResumePoint(folder / "state.pt", interval=0)
+    for number in numbers:
+        resume.save_if_due(lambda number=number: {"number": number})
+    return resume
+
+
+def flip_a_bit(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] ^= 1 << place % 8
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("place", range(0, 1000, 97))
+def test_a_damaged_state_falls_back_to_the_one_before_it_and_then_to_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, place: int
+) -> None:
+    resume = saved_states(tmp_path, range(3))
+    newest, older = resume.states
+    assert resume.load() == {"number": 2}
+    flip_a_bit(newest, place)
+    assert resume.load() == {"number": 1}
+    assert f"going on from the state before it: {newest}" in caplog.text
+    flip_a_bit(older, place)
+    assert resume.load() is None
+    assert f"starting anew: {older}" in caplog.text
+
+
+def test_a_damaged_state_is_replaced_by_the_next_one(tmp_path: Path) -> None:
+    resume = saved_states(tmp_path / "states", [1])
+    flip_a_bit(resume.states[0], 100)
+    saved_states(tmp_path / "states", [2, 3])
+    assert resume.load() == {"number": 3}
+    assert len(resume.states) == 2
+    resume.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_that_was_cut_short_is_not_read(tmp_path: Path) -> None:
+    resume = saved_states(tmp_path, [1])
+    resume.states[0].write_bytes(b"half a file")
+    assert resume.load() is None
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -419,7 +457,7 @@ def test_a_second_head_tells_labels_apart_and_changes_no_other(
 @torch.no_grad()
 def named(model: ClassifierNetwork, row: ImageRow) -> int:
     """The class that the second head gives to what the CAM of an image's one label covers."""
-    image = normalised(read_image(row.image), model.backbone.normalization)[None]
+    image = normalised(row.photograph(), model.backbone.normalization)[None]
     pooled = pooled_under_cams(model.features(image), model.cam(image))[0, row.labels[0]]
     layer = model.head("refit")
     return int((layer.weight.flatten(1) @ pooled).argmax())
@@ -431,14 +469,15 @@ def test_an_interrupted_classifier_ends_with_the_same_checkpoint(
     state = resume_path(tmp_path / "checkpoint.pt", CLASSIFIER.model_dump())
     run = run_in(tmp_path, resume=ResumePoint(state, interval=0))
     with monkeypatch.context() as patch:
-        patch.setattr("wsss.stages.classifier.read_image", until_killed(read_image, calls=31))
+        patch.setattr("wsss.data.manifest.decode_image", until_killed(decode_image, calls=31))
         with pytest.raises(Killed):
             train_classifier(pictures.rows, CLASSIFIER, run)
-    assert state.exists()
+    assert run.resume.states
     assert not run.checkpoint.exists()
     reads: list[Path] = []
     monkeypatch.setattr(
-        "wsss.stages.classifier.read_image", lambda path: reads.append(path) or read_image(path)
+        "wsss.data.manifest.decode_image",
+        lambda content, path: reads.append(path) or decode_image(content, path),
     )
     train_classifier(pictures.rows, CLASSIFIER, run)
     assert run.checkpoint.read_bytes() == classifier.checkpoint.read_bytes()
@@ -446,14 +485,14 @@ def test_an_interrupted_classifier_ends_with_the_same_checkpoint(
     assert not state.parent.exists()
 
 
-def until_killed(read: Callable[[Path], np.ndarray], calls: int) -> Callable[[Path], np.ndarray]:
-    """A function that reads so many images and then is killed."""
+def until_killed(read: Callable[[bytes, Path], Decoded], calls: int) -> Callable[[bytes, Path], Decoded]:
+    """A function that decodes so many images and then is killed."""
     remaining = iter(range(calls))
 
-    def read_or_die(path: Path) -> np.ndarray:
+    def read_or_die(content: bytes, path: Path) -> Decoded:
         if next(remaining, None) is None:
             raise Killed
-        return read(path)
+        return read(content, path)
 
     return read_or_die
 
@@ -596,7 +635,7 @@ def test_a_finished_classifier_is_taken_as_it_is(
 ) -> None:
     weights = str(classifier.checkpoint)
     config = CLASSIFIER.model_copy(update={"epochs": 0.0, "weights": weights})
-    monkeypatch.setattr("wsss.stages.classifier.read_image", None)  # no image is looked at
+    monkeypatch.setattr("wsss.data.manifest.decode_image", None)  # no image is looked at
     train_classifier(pictures.rows, config, run := run_in(tmp_path))
     assert states_equal(restore_classifier(weights).network, restore_classifier(run.checkpoint).network)
     assert {len(values) for values in read_history(run.history).values()} == {0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
 import subprocess
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ import typer
 
 from wsss.commands.arguments import overlays_of, refuse, study_of
 from wsss.planning.command_line import Target, snakemake_line, workflow_folder
+from wsss.planning.locks import clean
 from wsss.study.words import did_you_mean
 
 Words = Annotated[
@@ -45,12 +47,13 @@ def run(
         check_profile(profile)
     words, named = _without_target(overlays or [])
     files = overlays_of(words)
-    study_of(files)
+    study = study_of(files)
     target = only or named
     targets = [] if target in (None, Target.ALL) else [str(target)]
     line = snakemake_line(files, *targets, cores=cores, profile=profile, dry_run=dry_run)
     if not dry_run:
         clear_dead_lock(files)
+        clean(study.folder)
     typer.echo(shlex.join(line))
     os.execvp(line[0], line)
 
@@ -74,14 +77,19 @@ def _without_target(words: list[Path]) -> tuple[list[Path], Target | None]:
 
 def clear_dead_lock(files: list[Path]) -> None:
     """Remove the lock of a Snakemake that was killed; end the command if another one may still run."""
-    from wsss.planning.locks import is_locked, owner, owner_is_dead
+    from wsss.planning.locks import is_locked, owner, owner_is_dead, running_here
 
     if not is_locked():
         return
-    unlock = snakemake_line(files, unlock=True)
+    unlock, last, here = snakemake_line(files, unlock=True), owner(), running_here()
     if not owner_is_dead():
-        last = owner()
         who = f"process {last.pid} on {last.host}" if last else "another Snakemake"
+        if last and last.host == socket.gethostname() and here and last.pid not in here:
+            refuse(
+                f"{Path.cwd()}: the run of {who} was killed, but its jobs, or another run, still work here. "
+                "Wait until they have ended, or end them, and start again:\n"
+                f"  kill {' '.join(map(str, here))}"
+            )
         refuse(
             f"{Path.cwd()}: locked by {who}. If that no longer runs, remove the lock and start again:\n"
             f"  {shlex.join(unlock)}"

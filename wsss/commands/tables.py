@@ -16,6 +16,8 @@ def tables(overlays: Overlays = None) -> None:
 
     The rule write_tables computes them.
     """
+    from wsss.study.integrity import require_whole
+
     files = overlays_of(overlays)
     study = study_of(files)
     page = Path(study.results, study.name, "tables", "results.md")
@@ -23,4 +25,5 @@ def tables(overlays: Overlays = None) -> None:
         refuse(
             f"{page}: no such file. What writes it:\n  {shlex.join(snakemake_line(files, 'write_tables'))}"
         )
+    require_whole(page)
     typer.echo(page.read_text(encoding="utf-8"), nl=False)

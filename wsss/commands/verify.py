@@ -1,7 +1,8 @@
-"""`wsss verify`: which results are stale."""
+"""`wsss verify`: which results are stale or damaged."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import typer
@@ -10,17 +11,27 @@ from wsss.commands.arguments import Overlays, study_of
 
 
 def verify(overlays: Overlays = None) -> None:
-    """List stale results, with the reasons.
+    """List stale and damaged results, with the reasons.
 
-    Exit status 1 if a result is stale, or if there are no results.
+    Reads every result and all that it was made from, photographs included, and compares the content. Versions
+    of libraries and numbers of threads are warnings. Exit status 1 if a result is not as it should be, or if
+    there are no results.
     """
-    from wsss.study.provenance import manifests
-    from wsss.study.provenance import verify as stale_artifacts
+    from wsss.study.verification import verify as compared
 
     study = study_of(overlays)
     folder = Path(study.results, study.name)
-    count, lines = len(manifests(folder)), stale_artifacts(folder, study)
-    if not count:
-        lines = [f"{folder}: no results yet"]
-    typer.echo("\n".join(lines or [f"{folder}: all {count} artifacts are up to date"]))
-    raise typer.Exit(int(bool(lines)))
+    start = time.monotonic()
+    found = compared(folder, study)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}")
+    for line in found.stale:
+        typer.echo(line)
+    compared_files = f"{found.files} files, {found.size / 1e6:.1f} MB, in {time.monotonic() - start:.1f} s"
+    if not found.artifacts:
+        typer.echo(f"{folder}: no results yet")
+    elif not found.stale:
+        typer.echo(f"{folder}: all {found.artifacts} artifacts are up to date ({compared_files})")
+    else:
+        typer.echo(f"{folder}: {len(found.stale)} of {found.artifacts} artifacts are not ({compared_files})")
+    raise typer.Exit(int(bool(found.stale) or not found.artifacts))

@@ -6,10 +6,16 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from wsss.data.images import decode_image
 from wsss.data.problems import DatasetError
 from wsss.results import replacing
+from wsss.study.invocation import Invocation
 from wsss.study.regular import regular_text
 from wsss.study.shards import shard_of
 
@@ -43,6 +49,25 @@ class ImageRow:
     height: int
     width: int
     digest: str
+
+    def photograph(self) -> NDArray[np.uint8]:
+        """Read the image as `read_image` does, (H, W, 3) uint8 RGB, and compare its content with the table's.
+
+        Without a digest nothing is compared.
+
+        Raises:
+            DatasetError: The file is not the one that the table was made from.
+            ValueError: It cannot be decoded.
+            FileNotFoundError: It is gone.
+        """
+        content = self.image.read_bytes()
+        if self.digest and blake2b(content, digest_size=16).hexdigest() != self.digest:
+            again = (Invocation.of_environment() or Invocation()).command("--forcerun", "prepare_dataset")
+            raise DatasetError(
+                f"{self.image}: damaged or changed since the data set was prepared, its content is not what "
+                f"the table says. If it is as it should be now, read the data set again:\n  {again}"
+            )
+        return decode_image(content, self.image).pixels
 
 
 @dataclass(frozen=True)

@@ -171,8 +171,11 @@ class _Transfer:
 
     def moved(self, manifest: ArtifactManifest) -> ArtifactManifest:
         """A manifest with the paths of the new study."""
-        inputs = {self.places.get(path, path): digest for path, digest in manifest.inputs.items()}
-        return manifest.model_copy(update={"artifact": self.places[manifest.artifact], "inputs": inputs})
+        moved = {
+            name: {self.places.get(path, path): digest for path, digest in getattr(manifest, name).items()}
+            for name in ("inputs", "outputs")
+        }
+        return manifest.model_copy(update={"artifact": self.places[manifest.artifact], **moved})
 
     def record(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Snakemake's record with the paths of the new study."""

@@ -14,6 +14,7 @@ from wsss.report.summary import COLUMNS, percent
 from wsss.results import Shards, image_miou, open_shards, read_confusions, read_json, read_masks
 from wsss.study.config.fields import AUTO
 from wsss.study.inner import place_of
+from wsss.study.integrity import require_whole
 from wsss.study.provenance import leaves, manifests
 
 SHOWN_IMAGES = 5
@@ -31,7 +32,12 @@ class Change(NamedTuple):
 
 
 def comparison(before: Path, after: Path) -> str:
-    """Compare the results in two folders `results/<study>`, as far as both have them: scores in percent."""
+    """Compare the results in two folders `results/<study>`, as far as both have them: scores in percent.
+
+    Raises:
+        DamagedError: One of the files that are compared is damaged.
+    """
+    require_whole(*_compared(before), *_compared(after))
     sections = [
         _scores(before, after),
         _configuration(before, after),
@@ -41,6 +47,12 @@ def comparison(before: Path, after: Path) -> str:
         ),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
+
+
+def _compared(folder: Path) -> list[Path]:
+    """The files in a folder of results that a comparison reads."""
+    masks = (path for stage in ("random_walk", "segmentation") for path in folder.glob(f"{stage}/*/*.h5"))
+    return [*folder.glob("scores/*.json"), *folder.glob("scores/*.tsv"), *masks]
 
 
 def differing_keys(before: Path, after: Path) -> dict[str, tuple[Any, Any]]:

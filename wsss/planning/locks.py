@@ -12,6 +12,8 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
+from wsss.study.temporary import remove_abandoned, temporary_path
+
 LOCKS = Path(".snakemake", "locks")
 OWNER = Path(".snakemake", "wsss_owner.json")
 
@@ -23,10 +25,23 @@ class Owner(NamedTuple):
     pid: int
 
 
+def begin_run(results: Path | str) -> None:
+    """Note whose run starts, and remove what killed ones left unfinished in a folder of results."""
+    note_owner()
+    clean(results)
+
+
+def clean(results: Path | str) -> None:
+    """Remove what killed runs left unfinished in a folder of results, and say how many files that were."""
+    if removed := remove_abandoned(results):
+        count = "an unfinished file" if len(removed) == 1 else f"{len(removed)} unfinished files"
+        print(f"Removed {count} of a run that was killed.")
+
+
 def note_owner() -> None:
     """Write down that this process runs the workflow in the working directory."""
     OWNER.parent.mkdir(exist_ok=True)
-    temporary = OWNER.with_suffix(f".{os.getpid()}.part")
+    temporary = temporary_path(OWNER)
     temporary.write_text(json.dumps(Owner(socket.gethostname(), os.getpid())._asdict()), encoding="utf-8")
     os.replace(temporary, OWNER)
 
@@ -53,7 +68,17 @@ def owner_is_dead() -> bool:
     last = owner()
     if last is None or last.host != socket.gethostname() or not Path("/proc/self/cwd").exists():
         return False
-    return not any(_runs_snakemake_here(process) for process in Path("/proc").glob("[0-9]*"))
+    return not running_here()
+
+
+def running_here() -> list[int]:
+    """The numbers of this machine's processes that work on the workflow in the working directory.
+
+    These are Snakemakes and their jobs, which live on for a while when Snakemake is killed, and processes of
+    others that may be either. This process is left out.
+    """
+    found = (process for process in Path("/proc").glob("[0-9]*") if _runs_snakemake_here(process))
+    return sorted(int(process.name) for process in found)
 
 
 def _runs_snakemake_here(process: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss.data import ImageRow, Manifest, read_image, read_mask
+from wsss.data import ImageRow, Manifest, read_mask
 from wsss.method.labels import value_names
 from wsss.report.figures import Exhibit
 from wsss.results import (
@@ -154,4 +154,4 @@ def _exhibit(
     row: ImageRow, cams: Cams | None, masks: Mapping[str, LabelMap], miou: Mapping[str, float]
 ) -> Exhibit:
     truth = {"truth": read_mask(row.mask)} if row.mask else {}
-    return Exhibit(row.id, read_image(row.image), cams, {**masks, **truth}, miou).thinned()
+    return Exhibit(row.id, row.photograph(), cams, {**masks, **truth}, miou).thinned()

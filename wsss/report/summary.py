@@ -16,8 +16,9 @@ from typing import Any
 
 from wsss.report.rounds import SCORED, scores_of_rounds, share_sentence
 from wsss.study.inner import FULL, ROUND
+from wsss.study.integrity import require_whole
 from wsss.study.invocation import Invocation
-from wsss.study.provenance import file_digest
+from wsss.study.provenance import DamagedError, file_digest
 
 ROAD = ("dataset", "classifier", "cams", "confident", "random_walk", "segmentation")
 """Parts of the road that are checked by themselves, see `wsss.stages.health.PARTS`."""
@@ -38,7 +39,13 @@ def summary(results: Path | str, invocation: Invocation | None = None) -> str:
         invocation: how Snakemake is started for the study; by default as in this process, or as in the run
             that has checked its health. Commands are left out if nobody knows.
     """
-    folder = Path(results)
+    try:
+        return _summary(Path(results), invocation)
+    except DamagedError as error:
+        return f"\n{error}\n"
+
+
+def _summary(folder: Path, invocation: Invocation | None) -> str:
     parts = _parts(folder)
     invocation = invocation or Invocation.of_environment() or _last_invocation(parts)
     return "\n".join(
@@ -59,7 +66,10 @@ def summary(results: Path | str, invocation: Invocation | None = None) -> str:
 
 def findings(results: Path | str) -> list[str]:
     """The alarms and warnings of the parts that have been checked, without what helps: alarms first."""
-    return [_head(finding) for finding in _findings(map(_read_part, _parts(Path(results))))]
+    try:
+        return [_head(finding) for finding in _findings(map(_read_part, _parts(Path(results))))]
+    except DamagedError as error:
+        return str(error).splitlines()
 
 
 def _scores(folder: Path) -> list[str]:
@@ -275,6 +285,7 @@ def _look_first(folder: Path) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    require_whole(path)
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from wsss.results.files import ArtifactError, refusing, replacing, write_text
 from wsss.results.records import write_json
 from wsss.study.bundle import Bundle, parse_bundle
-from wsss.study.provenance import file_digest
+from wsss.study.provenance import file_digest, sealed, unsealed
 
 WEIGHTS, FACTS, CARD = "weights.safetensors", "model.json", "README.md"
 """Names of the files of a bundle."""
@@ -29,9 +29,9 @@ def write_weights(folder: Path, state: Mapping[str, Tensor]) -> str:
 
 
 def write_facts(folder: Path, bundle: Bundle, card: str) -> None:
-    """Write the model card and, last, `model.json`, which names the digest of the weights."""
+    """Write the model card and, last, `model.json`, with the digests of the weights and of itself."""
     write_text(folder / CARD, card)
-    write_json(folder / FACTS, bundle.model_dump(mode="json"))
+    write_json(folder / FACTS, sealed(bundle.model_dump(mode="json")))
 
 
 def read_bundle(folder: str | Path) -> tuple[Bundle, dict[str, Tensor]]:
@@ -60,6 +60,6 @@ def _facts(path: Path) -> Bundle:
     with refusing(path):
         values = json.loads(path.read_text(encoding="utf-8"))
     try:
-        return parse_bundle(values)
+        return parse_bundle(unsealed(values) if isinstance(values, dict) else values)
     except ValueError as error:
         raise ArtifactError(f"{path}: {error}") from error

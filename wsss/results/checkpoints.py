@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BufferedWriter, FileIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from wsss.results.files import ArtifactError, refusing, replacing
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -21,8 +25,11 @@ def save_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
     """
     plain = _on_cpu(content, str(path))
     # Given a path, torch would store the temporary file's name in the file.
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        torch.save(plain, file)
+    with replacing(path, _bytes(plain)) as temporary, _Writer(FileIO(temporary, "wb")) as file:
+        try:
+            torch.save(plain, file)
+        except RuntimeError as error:  # PyTorch says "unexpected pos" of a full disk
+            raise file.failed or error from error
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -40,6 +47,20 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
+class _Writer(BufferedWriter):
+    """Remembers why a write failed."""
+
+    failed: OSError | None = None
+
+    def write(self, data: Buffer) -> int:
+        """Write all of it."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.failed = error
+            raise
+
+
 def _on_cpu(value: Any, where: str) -> Any:
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().clone()  # a clone: a view would take its whole storage along
@@ -50,3 +71,12 @@ def _on_cpu(value: Any, where: str) -> Any:
     if type(value) not in _PLAIN:  # subclasses such as numpy.float64 would not load again
         raise ArtifactError(f"{where}: is a {type(value).__name__}, expected tensors and plain values")
     return value
+
+
+def _bytes(value: Any) -> int:
+    """Bytes of all tensors in a nested value."""
+    if isinstance(value, torch.Tensor):
+        return value.nbytes
+    if isinstance(value, Mapping):
+        return sum(map(_bytes, value.values()))
+    return sum(map(_bytes, value)) if isinstance(value, list | tuple) else 0

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from wsss.runtime.disk import naming_full_disk
+from wsss.study.temporary import temporary_path
 
 _ONE, _MINUS_ZERO = np.array([1.0, -0.0], np.float16).view(np.uint16)
 
@@ -19,22 +21,29 @@ class ArtifactError(ValueError):
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, size: int | None = None) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it takes the place of `path` in one step.
 
     Whatever interrupts the body, `path` keeps its old content or stays absent. An exception removes the
     temporary file; after SIGKILL it stays behind as a hidden `.part` file, which no pattern for results
-    matches. Missing folders are made. The temporary name does not end like `path`, so a writer that guesses
-    the format from the name must be told it.
+    matches and the next run removes. Missing folders are made. The temporary name does not end like `path`,
+    so a writer that guesses the format from the name must be told it.
+
+    Args:
+        path: the file.
+        size: bytes that it takes, if that is known.
+
+    Raises:
+        DiskFullError: there is no room for it, whatever the writer made of that.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The name is cut so that long ids do not push the temporary name over the 255 bytes file systems allow.
-    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    temporary = temporary_path(path)
     try:
-        yield temporary
-        _flush_to_disk(temporary)
-        os.replace(temporary, path)
+        with naming_full_disk(path, temporary, size):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _flush_to_disk(temporary)
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     with suppress(OSError):  # some network file systems cannot sync a folder

@@ -10,8 +10,9 @@ import math
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 import h5py
 import numpy as np
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 
 from wsss.results.files import ArtifactError, refusing, replacing
 from wsss.results.image_map import Content, ImageMap, image_id_of, member_name
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 # Readable by every HDF5 from 1.10 on; the default format of 1.8 is slower with one dataset per image.
 _FORMAT_BOUNDS = ("v110", "v110")
@@ -78,20 +82,51 @@ class Hdf5Map(ImageMap[Content]):
 @contextmanager
 def writing(path: str | Path, kind: str, **attributes: float | str) -> Iterator[Writer]:
     """Write a file whole or not at all, with its format `kind` and other root attributes."""
-    with (
-        replacing(path) as temporary,
-        h5py.File(temporary, "w", libver=_FORMAT_BOUNDS, locking=False) as file,
-    ):
-        for name, value in {"format": kind, **attributes}.items():
-            file.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
-        yield Writer(Path(path), file)
+    with replacing(path) as temporary, _Written(temporary, "w+b") as written:
+        with h5py.File(written, "w", libver=_FORMAT_BOUNDS) as file:
+            for name, value in {"format": kind, **attributes}.items():
+                file.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
+            yield Writer(Path(path), file, written)
+        written.require_all()
+
+
+class _Written(FileIO):
+    """Takes what HDF5 writes, and remembers why a write failed.
+
+    HDF5 itself prints the error of a full disk and goes on without the data, or crashes at the end.
+    """
+
+    failed: OSError | None = None
+
+    def write(self, data: Buffer) -> int:
+        """Write all of it, or nothing any more once a write has failed."""
+        left = memoryview(data).cast("B")
+        size = len(left)
+        try:
+            while self.failed is None and left:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.failed = error
+        return size
+
+    def require_all(self) -> None:
+        """Raise what made a write fail, if one has failed."""
+        if self.failed is not None:
+            raise self.failed
 
 
 class Writer(NamedTuple):
-    """Adds arrays to an open file; `path` is the name that the file will have."""
+    """Adds arrays to an open file.
+
+    Attributes:
+        path: the name that the file will have.
+        file: which is open.
+        written: what it writes to.
+    """
 
     path: Path
     file: h5py.File
+    written: _Written
 
     def add(
         self,
@@ -114,6 +149,7 @@ class Writer(NamedTuple):
             )
         options = {"chunks": array.shape, "compression": "gzip", "compression_opts": 1} if compress else {}
         self.file.create_dataset(name, data=array, track_times=False, **options)
+        self.written.require_all()
 
 
 def _check_superblock(path: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from wsss.results.files import ArtifactError, refusing, write_text
 from wsss.results.rows import write_rows
+from wsss.runtime.disk import naming_full_disk
 
 if TYPE_CHECKING:
     from wsss.study.provenance import ArtifactManifest
@@ -27,9 +28,10 @@ class HistoryWriter:
 
     def __init__(self, path: str | Path, columns: Sequence[str] = ()) -> None:
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._columns: list[str] = []
-        self._file = self.path.open("w", encoding="utf-8", buffering=1)
+        with naming_full_disk(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("w", encoding="utf-8", buffering=1)
         if columns:
             self._begin(columns)
 
@@ -39,15 +41,20 @@ class HistoryWriter:
             self._begin(row)
         if set(row) != set(self._columns):
             raise ArtifactError(f"{self.path}: columns {sorted(row)}, expected {sorted(self._columns)}")
-        self._file.write("\t".join(f"{row[column]:.9g}" for column in self._columns) + "\n")
+        self._write(f"{row[column]:.9g}" for column in self._columns)
 
     def _begin(self, columns: Iterable[str]) -> None:
         self._columns = list(columns)
-        self._file.write("\t".join(self._columns) + "\n")
+        self._write(self._columns)
+
+    def _write(self, cells: Iterable[str]) -> None:
+        with naming_full_disk(self.path):
+            self._file.write("\t".join(cells) + "\n")
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with naming_full_disk(self.path):
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self

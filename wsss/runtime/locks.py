@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from wsss.runtime.disk import naming_full_disk, temporary_folder
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,9 @@ def first_free(names: Sequence[str], pause: Callable[[float], None] = time.sleep
 
 def _folder() -> Path:
     """Folder of this user's locks. Another owner could hold the locks forever, so that is refused."""
-    folder = Path(tempfile.gettempdir()) / f"wsss-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = temporary_folder() / f"wsss-{os.getuid()}"
+    with naming_full_disk(folder):
+        folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise PermissionError(f"{folder}: expected a folder that belongs to user {os.getuid()}; set TMPDIR")

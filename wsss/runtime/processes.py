@@ -27,6 +27,7 @@ from torch.multiprocessing.spawn import start_processes
 from wsss.runtime.compute import Compute
 from wsss.runtime.console import configure_logging, log_settings
 from wsss.runtime.devices import set_threads
+from wsss.runtime.disk import temporary_folder
 
 Item = TypeVar("Item")
 Outcome = tuple[float, Exception | None]
@@ -57,7 +58,7 @@ def in_processes(work: Callable[..., None], compute: Compute, *arguments: Any) -
     pipes = [get_context("spawn").Pipe(duplex=False) for _ in compute.devices]
     receivers, senders = ([pipe[end] for pipe in pipes] for end in (0, 1))
     threads = torch.get_num_threads() // compute.processes
-    with tempfile.TemporaryDirectory(prefix="wsss-") as folder:
+    with tempfile.TemporaryDirectory(prefix="wsss-", dir=temporary_folder()) as folder:
         shared = (f"file://{folder}/meeting", threads, log_settings(), senders)
         processes = start_processes(
             _run, (work, compute, arguments, *shared), compute.processes, join=False, daemon=True

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsss.data import ImageRow, read_image
+from wsss.data import ImageRow
 from wsss.data.transforms import TrainTransform
 from wsss.method.equivariance import equivariance_loss, mirrored_view
 from wsss.method.refit import pooled_under_cams, refit_loss
@@ -61,7 +61,7 @@ def _train(section: ClassifierSection, run: Run, rows: Sequence[ImageRow]) -> No
     targets = multi_hot(rows, len(run.class_names))
 
     def read(index: int, generator: np.random.Generator) -> Sample:
-        image, _ = transform(read_image(rows[index].image), None, generator)
+        image, _ = transform(rows[index].photograph(), None, generator)
         return image, targets[index]
 
     losses = ClassifierLoss(network, section.equivariance, section.refit)

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
+from wsss.results.rows import write_rows
+from wsss.study.integrity import INDEX
+from wsss.study.provenance import file_digests
 from wsss.study.registry import DATASET_KINDS, module_name
 
 if TYPE_CHECKING:
@@ -47,3 +50,22 @@ def write_parts(
     for path in map(Path, parts):
         split = path.parent.name
         maskless.shard(split, int(path.stem), shards[split]).write(path)
+
+
+def list_drawn(manifest: Manifest, folder: Path) -> list[Path]:
+    """List the masks of a data set that lie below a folder, with their digests. Images have some already.
+
+    Args:
+        manifest: The whole data set.
+        folder: In which a data set draws masks, or reads some once and keeps them.
+
+    Returns:
+        The file of the list, or nothing where there are no such masks.
+    """
+    masks = [row.mask for row in manifest if row.mask is not None and row.mask.is_relative_to(folder)]
+    if not masks:
+        return []
+    digests = file_digests(masks).items()
+    rows = ((Path(mask).relative_to(folder).as_posix(), digest) for mask, digest in digests)
+    write_rows(folder / INDEX, ("file", "digest"), rows)
+    return [folder / INDEX]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import platform
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar, cast
@@ -24,16 +22,14 @@ from wsss.runtime.console import configure_logging
 from wsss.runtime.devices import peak_memory_mb, seed_everything, set_threads
 from wsss.study.config.fields import Section
 from wsss.study.follow import settled_values
+from wsss.study.integrity import require_intact
 from wsss.study.params import Params, params_class
-from wsss.study.provenance import ArtifactManifest, file_digest
+from wsss.study.provenance import ArtifactManifest, file_digests, library_versions
 
 ParamsT = TypeVar("ParamsT", bound=Params)
 SectionT = TypeVar("SectionT", bound=Section)
 
 logger = logging.getLogger(__name__)
-
-#: Libraries whose version can change a result.
-_LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "h5py")
 
 
 class NamedItems(Protocol):
@@ -67,7 +63,8 @@ class Job(Generic[ParamsT]):
     On entry it sets up logging to the rule's log, seeds (`seed` of the config, else 0), sets the threads, and
     takes the GPUs that the rule asks for (`resources: gpu=`) if there are any. On success it writes an
     `ArtifactManifest`, `<output>.json`, for each output whose rule declares `<output>.json` as well. Inputs
-    are digested on entry: a file that changes while the job runs shows as stale later.
+    are digested on entry: one that is not what it was when it was made ends the job before its work, and one
+    that changes while the job runs shows as stale later.
 
     Attributes:
         params: the sections of the configuration that the rule is given, see `wsss.study.params`.
@@ -84,6 +81,7 @@ class Job(Generic[ParamsT]):
     devices: tuple[torch.device, ...]
     inputs: dict[str, str]
     settled: dict[str, Any]
+    _written: list[str]
 
     def __init__(self, snakemake: SnakemakeJob) -> None:
         self.rule = snakemake.params.script  # without the prefix that it has within a study
@@ -91,7 +89,7 @@ class Job(Generic[ParamsT]):
         self.config: dict[str, Any] = snakemake.params.config
         self.code: dict[str, str] = snakemake.params.code
         self.params = cast(ParamsT, params_class(self.rule).model_validate(self.config))
-        self.settled = {}
+        self.settled, self._written = {}, []
         self.seed = int(self.config.get("seed", 0))
         self.threads = int(snakemake.threads)
         self.label = " ".join([self.rule, "/".join(str(value) for value in self.wildcards)]).strip()
@@ -114,7 +112,8 @@ class Job(Generic[ParamsT]):
             stack.enter_context(_unwinding_when_terminated())
             set_threads(self.threads)
             seed_everything(self.seed)
-            self.inputs = {str(path): file_digest(path) for path in self.input}
+            self.inputs = {}
+            self.reads(self.input)
             self.devices = stack.enter_context(self._held_devices())
             self._stack = stack.pop_all()
         self._start = time.monotonic()
@@ -129,15 +128,22 @@ class Job(Generic[ParamsT]):
             if error is not None:
                 logger.error("stopped after %.1f s", self._seconds(), extra={"on_terminal": False})
                 return
-            outputs = [str(path) for path in self.output]
-            for artifact in outputs:
-                if f"{artifact}.json" in outputs:
-                    write_manifest(artifact, self._manifest(artifact))
+            self._write_manifests([str(path) for path in self.output])
             logger.info("done in %.1f s, at most %.0f MiB", self._seconds(), peak_memory_mb())
 
-    def reads(self, paths: Iterable[Path]) -> None:
-        """Record files as inputs in the manifests that are not inputs of the rule."""
-        self.inputs |= {str(path): file_digest(path) for path in paths}
+    def reads(self, paths: Iterable[Path | str]) -> None:
+        """Record files as inputs in the manifests, such as some that are not inputs of the rule.
+
+        Raises:
+            DamagedError: One is not what it was when it was made.
+        """
+        digests = file_digests(paths, self.threads)
+        require_intact(digests)
+        self.inputs |= digests
+
+    def wrote(self, paths: Iterable[Path | str]) -> None:
+        """Record files as outputs in the manifests that are not outputs of the rule."""
+        self._written += map(str, paths)
 
     def settle(self, name: str, section: SectionT) -> SectionT:
         """Record in log and manifests what a section of the params says in place of `auto`; return it."""
@@ -158,16 +164,30 @@ class Job(Generic[ParamsT]):
     def _seconds(self) -> float:
         return round(time.monotonic() - self._start, 1)
 
-    def _manifest(self, artifact: str) -> ArtifactManifest:
+    def _write_manifests(self, outputs: list[str]) -> None:
+        """Each has the digests of its artifact, and of all files that have no manifest of their own."""
+        artifacts = [path for path in outputs if f"{path}.json" in outputs]
+        written = dict.fromkeys([*outputs, *self._written])
+        made_by = {f"{artifact}.json" for artifact in artifacts}
+        there = (path for path in written if path not in made_by and Path(path).is_file())
+        digests = file_digests(there, self.threads)
+        others = {path: digest for path, digest in digests.items() if path not in artifacts}
+        for artifact in artifacts:
+            own = {artifact: digests[artifact]} if artifact in digests else {}
+            write_manifest(artifact, self._manifest(artifact, own | others))
+
+    def _manifest(self, artifact: str, outputs: dict[str, str]) -> ArtifactManifest:
         return ArtifactManifest(
             artifact=artifact,
             rule=self.rule,
             config=self.config,
             code=self.code,
             inputs=self.inputs,
+            outputs=outputs,
             settled=self.settled,
             seed=self.config.get("seed"),
-            versions=_versions(),
+            versions=library_versions(),
+            threads=self.threads,
             device=" and ".join(map(_device_name, self.devices)),
             seconds=self._seconds(),
             peak_memory_mb=peak_memory_mb(),
@@ -190,10 +210,6 @@ def _unwinding_when_terminated() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
 
 
 def _device_name(device: torch.device) -> str:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from wsss.data import write_mask
 from wsss.results import write_text
 from wsss.results.rows import write_rows
+from wsss.study.integrity import INDEX
 from wsss.study.provenance import file_digest
 
-INDEX, COLUMNS = "index.tsv", ("id", "file", "digest", "image")
+COLUMNS = ("id", "file", "digest", "image")
 CLASSES = "classes.txt"
 """Beside the masks: the class names in the order of their mask values, one a line, without background."""
 

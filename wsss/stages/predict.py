@@ -21,7 +21,8 @@ from wsss.results import replacing, write_table
 from wsss.results.cells import cell, cell_text
 from wsss.stages.bundle.images import IMAGES_AT_ONCE, Pixels
 from wsss.stages.bundle.model import ClassificationModel, ClassifiedImage, SegmentationModel, SegmentedImage
-from wsss.stages.masks import list_masks
+from wsss.stages.masks import CLASSES, list_masks
+from wsss.study.integrity import INDEX
 from wsss.study.regular import irregular, regular_text
 from wsss.study.sources import photographs
 
@@ -170,6 +171,15 @@ def named_below(folder: Path, files: Iterable[Path]) -> dict[str, Path]:
     return {image_id: path for image_id, path in photographs(folder).items() if path in wanted}
 
 
+def written(out: Path, predicted: Iterable[Predicted]) -> list[Path]:
+    """The masks and overlays of images, as far as they are there."""
+    ids = [image.id for image in predicted]
+    places = [out / "masks" / f"{name}.png" for name in ids] + [
+        out / "overlays" / f"{name}.jpg" for name in ids
+    ]
+    return [path for path in places if path.is_file()]
+
+
 def write_shard(path: Path, predicted: Iterable[Predicted], names: Sequence[str]) -> None:
     """Write what the images of a shard show as a table, which `collect` reads."""
     rows: list[dict[str, Any]] = [
@@ -180,10 +190,13 @@ def write_shard(path: Path, predicted: Iterable[Predicted], names: Sequence[str]
     write_table(path, rows)
 
 
-def collect(path: Path, shards: Iterable[Path]) -> None:
+def collect(path: Path, shards: Iterable[Path]) -> list[Path]:
     """Write the table of all images of several shards, sorted by file; log those that could not be read.
 
     Masks and overlays of images that are in no shard any more go, and `list_masks` lists the others.
+
+    Returns:
+        The files of that list.
 
     Raises:
         ValueError: a shard's table is damaged; the message names the file.
@@ -202,6 +215,7 @@ def collect(path: Path, shards: Iterable[Path]) -> None:
     for image in predicted:
         if image.problem:
             logger.warning("not predicted: %s", image.problem)
+    return [path.parent / "masks" / name for name in (CLASSES, INDEX)]
 
 
 def _read_shard(path: Path) -> list[Predicted]:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wsss.data import ImageRow, read_image, read_mask
+from wsss.data import ImageRow, read_mask
 from wsss.data.transforms import TrainTransform
 from wsss.method.labels import IGNORE
 from wsss.method.margins import MARGIN_OF_ONE
@@ -239,7 +239,7 @@ def _train(
 
     def read(index: int, generator: np.random.Generator) -> Sample:
         row = learned[index]
-        image, mask = transform(read_image(row.image), masks[row.id], generator)
+        image, mask = transform(row.photograph(), masks[row.id], generator)
         assert mask is not None  # one went in
         return image, mask
 

@@ -27,12 +27,16 @@ WITHOUT_INFLUENCE = frozenset(
     {
         "wsss.public",
         "wsss.study.config",
+        "wsss.study.integrity",
         "wsss.study.options",
         "wsss.study.params",
         "wsss.study.provenance",
         "wsss.study.registry",
+        "wsss.study.temporary",
+        "wsss.study.verification",
         "wsss.study.words",
         "wsss.runtime.console",
+        "wsss.runtime.disk",
         "wsss.runtime.locks",
     }
 )

@@ -1,7 +1,7 @@
 """Provenance: what made a result, and whether today's study and code would make the same.
 
-Each artifact has a manifest beside it, `<artifact>.json`. `wsss verify` compares the manifests of a study
-with its present configuration, code and inputs, without Snakemake's hidden metadata.
+Each artifact has a manifest beside it, `<artifact>.json`, with the digests of all that its job has read and
+written. `wsss.study.integrity` compares them before a file is used, `wsss.study.verification` all of them.
 """
 
 from __future__ import annotations
@@ -9,25 +9,60 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from wsss.study.code_digest import WORKFLOW, code_digest
-from wsss.study.config import Study
-from wsss.study.inner import place_of, studies_by_place
-from wsss.study.modules import loaded_modules
-from wsss.study.params import PARAMS, rule_params
+from wsss.study.code_digest import code_digest
 
-__all__ = ["ArtifactManifest", "code_digest", "file_digest", "manifests", "stale", "verify"]
+__all__ = [
+    "ArtifactManifest",
+    "DamagedError",
+    "code_digest",
+    "file_digest",
+    "file_digests",
+    "library_versions",
+    "manifests",
+    "read_manifest",
+    "stale",
+]
+
+LIBRARIES = (
+    "torch", "torchvision", "timm", "segmentation-models-pytorch",
+    "numpy", "scipy", "numba", "pillow", "h5py", "shapely",
+)  # fmt: skip
+"""Those whose version can change a result."""
+
+_DIGEST = "digest"
+_GROUP = 16
+"""Files that a thread digests at a time."""
+_OURS = (b'"artifact":', b'"created":', b'"peak_memory_mb":', b'"rule":')
+"""Of these keys a manifest has at least two even when it is damaged; JSON files of others have none."""
+
+
+class DamagedError(ValueError):
+    """A file is not what it was when it was made; the message names it, and how to make it again."""
 
 
 def file_digest(path: Path | str) -> str:
     """Digest of a file's bytes: blake2b, 128 bits, as 32 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def file_digests(paths: Iterable[Path | str], workers: int = 1) -> dict[str, str]:
+    """The `file_digest` of each file by its path, several at a time."""
+    names = [str(path) for path in paths]
+    groups = [names[start : start + _GROUP] for start in range(0, len(names), _GROUP)]
+    with ThreadPoolExecutor(workers, thread_name_prefix="digest") as pool:
+        digests = pool.map(lambda group: [*map(file_digest, group)], groups)
+        return dict(zip(names, chain.from_iterable(digests), strict=True))
 
 
 class ArtifactManifest(BaseModel):
@@ -39,9 +74,12 @@ class ArtifactManifest(BaseModel):
         config: The `section_params` of the rule.
         code: The `code_digest` of the rule's script.
         inputs: `file_digest` of each input, by path.
+        outputs: `file_digest` by path of the artifact, and of all that its job wrote which has no manifest of
+            its own. Empty in manifests from before digests were kept.
         settled: The values by key path of the keys of `config` that say `auto`.
         seed: Seed of random numbers, or None where there are none.
         versions: Versions of Python and of the libraries, by name.
+        threads: Number of threads, on which the last digits of results depend; None where it is not known.
         device: The processor or GPU.
         seconds: Wall-clock time.
         peak_memory_mb: Largest resident memory.
@@ -55,22 +93,73 @@ class ArtifactManifest(BaseModel):
     config: dict[str, Any]
     code: dict[str, str]
     inputs: dict[str, str]
+    outputs: dict[str, str] = {}
     settled: dict[str, Any] = {}
     seed: int | None
     versions: dict[str, str]
+    threads: int | None = None
     device: str
     seconds: float
     peak_memory_mb: float
     created: str
 
     def to_json(self) -> dict[str, Any]:
-        """The manifest as plain JSON values."""
-        return self.model_dump(mode="json")
+        """The manifest as plain JSON values, with the digest of all others as `digest`."""
+        return sealed(self.model_dump(mode="json"))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The manifest that `to_json` gave. Raises `ValueError` if it is none."""
-        return cls.model_validate(values)
+        """The manifest that `to_json` gave. Raises `ValueError` if it is none, or was changed since."""
+        manifest = cls.model_validate(unsealed(values))
+        if manifest.outputs and _DIGEST not in values:
+            raise ValueError("it has no digest of its own content")
+        return manifest
+
+    def files(self, path: Path) -> dict[Path, str]:
+        """The digests of `outputs` by where the files lie if this manifest lies at a path.
+
+        Results that were moved as a whole keep their places to each other.
+        """
+        home = os.path.dirname(self.artifact)
+        return {
+            Path(os.path.normpath(path.parent / os.path.relpath(output, home))): digest
+            for output, digest in self.outputs.items()
+        }
+
+
+def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain JSON values, with the digest of all of them as `digest`."""
+    return {**values, _DIGEST: _content_digest(values)}
+
+
+def unsealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that `sealed` was given; without a digest, as they are.
+
+    Raises:
+        ValueError: They were changed since.
+    """
+    rest = {key: value for key, value in dict(values).items() if key != _DIGEST}
+    if _DIGEST in values and values[_DIGEST] != _content_digest(rest):
+        raise ValueError("damaged or changed, its content is not what its digest says")
+    return rest
+
+
+def _content_digest(values: Mapping[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of Python and of `LIBRARIES` by name, of those that are installed."""
+    return {"python": platform.python_version()} | dict(_installed())
+
+
+def _installed() -> Iterator[tuple[str, str]]:
+    for name in LIBRARIES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue
 
 
 def stale(
@@ -110,54 +199,31 @@ def manifests(results_dir: Path | str) -> dict[Path, ArtifactManifest | None]:
     `00.npz.json` is a manifest, that of `00.npz`; `scores/cams.json` is none.
     """
     paths = [path for path in sorted(Path(results_dir).rglob("*.json")) if path.with_suffix("").suffix]
-    return {path.with_suffix(""): _read_manifest(path) for path in paths}
+    return {path.with_suffix(""): _manifest_if_whole(path) for path in paths}
 
 
-def _read_manifest(path: Path) -> ArtifactManifest | None:
+def _manifest_if_whole(path: Path) -> ArtifactManifest | None:
     try:
-        return ArtifactManifest.from_json(json.loads(path.read_bytes()))
-    except ValueError:
+        return read_manifest(path)
+    except DamagedError:
         return None
 
 
-def verify(results_dir: Path | str, study: Study) -> list[str]:
-    """What today's study, code and inputs would not make as it is: a line per artifact, with the reasons.
+def read_manifest(path: Path) -> ArtifactManifest | None:
+    """The manifest in a file; None for JSON that is something else.
 
-    An artifact that is made from a stale one is stale too. Paths of inputs are relative to the working
-    directory, which must be the one in which Snakemake ran.
+    Raises:
+        DamagedError: The file is no JSON, or a manifest that was changed since it was written.
     """
-    known, studies = manifests(results_dir), studies_by_place(study)
-    found = {artifact.resolve(): manifest for artifact, manifest in known.items()}
-    reasons = {}
-    for path, manifest in known.items():
-        place = place_of(path.relative_to(results_dir).as_posix())
-        reasons[path.resolve()] = _reasons(path.resolve(), manifest, studies.get(place))
-    _spread(reasons, {artifact: manifest.inputs for artifact, manifest in found.items() if manifest})
-    return [f"{os.path.relpath(artifact)}: {'; '.join(why)}" for artifact, why in reasons.items() if why]
-
-
-def _spread(reasons: dict[Path, list[str]], inputs: Mapping[Path, Iterable[str]]) -> None:
-    """Give a reason to every artifact that has none but is made from one that has, to any depth."""
-    spreading = True
-    while spreading:
-        spreading = False
-        for artifact, paths in inputs.items():
-            cause = next((path for path in paths if reasons.get(Path(path).resolve())), None)
-            if cause and not reasons[artifact]:
-                reasons[artifact] = [f"its input {cause} is stale"]
-                spreading = True
-
-
-def _reasons(artifact: Path, manifest: ArtifactManifest | None, study: Study | None) -> list[str]:
-    if study is None:
-        return ["of a round, or of full supervision, that the study no longer has"]
-    if manifest is None:
-        return ["its manifest cannot be read"]
-    if not artifact.is_file():
-        return ["is gone, its manifest is still there"]
-    script = WORKFLOW / "workflow_scripts" / f"{manifest.rule}.py"
-    if manifest.rule not in PARAMS or not script.is_file():
-        return [f"rule {manifest.rule} no longer exists"]
-    inputs = {path: file_digest(path) for path in manifest.inputs if Path(path).is_file()}
-    code = code_digest(script, loaded_modules(study, manifest.rule))
-    return stale(manifest, rule_params(study, manifest.rule), code, inputs)
+    content = path.read_bytes()
+    expected = f"expected the manifest of {path.with_suffix('')}"
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError):
+        raise DamagedError(f"{path}: damaged, it is no JSON; {expected}") from None
+    try:
+        return ArtifactManifest.from_json(values)
+    except (TypeError, ValueError):
+        if sum(key in content for key in _OURS) > 1:
+            raise DamagedError(f"{path}: damaged, its content is not what it was; {expected}") from None
+        return None

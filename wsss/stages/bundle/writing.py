@@ -13,7 +13,7 @@ from wsss.data import Manifest
 from wsss.method.labels import value_names
 from wsss.models.bundles import input_normalization, parameter_count
 from wsss.models.checkpoints import Restored
-from wsss.results import read_json
+from wsss.results import ArtifactError
 from wsss.results.bundles import write_facts, write_weights
 from wsss.stages.bundle.card import model_card
 from wsss.study.bundle import (
@@ -24,7 +24,7 @@ from wsss.study.bundle import (
     SegmenterBundle,
 )
 from wsss.study.params import BundleAffinityNet, BundleClassifier, BundleSegmenter
-from wsss.study.provenance import ArtifactManifest
+from wsss.study.provenance import read_manifest
 
 Params = BundleClassifier | BundleAffinityNet | BundleSegmenter
 
@@ -80,9 +80,12 @@ def provenance_of(
         rounds: number of rounds of pseudo masks.
 
     Raises:
-        ValueError: the manifest is none.
+        DamagedError: the manifest is damaged.
+        ArtifactError: it is none.
     """
-    made = ArtifactManifest.from_json(read_json(manifest))
+    made = read_manifest(manifest)
+    if made is None:
+        raise ArtifactError(f"{manifest}: expected the manifest of a checkpoint")
     counts = Counter(label for row in images for label in row.labels)
     return Provenance(
         study=study,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.data import ImageRow, read_image
+from wsss.data import ImageRow
 from wsss.data.loading import image_batches
 from wsss.data.transforms import Normalize, normalised, scaled
 from wsss.runtime import Compute
@@ -33,7 +33,7 @@ def scaled_batches(
     """
 
     def load(row: ImageRow) -> tuple[Tensor, ...]:
-        return at_scales(read_image(row.image), normalization, scales)
+        return at_scales(row.photograph(), normalization, scales)
 
     return image_batches(load, rows, compute, max(scales))
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.data import ImageRow, read_image
+from wsss.data import ImageRow
 from wsss.method.dense_crf import DenseCRF
 from wsss.study.config import DenseCrf
 
@@ -31,7 +31,7 @@ def image_refinement(row: ImageRow, dense_crf: DenseCrf, device: torch.device = 
     Returns:
         A function from scores (C, H, W) to the posterior (C, H, W) float32 of the dense CRF.
     """
-    return pixel_refinement(read_image(row.image), dense_crf, device)
+    return pixel_refinement(row.photograph(), dense_crf, device)
 
 
 def pixel_refinement(image: NDArray[np.uint8], dense_crf: DenseCrf, device: torch.device = CPU) -> Refine:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss.data import ImageRow, Manifest, read_image, read_mask
+from wsss.data import ImageRow, Manifest, read_mask
 from wsss.method.labels import IGNORE
 
 REACH = 0.12
@@ -64,7 +64,7 @@ def _place(row: ImageRow) -> bytes:
 def read_pixels(row: ImageRow, confident: NDArray[np.uint8]) -> Pixels:
     """Read an image and its true mask; without one all of it is unknown. Confident labels are (H, W)."""
     truth = read_mask(row.mask) if row.mask else np.full_like(confident, IGNORE)
-    return describe_pixels(read_image(row.image), truth, confident)
+    return describe_pixels(row.photograph(), truth, confident)
 
 
 def describe_pixels(

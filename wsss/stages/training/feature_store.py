@@ -13,6 +13,7 @@ from typing import IO, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from wsss.runtime.disk import naming_full_disk
 from wsss.runtime.processes import from_leader, process_count, wait_for_all
 
 
@@ -36,8 +37,9 @@ class FeatureStore:
         self._starts = [0, *ends[:-1].tolist()]
         needed = int(ends[-1]) * np.dtype(np.float16).itemsize
         _require_free(folder, needed, section)
-        self._file = _nameless_file(folder)
-        os.posix_fallocate(self._file.fileno(), 0, needed)
+        with naming_full_disk(folder, size=needed):
+            self._file = _nameless_file(folder)
+            os.posix_fallocate(self._file.fileno(), 0, needed)
         self._values = np.memmap(self._file, np.float16, "r+").view(np.ndarray)
 
     def __getitem__(self, index: int) -> NDArray[np.float16]:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wsss.data import ImageRow, read_image
+from wsss.data import ImageRow
 from wsss.data.loading import prefetch
 from wsss.data.transforms import Normalize, TrainTransform, scaled_labels
 from wsss.method.affinity import STRIDE, pair_counts, pair_targets
@@ -215,7 +215,7 @@ def train_on_images(
 
     def read(index: int, generator: np.random.Generator) -> Sample:
         row = rows[index]
-        image, cropped = transform(read_image(row.image), labels[row.id], generator)
+        image, cropped = transform(row.photograph(), labels[row.id], generator)
         assert cropped is not None  # labels went in
         return image, cell_labels(cropped, pooled)
 

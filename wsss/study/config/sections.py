@@ -41,7 +41,9 @@ from wsss.study.config.files import ConfigError, read_yaml
 from wsss.study.config.networks import AffinityNet, Classifier, IRNet, Network, PairNetwork, Segmenter
 from wsss.study.config.recipes import recipe_names, recipe_settings
 from wsss.study.config.text import problems
+from wsss.study.integrity import require_whole
 from wsss.study.options import CamWeights, CellPadding, NormalizedOn, Pooling, Precision, ScoreNormalization
+from wsss.study.provenance import DamagedError
 from wsss.study.registry import cam_formats
 from wsss.study.words import did_you_mean, near
 
@@ -526,9 +528,14 @@ def read_study(*files: Path | str, overrides: Mapping[str, Any] | None = None) -
     below all others: the order is `config.yaml`, recipe, study.
 
     Raises:
-        ConfigError: If a file is no YAML mapping, or as for `load_study`, with file and line.
+        ConfigError: If a file is no YAML mapping, or a result such as `best.yaml` that is damaged, or as for
+            `load_study`, with file and line.
         OSError: If a file cannot be read.
     """
+    try:
+        require_whole(*files)
+    except DamagedError as error:
+        raise ConfigError(str(error)) from None
     base: dict[str, Any] = {}
     config: dict[str, Any] = {}
     places: dict[str, str] = {}
