@@ -121,7 +121,8 @@ def published_file(path: Path, network: torch.nn.Module, keys: Iterable[str]) ->
     """Write a state dict of these keys, one number per entry, and return the numbers."""
     shapes = {key: value.shape for key, value in network.state_dict().items()}
     numbers = {key: 1.0 + number for number, key in enumerate(keys)}
-    torch.save({key: torch.tensor(value).expand(shapes[key]) for key, value in numbers.items()}, path)
+    state = {key: torch.full(shapes[key], value, dtype=torch.float16) for key, value in numbers.items()}
+    torch.save(state, path)
     return numbers
 
 
@@ -135,6 +136,7 @@ def test_published_checkpoints_load_as_finished_networks(
         network = build(name, kind)
     numbers = published_file(path, network, golden[f"keys_{kind}"].tolist())
     load_finished(network.to_empty(device="cpu"), path)
+    path.unlink()
     assert f"all {len(numbers)} entries used" in caplog.text
     state = network.state_dict()
     assert state.keys() == numbers.keys()
@@ -151,6 +153,7 @@ def test_published_checkpoints_start_a_backbone(
         network = build(name, kind)
     numbers = published_file(path, network, golden[f"keys_{kind}"].tolist())
     weights = resolve_weights(str(path), name)
+    path.unlink()
     assert weights is not None
     assert {key: value[(0,) * value.ndim].item() for key, value in weights.items()} == {
         key: number for key, number in numbers.items() if not key.startswith(heads)
