@@ -243,6 +243,8 @@ def _places(folder: Path, invocation: Invocation | None) -> list[str]:
     last = [folder, *(place for prefix, place in inner_folders(folder) if prefix != FULL.prefix)][-1]
     masks = [f"masks:   {index.parent}/" for index in sorted(last.glob("masks/*/*/index.tsv"))]
     masks += _look_first(last)
+    page = folder / "report" / "index.html"
+    masks += [f"images:  {page}   (all of them and all scores, for a browser)"] if page.is_file() else []
     report = folder / "report.html"
     if report.exists():
         return [*masks, f"report:  {report}"]

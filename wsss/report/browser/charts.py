@@ -137,7 +137,8 @@ def _cell(point: Point | None, rule: Rule, criterion: str, span: tuple[float, fl
 
 
 def _facts(point: Point, rule: Rule) -> Iterator[str]:
-    yield f"{rule.symbol} {point[rule.key]:g}, β {point['beta']:g}, t {point['t']}, {NORMALIZED[point['normalize']][0]}"
+    walked = f"β {point['beta']:g}, t {point['t']}, {NORMALIZED[point['normalize']][0]}"
+    yield f"{rule.symbol} {point[rule.key]:g}, {walked}"
     for key, title in (("miou", "mIoU"), ("agreement", "agreement with confident regions")):
         if point.get(key) is not None:
             yield f"{title} {percent(point[key])} %"
@@ -161,8 +162,8 @@ def inline_svg(figure: Figure, label: str) -> Markup:
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
     drawn = re.sub(r'style="[^"]*"', lambda style: _themed(style[0]), drawn)
-    drawn = re.sub(r"<svg\b", lambda _: str(Markup('<svg role="img" aria-label="{}"').format(label)), drawn, count=1)
-    return Markup(drawn)
+    named = Markup('<svg role="img" aria-label="{}"').format(label)
+    return named + Markup(drawn.removeprefix("<svg"))
 
 
 def _themed(style: str) -> str:

@@ -60,13 +60,10 @@ def costs(jobs: Iterable[Job], colour: str) -> Section | None:
         )
         for rule in sorted(seconds, key=lambda rule: -seconds[rule])
     ]
-    everything = sum(seconds.values())
-    total = Line(
-        (Cell("all"), Cell(f"{sum(map(len, by_rule.values())):,}"), Cell(duration(everything)), Cell(""), Cell("")),
-        "mean",
-    )
+    jobs_in_all, time = f"{sum(map(len, by_rule.values())):,}", duration(sum(seconds.values()))
+    total = Line(tuple(map(Cell, ("all", jobs_in_all, time, "", ""))), "mean")
     head = ("rule", "jobs", "time", "longest job", "memory in MiB")
-    note = "Wall-clock time of all jobs of a rule, which may have run side by side; memory of the largest job."
+    note = "Wall-clock time of all jobs of a rule, some of which may have run at once; memory of the largest."
     return Section("", tuple(map(Cell, head)), (*lines, total), note=note)
 
 

@@ -37,7 +37,7 @@ def tiles(metrics: Mapping[str, Metrics]) -> list[Tile]:
 
 
 def scored_on_the_road(metrics: Mapping[str, Metrics]) -> list[Scored]:
-    """What was scored on at least one image: CAMs, pseudo masks, the segmentation network on train and on val."""
+    """What was scored on at least one image, from the CAMs to the segmentation network on train and val."""
     unscored: Metrics = {"scored_images": 0}
     known = {name: metrics.get(name, unscored) for name in ("cams", "random_walk", "segmentation")}
     stages = scored_stages(known)
@@ -59,6 +59,6 @@ def _scores(stages: Sequence[Scored]) -> Iterator[Tile]:
     for name, colour, metrics in stages:
         split, images, miou = metrics["split"], metrics["scored_images"], metrics["miou"]
         same = before and (split, images) == (before["split"], before["scored_images"])
-        gain = f"{100 * (miou - before['miou']):+.1f}" if same else ""
+        gain = f"{100 * (miou - before['miou']):+.1f}".replace("-", "−") if same else ""
         yield Tile(name, percent(miou), gain, f"mIoU on {images:,} images of {split}", colour)
         before = dict(metrics)

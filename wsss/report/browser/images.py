@@ -1,4 +1,4 @@
-"""All images of a study with what is known of each: classes, scores, signals, and the stages it has gone through."""
+"""All images of a study, and what is known of each: classes, scores, signals, and what stages made of it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Value(NamedTuple):
 
 
 class Images:
-    """The images of a study, in the order of the masks to look at first where these were ranked, else by split.
+    """The images of a study, those with masks to look at first on top where these were ranked, else by split.
 
     Attributes:
         folder: results of the study.
@@ -117,7 +117,7 @@ class Images:
         ]
 
     def _miou(self) -> Iterator[Value]:
-        """The mIoU of each image after each stage; of confident regions their decided pixels alone would count."""
+        """The mIoU of each image after each stage; of confident regions only decided pixels would count."""
         for stage, title in SCORES.items():
             table = self.last / "scores" / f"{stage}.tsv"
             if stage != "confident" and table.is_file():
@@ -148,7 +148,7 @@ class Images:
             masks = {title: stored[row.id] for title, stored in self._masks.items() if row.id in stored}
             if truth := _truth(row):
                 masks[TRUTH] = read_mask(truth)
-            thumbnails.write(number, row.image, self._cams[row.id] if row.id in self._cams else None, masks)
+            thumbnails.write(number, row.image, self._cams.get(row.id), masks)
 
     def plain(self, page: Path) -> list[list[Any]]:
         """What the page knows of each image, as JSON values.
@@ -158,8 +158,8 @@ class Images:
 
         Returns:
             Per image: id, split, mask values of its labels, width and height of its thumbnail, whether it has
-            each of `views`, its `values` to four digits or None, and links to the photograph and to the PNG of
-            the pseudo mask, empty where a browser cannot show the one or the other does not exist.
+            each of `views`, its `values` to four digits or None, and links to the photograph and to the PNG
+            of the pseudo mask, empty where a browser cannot show the one or the other does not exist.
         """
         views = self.views()
         return [
@@ -202,7 +202,9 @@ def _signals(ranking: Sequence[RankedImage]) -> Iterator[Value]:
     yield Value("quality", QUALITY["score"], {image.image: image.score for image in ranking})
     for name in SIGNALS:
         found = {image.image: image.signals[name] for image in ranking}
-        yield Value(name, QUALITY[name], {key: value for key, value in found.items() if not math.isnan(value)})
+        yield Value(
+            name, QUALITY[name], {key: value for key, value in found.items() if not math.isnan(value)}
+        )
 
 
 def _truth(row: ImageRow) -> Path | None:

@@ -52,16 +52,16 @@ def write_report(folder: Path) -> Path:
         The page.
 
     Raises:
-        ValueError: a photograph is missing or cannot be read, or a result is no such file; the message names it.
+        ValueError: a photograph is missing or cannot be read, or a result is none; it is named.
     """
     page = folder / PAGE
-    inner = inner_folders(folder)
-    last = [folder, *(place for prefix, place in inner if prefix != FULL.prefix)][-1]
+    last = last_folder(folder)
     with Images(folder, last) as images:
         if missing := missing_photographs(images.rows):
             raise ValueError(
-                f"{missing[0]}: no such photograph, and {len(missing) - 1} more; expected those of "
-                f"{folder / 'dataset' / 'manifest.tsv'}, relative to the folder in which the study ran, {Path.cwd()}"
+                f"{missing[0]}: no such photograph, and {len(missing) - 1:,} more; those in "
+                f"{folder / 'dataset' / 'manifest.tsv'} are relative to the folder in which the study ran; "
+                f"this is {Path.cwd()}"
             )
         page.parent.mkdir(parents=True, exist_ok=True)
         with _replacing_folder(page.with_name(THUMBNAILS)) as thumbnails:
@@ -73,6 +73,11 @@ def write_report(folder: Path) -> Path:
     return page
 
 
+def last_folder(folder: Path) -> Path:
+    """The results of a study's last round: the folder itself if it has one round."""
+    return [folder, *(place for prefix, place in inner_folders(folder) if prefix != FULL.prefix)][-1]
+
+
 def browsed(runs: list[tuple[str, Images, str]], page: Path) -> dict[str, Any]:
     """What the page's script knows of the images that all runs have, as JSON values.
 
@@ -82,7 +87,9 @@ def browsed(runs: list[tuple[str, Images, str]], page: Path) -> dict[str, Any]:
         page: folder of the page.
     """
     *_, (_, images, _) = runs
-    plain = [{image[0]: [number, *image] for number, image in enumerate(found.plain(page))} for _, found, _ in runs]
+    plain = [
+        {image[0]: [number, *image] for number, image in enumerate(found.plain(page))} for _, found, _ in runs
+    ]
     views = [view for view in images.views() if all(view in found.views() for _, found, _ in runs)]
     values = [value for value in images.values if all(value.key in _keys(found) for _, found, _ in runs)]
     return {
@@ -101,7 +108,9 @@ def browsed(runs: list[tuple[str, Images, str]], page: Path) -> dict[str, Any]:
             for name, found, thumbnails in runs
         ],
         "images": [
-            [known[row.id] for known in plain] for row in images.rows if all(row.id in known for known in plain)
+            [known[row.id] for known in plain]
+            for row in images.rows
+            if all(row.id in known for known in plain)
         ],
     }
 
@@ -111,7 +120,7 @@ def _keys(images: Images) -> list[str]:
 
 
 def strip_of(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A dozen images for the first screen, from one end of the list to the other, with all that there is to see."""
+    """A dozen images for the first screen, from one end of the list to the other, with their last masks."""
     run = data["runs"][-1]
     shown = [view for view in ("prediction", "pseudo mask", "confident regions") if view in run["frames"]]
     if not shown:
@@ -129,10 +138,11 @@ def strip_of(data: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _content(folder: Path, last: Path, images: Images) -> dict[str, Any]:
-    metrics, own = _metrics(folder), _own_metrics(last)
+    metrics, own = _metrics(folder), scores_in(last)
     health = _json(folder / "health.json")
     made = origins(folder, health)
-    jobs = [job for prefix, place in [("", folder), *inner_folders(folder)] for job in benchmarked_jobs(place, prefix)]
+    places = [("", folder), *inner_folders(folder)]
+    jobs = [job for prefix, place in places for job in benchmarked_jobs(place, prefix)]
     sweep = _json(last / "sweep" / "points.json")
     splits = {split: sum(row.split == split for row in images.rows) for split in ("train", "val", "test")}
     return {
@@ -153,7 +163,7 @@ def _content(folder: Path, last: Path, images: Images) -> dict[str, Any]:
         "best_points": demoted(sweep_table(sweep)) if sweep else "",
         "costs": costs(jobs, SEGMENTATION[1]),
         "origins": made,
-        "ranked": (_json(last / "scores" / "quality.json") or {}).get("signals", {}).get("score", {}).get("spearman"),
+        "ranked": _json(last / "scores" / "quality.json").get("signals", {}).get("score", {}).get("spearman"),
     }
 
 
@@ -162,7 +172,7 @@ def demoted(content: Markup) -> Markup:
     return Markup(content.replace("<h2>", "<h3>").replace("</h2>", "</h3>"))
 
 
-def _own_metrics(folder: Path) -> dict[str, Metrics]:
+def scores_in(folder: Path) -> dict[str, Metrics]:
     """The scores in a folder by artifact; manifests, `cams.json.json`, are none."""
     files = sorted((folder / "scores").glob("*.json"))
     return {file.stem: read_json(file) for file in files if "." not in file.stem and file.stem != "quality"}
@@ -173,7 +183,7 @@ def _metrics(folder: Path) -> dict[str, Metrics]:
     return {
         f"{prefix}{artifact}": metrics
         for prefix, place in [("", folder), *inner_folders(folder)]
-        for artifact, metrics in _own_metrics(place).items()
+        for artifact, metrics in scores_in(place).items()
         if not prefix or artifact in ("cams", "random_walk", "segmentation")
     }
 
@@ -181,7 +191,10 @@ def _metrics(folder: Path) -> dict[str, Metrics]:
 def _figures(metrics: Mapping[str, Metrics]) -> list[Markup]:
     if not {"cams", "random_walk", "segmentation"} <= set(metrics):
         return []
-    figures = [inline_svg(plot_scores(metrics), "IoU per class after each stage; the table below has the values")]
+    drawn = plot_scores(metrics)
+    figures = [
+        inline_svg(drawn, "IoU per class after each stage, whose values are in the table of all scores")
+    ]
     if metrics["cams"]["scored_images"]:
         drawn = plot_backgrounds(metrics["cams"], metrics["random_walk"])
         figures.append(inline_svg(drawn, "mIoU of the CAMs over the background"))
@@ -215,8 +228,13 @@ def _histories(folder: Path, last: Path) -> list[Markup]:
         for network in TITLES
         if (file := place / network / "history.tsv").is_file()
     }
-    drawn = ((TITLES[network], plot_history(read_history(file), TITLES[network])) for network, file in places.items())
-    return [inline_svg(figure, f"Training of the {title[0].lower()}{title[1:]}: loss and learning rate over epochs") for title, figure in drawn]
+    return [
+        inline_svg(
+            plot_history(read_history(file), TITLES[network]),
+            f"Training of {TITLES[network]}: loss and learning rate over epochs",
+        )
+        for network, file in places.items()
+    ]
 
 
 def _json(file: Path) -> dict[str, Any]:

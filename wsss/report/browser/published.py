@@ -10,10 +10,13 @@ from markupsafe import Markup
 
 from wsss.report.figures.scores import Metrics
 from wsss.report.tables.layout import Row, Table, html
-from wsss.report.tables.published import COLUMN_OF, SCORED_IMAGES
+from wsss.report.tables.published import SCORED_IMAGES, Published
 
 TABLE = "2"
 """Of the paper: segmentation on val from image-level labels."""
+
+METHOD, FIRST = Published._fields.index("method"), len(Published._fields) - 2
+"""Columns of the file: the method's, and the first of the classes'."""
 
 
 def beside_published(study: str, table: Path, metrics: Mapping[str, Metrics]) -> Markup:
@@ -26,18 +29,18 @@ def beside_published(study: str, table: Path, metrics: Mapping[str, Metrics]) ->
     """
     if not table.is_file():
         return Markup("")
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if row["table"] == TABLE]
-    own = [row for row in rows if row["method"].startswith(f"{study}, ")]
-    others = [row for row in rows if row not in own]
+    with table.open(encoding="utf-8", newline="") as file:  # by place: two columns are called "table"
+        head, *rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+    listed = [row for row in rows if row[0] == TABLE]
+    own = [row for row in listed if row[METHOD].startswith(f"{study}, ")]
+    others = [row for row in listed if row not in own]
     if not own or not others:
         return Markup("")
-    columns = [*COLUMN_OF.values(), "mean"]
-    lines = [Row((row["method"], *(_decimal(row[name]) for name in columns))) for row in others]
-    lines += [Row((study, *(_decimal(row[name]) for name in columns)), "study") for row in own]
+    lines = [Row((row[METHOD], *map(_decimal, row[FIRST:]))) for row in others]
+    lines += [Row((study, *map(_decimal, row[FIRST:])), "study") for row in own]
     images = metrics["segmentation"]["scored_images"] if "segmentation" in metrics else 0
     title = "Segmentation on val beside the published, IoU in %"
-    shown = Table(title, ("method", *columns), tuple(lines), _note(images))
+    shown = Table(title, ("method", *head[FIRST:]), tuple(lines), _note(images))
     return Markup(html([shown]).replace("<h2>", "<h3>").replace("</h2>", "</h3>"))
 
 

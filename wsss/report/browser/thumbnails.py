@@ -1,8 +1,8 @@
 """Small pictures of all images: the photograph, and what the stages made of it as layers to lie over it.
 
 An image has four files: `<number>.jpg`, the photograph; `<number>-cam.png`, the heat map of its CAMs; and its
-masks one below the other, once per palette, `<number>-voc.png` and `<number>-safe.png`. Layers are palette PNGs
-that are partly transparent, a few hundred bytes to a few thousand each.
+masks one below the other, once per palette, `<number>-voc.png` and `<number>-safe.png`. The layers are
+palette PNGs that are partly transparent, a few hundred bytes to a few thousand each.
 """
 
 from __future__ import annotations
