@@ -67,6 +67,7 @@ include: "rules/bundle.smk"
 include: "rules/predict.smk"
 include: "rules/voc_submission.smk"
 include: "rules/tables.smk"
+include: "rules/browser.smk"
 include: "rules/targets.smk"
 include: "rules/rounds.smk"
 
@@ -76,14 +77,13 @@ rule all:
         expand("<results>/scores/{artifact}.json", artifact=study.scored_artifacts),
         expand("<results>/masks/random_walk/{split}/index.tsv", split=study.refined_splits),
         expand("<results>/masks/segmentation/{split}/index.tsv", split=study.segmentation.splits),
-        rules.gather_health.output,
         rules.rank_quality.output,
         rules.plot_quality.output,
         rules.plot_scores.output,
         rules.plot_history.output,
-        rules.plot_train_gallery.output,
-        rules.plot_val_gallery.output,
+        rules.plot_train_gallery.output + rules.plot_val_gallery.output,
         rules.write_tables.output,
+        rules.write_report.output,
         rules.plot_sweep.output if study.random_walk.chosen_keys else [],
         expand("<results>/bundle/{network}/model.json", network=bundled_networks()),
         [files_of_round(inner.study) for inner in rounds],

@@ -13,6 +13,7 @@ from wsss.commands.check import check
 from wsss.commands.compare import compare
 from wsss.commands.init import init
 from wsss.commands.predict import predict
+from wsss.commands.report import report
 from wsss.commands.run import run
 from wsss.commands.seeds import seeds
 from wsss.commands.summary import summary
@@ -35,6 +36,7 @@ app.command()(check)
 app.command()(compare)
 app.command()(init)
 app.command()(predict)
+app.command()(report)
 app.command()(run)
 app.command()(seeds)
 app.command()(summary)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.unit.finished_study import FinishedStudy
 from wsss.data import ImageRow
+from wsss.report.browser import write_report
 
 COLOURS = {0: (200, 40, 40), 1: (40, 60, 210)}
 
@@ -40,3 +42,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
         rows.append(ImageRow(str(number), path, None, "train", False, labels, height, width, ""))
         masks[str(number)] = mask
     return Pictures(rows, masks)
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
+    """A finished study with its report, which no test may change."""
+    folder = tmp_path_factory.mktemp("finished") / "tiny & <i>co"
+    study = FinishedStudy(folder).draw().compute().tell()
+    write_report(folder)
+    return study

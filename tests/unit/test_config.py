@@ -636,7 +636,7 @@ SEGMENTING = {"predict_images", *SEGMENTATION}
 BUNDLES = {"bundle_classifier", "bundle_affinitynet", "bundle_segmenter"}
 
 REACHES: dict[str, set[str]] = {
-    "name": BUNDLES,
+    "name": BUNDLES | {"write_report"},
     "results": set(),
     "refined_splits": set(),
     "seed": TRAININGS,

@@ -236,3 +236,11 @@ def test_commands_are_those_of_the_study_as_it_was_run_last(tmp_path: Path) -> N
     os.utime(earlier, ns=(0, 0))
     said = f"snakemake --report {tmp_path / 'report.html'} --configfile mine.yaml"
     assert said in summary(tmp_path)
+
+
+def test_the_report_to_browse_is_named_once_it_is_there(tmp_path: Path) -> None:
+    page = tmp_path / "report" / "index.html"
+    assert str(page) not in summary(tmp_path)
+    page.parent.mkdir()
+    page.touch()
+    assert f"images:  {page} " in summary(tmp_path)

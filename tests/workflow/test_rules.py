@@ -127,7 +127,7 @@ def test_no_stage_but_the_scoring_names_a_true_mask(rules_of, sections: dict[str
     assert masked == {
         *(f"score_{artifact}" for artifact in ("cams", "confident", "affinities", "random_walk")),
         *("score_segmentation", "sweep_random_walk", "choose_random_walk"),
-        *("plot_train_gallery", "plot_val_gallery", "plot_quality"),
+        *("plot_train_gallery", "plot_val_gallery", "plot_quality", "write_report"),
     }
     assert not {"images", "chosen", "cams"} - set(dict(rules["measure_quality"].input.items()))
     targets = {str(path) for path in rules["all"].input}

@@ -99,7 +99,7 @@ def _rounds(folder: Path) -> list[str]:
     rounds = scores_of_rounds(
         {
             f"{prefix}{artifact}": _read(place / "scores" / f"{artifact}.json")
-            for prefix, place in [("", folder), *_inner(folder)]
+            for prefix, place in [("", folder), *inner_folders(folder)]
             for artifact in SCORED
             if (place / "scores" / f"{artifact}.json").is_file()
         }
@@ -115,7 +115,7 @@ def _rounds(folder: Path) -> list[str]:
     ]
 
 
-def _inner(folder: Path) -> list[tuple[str, Path]]:
+def inner_folders(folder: Path) -> list[tuple[str, Path]]:
     """The folders of later rounds and of full supervision that are there, with the prefix of their rules."""
     rounds = sorted(folder.glob("rounds/*"), key=lambda path: int(path.name) if path.name.isdigit() else 0)
     found = [(ROUND.format(path.name), path) for path in rounds]
@@ -233,7 +233,7 @@ def _last_invocation(parts: list[Path]) -> Invocation | None:
 
 def _parts(folder: Path) -> list[Path]:
     """The files of the parts that have been checked as they are now, in the order of the road."""
-    places = [folder, *(place for _, place in _inner(folder))]
+    places = [folder, *(place for _, place in inner_folders(folder))]
     files = [place / "health" / f"{part}.json" for place in places for part in ROAD]
     return [file for file in files if file.is_file() and _is_current(file)]
 
@@ -250,9 +250,11 @@ def _is_current(part: Path) -> bool:
 
 def _places(folder: Path, invocation: Invocation | None) -> list[str]:
     """Masks and report; a run that ended before the report's pages has nothing to collect."""
-    last = [folder, *(place for prefix, place in _inner(folder) if prefix != FULL.prefix)][-1]
+    last = [folder, *(place for prefix, place in inner_folders(folder) if prefix != FULL.prefix)][-1]
     masks = [f"masks:   {index.parent}/" for index in sorted(last.glob("masks/*/*/index.tsv"))]
     masks += _look_first(last)
+    page = folder / "report" / "index.html"
+    masks += [f"images:  {page}   (all of them and all scores, for a browser)"] if page.is_file() else []
     report = folder / "report.html"
     if report.exists():
         return [*masks, f"report:  {report}"]

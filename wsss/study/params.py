@@ -337,6 +337,12 @@ class PredictImages(Params):
         return cls(images=study.predict.images)
 
 
+class WriteReport(Params):
+    """What the page is called; its folder has the same name."""
+
+    name: str
+
+
 class PlotGallery(Params):
     """How many images are shown."""
 
@@ -395,6 +401,7 @@ PARAMS: Mapping[str, type[Params]] = {
     "plot_val_gallery": PlotGallery,
     "plot_quality": PlotGallery,
     "write_tables": WriteTables,
+    "write_report": WriteReport,
     "voc_submission": Nothing,
 }
 """By rule."""

@@ -26,6 +26,12 @@ HEAT = colormaps["turbo"]
 WIDTH, MARGIN, GAP, APART, ABOVE, BELOW = 13.2, 0.2, 0.06, 0.3, 1.2, 0.55
 """Inches: the figure; its margin; between panels, and images, of a line; above and below the panels."""
 
+CLASS, AROUND, STRIPES = 0.72, 0.55, (0.95, 0.6)
+"""Share of an overlay in its picture: of a class, of the white over the background, of unknown's stripes."""
+
+COLDEST, HOTTEST = 0.4, 0.7
+"""Share of a heat map in its picture."""
+
 COLUMNS = 6
 """Panels in a line, of one image or several."""
 
@@ -185,14 +191,14 @@ def overlay(image: Picture, mask: LabelMap) -> Picture:
     grey = image.mean(2, keepdims=True)
     colours = COLOURS[mask].astype(np.float64)
     colours[mask == BACKGROUND] = 255
-    share = np.full(mask.shape, 0.72)
-    share[mask == BACKGROUND] = 0.55
-    share[mask == IGNORE] = np.where(_stripes(mask.shape), 0.95, 0.6)[mask == IGNORE]
+    share = np.full(mask.shape, CLASS)
+    share[mask == BACKGROUND] = AROUND
+    share[mask == IGNORE] = np.where(stripes(mask.shape), *STRIPES)[mask == IGNORE]
     return _mixed(grey, colours, share)
 
 
-def _stripes(shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Diagonals, some 30 from side to side."""
+def stripes(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Diagonals in an array (H, W), some 30 from side to side."""
     height, width = shape
     along = np.add.outer(np.arange(height), np.arange(width))
     return np.asarray(along * 60 // max(shape) % 2 == 0)
@@ -202,7 +208,7 @@ def heat_map(image: Picture, scores: NDArray[np.float16]) -> Picture:
     """Lay the strongest of the CAMs (K, H, W) in [0, 1] over the image (H, W, 3), thinner where cold."""
     grey = image.mean(2, keepdims=True)
     strongest = scores.max(0, initial=0).astype(np.float64)
-    return _mixed(grey, 255 * HEAT(strongest)[..., :3], 0.4 + 0.3 * strongest)
+    return _mixed(grey, 255 * HEAT(strongest)[..., :3], COLDEST + (HOTTEST - COLDEST) * strongest)
 
 
 def _mixed(below: NDArray[np.float64], above: NDArray[np.float64], share: NDArray[np.float64]) -> Picture:

@@ -72,10 +72,10 @@ def plot_sweep(ranking: Mapping[str, Any]) -> Figure:
         figsize=(LEFT + 2 * width + GAP + RIGHT, bottom + 2 * height + BETWEEN + ABOVE),
     )
     heading(figure, "Sweep of the random walk", _subtitle(ranking))
-    shown = [point for cells in _maps(points, criterion).values() for point in cells.values()]
+    shown = [point for cells in maps(points, criterion).values() for point in cells.values()]
     values = [100 * point[criterion] for point in shown]
     colours = Normalize(max(min(values), PALEST * max(values)), max(values), clip=True)
-    for (rule, normalize), cells in _maps(points, criterion).items():
+    for (rule, normalize), cells in maps(points, criterion).items():
         left = LEFT + RULES.index(rule) * (width + GAP)
         axes = axes_at(figure, left, bottom + (normalize == "none") * (height + BETWEEN), width, height)
         _label_map(axes, betas, ts, f"{rule.title}, {NORMALIZED[normalize][0]}")
@@ -106,7 +106,7 @@ def _normalisations(points: Sequence[Point]) -> list[str]:
     return [normalize for normalize in NORMALIZED if normalize in tried]
 
 
-def _maps(points: Sequence[Point], criterion: str) -> dict[tuple[Rule, str], dict[tuple[float, int], Point]]:
+def maps(points: Sequence[Point], criterion: str) -> dict[tuple[Rule, str], dict[tuple[float, int], Point]]:
     """Find the best point of each beta and t, by rule and normalisation; points come best first."""
     maps: dict[tuple[Rule, str], dict[tuple[float, int], Point]] = {
         (rule, normalize): {} for normalize in _normalisations(points) for rule in RULES
