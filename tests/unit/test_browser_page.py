@@ -154,18 +154,16 @@ def test_the_keyboard_opens_an_image_and_goes_on(opened: Opened) -> None:
     viewer = page.get_by_role("dialog")
     api.expect(viewer).to_be_visible()
     title = page.locator("#viewer-title")
-    assert title.text_content() == names[1]
+    api.expect(title).to_have_text(names[1])
     page.keyboard.press("ArrowRight")
-    assert title.text_content() == names[2]
+    api.expect(title).to_have_text(names[2])
     page.keyboard.press("6")
-    assert page.locator("#viewer-view-name").text_content() == "truth"
+    api.expect(page.locator("#viewer-view-name")).to_have_text("truth")
     links = [unquote(str(link.get_attribute("href"))) for link in page.locator("#links a").all()]
     assert any(link.endswith(f"{names[2]}.png") for link in links)
     page.keyboard.press("Escape")
     api.expect(viewer).to_be_hidden()
-    assert (
-        page.evaluate("document.activeElement.querySelector('.caption').firstChild.textContent") == names[2]
-    )
+    api.expect(page.locator("#grid button:focus .caption")).to_contain_text(names[2])
 
 
 def test_colours_for_colour_blind_eyes(opened: Opened) -> None:
@@ -235,7 +233,7 @@ def test_2000_images_are_drawn_as_one_comes_to_them(browser: Any, tmp_path: Path
     assert first < 200
     assert sum("thumbnails/" in url for url in opened.asked) < 400
     opened.page.locator("#grid li").last.scroll_into_view_if_needed()
-    opened.page.wait_for_function(f"document.querySelectorAll('#grid li').length > {first}")
+    api.expect(opened.page.locator("#grid li").nth(first)).to_be_attached()
     opened.page.get_by_role("searchbox", name="Name").fill("1999")
     assert opened.names() == ["1999"]
     assert opened.said == []
