@@ -45,4 +45,4 @@ def test_the_conda_environment_has_what_scripts_import() -> None:
 
 
 def test_the_command_is_installed() -> None:
-    assert PROJECT["scripts"] == {"wsss": "wsss.__main__:app"}
+    assert PROJECT["scripts"] == {"wsss": "wsss.__main__:main"}

@@ -87,10 +87,10 @@ def test_the_road_with_resnet38_leads_to_the_server(voc_study) -> None:
 
 
 def start_from_even_weights(workflow: Any, backbone: str) -> None:
-    """Let all networks start from one number per entry: the file is small, and activations stay finite."""
+    """Let all networks start from one number per entry, so that activations stay finite."""
     with torch.device("meta"):
         shapes = {key: value.shape for key, value in build_backbone(backbone, 8).state_dict().items()}
-    state = {key: torch.tensor(1 / math.prod(shape[1:])).expand(shape) for key, shape in shapes.items()}
+    state = {key: torch.full(shape, 1 / math.prod(shape[1:])) for key, shape in shapes.items()}
     torch.save(state, workflow.folder / f"{backbone}.pth")
     for network in ("classifier", "affinitynet", "segmenter"):
         workflow.configure(**{network: {"weights": f"{backbone}.pth"}})
