@@ -150,19 +150,19 @@ def test_the_report_begins_with_the_alarms(workflow: Workflow) -> None:
     assert [title for title in titles if title.split(": ")[-1] not in first_page] == []
 
 
-def test_what_is_printed_runs_as_printed(finished, tmp_path: Path) -> None:
-    health = json.loads((finished.results / "health.json").read_text())
-    said = (finished.folder / "said.txt").read_text()
+def test_what_is_printed_runs_as_printed(workflow) -> None:
+    health = json.loads((workflow.results / "health.json").read_text())
+    said = (workflow.folder / "said.txt").read_text()
     texts = [text for finding in health["findings"] for text in finding["help"]]
     spans = {span for text in texts for span in re.findall(r"`([^`]+)`", text)}
     commands = {span for span in spans if re.match(r"\S*snakemake ", span)}
     commands |= set(re.findall(r"\((\S*snakemake .*) writes it\)", said))
     assert len(commands) >= 2
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "PYTHONPATH": str(finished.folder)}
+    env = {**os.environ, "PATH": path, "PYTHONPATH": str(workflow.folder)}
     for command in commands:
         program = [*shlex.split(command), "--dry-run"]
-        done = subprocess.run(program, cwd=finished.folder, env=env, text=True, capture_output=True)
+        done = subprocess.run(program, cwd=workflow.folder, env=env, text=True, capture_output=True)
         assert done.returncode == 0, f"{command}: {done.stderr}"
     files = [Path(span) for span in spans if span.startswith("results/")]
-    assert [file for file in files if not (finished.folder / file).exists()] == []
+    assert [file for file in files if not (workflow.folder / file).exists()] == []
