@@ -20,12 +20,12 @@ from wsss.results import (
     write_ranking,
     write_table,
 )
-from wsss.results.cells import cell, cell_text
 from wsss.results.confusions import write_confusions
 from wsss.results.rows import read_rows, write_rows
 from wsss.stages.exchange import listed_masks
 from wsss.stages.masks import export_masks
 from wsss.stages.predict import Predicted, collect, write_shard
+from wsss.study.cells import cell, cell_text
 
 FORMULAS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "\rx", "＝1+1", '=HYPERLINK("http://x")')
 

@@ -40,6 +40,7 @@ from wsss.results import (
 )
 from wsss.stages.dataset import list_drawn
 from wsss.stages.job import Job, run
+from wsss.stages.masks import export_masks
 from wsss.study.config import Study
 from wsss.study.integrity import require_whole
 from wsss.study.params import Nothing, rule_params
@@ -251,6 +252,16 @@ def test_a_damaged_mask_that_the_study_drew_is_noticed_by_the_list() -> None:
     with pytest.raises(DamagedError, match=rf"^{mask}: damaged(?s:.*)--forcerun {table}"):
         require_whole(mask)
     assert list_drawn(Manifest(("cat",), rows[1:]), table.parent / "shapes") == []
+
+
+def test_a_mask_whose_name_a_spreadsheet_would_run_is_compared() -> None:
+    index, mask = Path("results/tiny/masks/random_walk/train/index.tsv"), "=a.png"
+    with job([], [str(index), f"{index}.json"]):
+        export_masks(index.parent, [("=a", MASK)], {"=a": Path("photos/=a.jpg")}, ["cat"])
+    require_whole(index.parent / mask)
+    flip(index.parent / mask, random.Random(0))
+    with pytest.raises(DamagedError, match=rf"^{index.parent / mask}: damaged"):
+        require_whole(index.parent / mask)
 
 
 # What nobody can compare

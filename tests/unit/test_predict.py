@@ -20,11 +20,11 @@ from wsss.data.scenes import draw_scene
 from wsss.models.checkpoints import Restored
 from wsss.models.classifier import build_classifier
 from wsss.models.segmenter import build_segmenter
-from wsss.results.cells import cell
 from wsss.stages.bundle.writing import write_bundle
 from wsss.stages.masks import list_masks
 from wsss.stages.predict import collect, find_images, named_below, predict_files, write_shard
 from wsss.study.bundle import Provenance
+from wsss.study.cells import cell
 from wsss.study.config import Classifier, Segmenter, load_study
 from wsss.study.params import BundleClassifier, BundleSegmenter
 from wsss.study.sources import photographs

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from wsss.data import Manifest, read_image, read_mask
+from wsss.data import ImageRow, Manifest, read_image, read_mask
 from wsss.data.archives import unpack
 from wsss.data.coco_annotations import read_annotations as read_coco
 from wsss.data.decoding import stored_size
@@ -244,8 +244,13 @@ def problems_of(read: Callable[[Path, Problems], object]) -> Callable[[Path], ob
     return raising
 
 
+PHOTOGRAPH = ImageRow("a", Path("a.jpg"), None, "train", False, (), 8, 8, "")
+
 READERS: dict[str, Callable[[Path], object]] = {
     "photograph": read_image,
+    "photograph of a table": lambda path: ImageRow(
+        "a", path, None, "train", False, (), 8, 8, ""
+    ).photograph(),
     "mask": read_mask,
     "mask values": read_values,
     "mask colours": read_colours,

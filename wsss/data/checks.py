@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote
@@ -22,6 +21,7 @@ from wsss.data.masks import MaskFacts, MaskReader, facts_of
 from wsss.data.problems import Problems, printable
 from wsss.method.labels import IGNORE
 from wsss.runtime import progress
+from wsss.study.provenance import content_digest
 from wsss.study.regular import irregular, regular_bytes
 
 Task = TypeVar("Task")
@@ -101,8 +101,7 @@ def _check_image(path: Path) -> tuple[Checked, int] | str:
     except ValueError as error:
         return str(error)
     height, width = pixels.shape[:2]
-    digest = blake2b(content, digest_size=16).hexdigest()
-    return Checked(height, width, digest, orientation), int(np.ptp(pixels))
+    return Checked(height, width, content_digest(content), orientation), int(np.ptp(pixels))
 
 
 def check_masks(

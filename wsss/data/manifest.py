@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,8 @@ from wsss.data.images import decode_image
 from wsss.data.problems import DatasetError
 from wsss.results import replacing
 from wsss.study.invocation import Invocation
-from wsss.study.regular import regular_text
+from wsss.study.provenance import content_digest
+from wsss.study.regular import regular_bytes, regular_text
 from wsss.study.shards import shard_of
 
 COLUMNS = ("id", "image", "mask", "split", "scored", "labels", "height", "width", "digest")
@@ -60,8 +60,8 @@ class ImageRow:
             ValueError: It cannot be decoded.
             FileNotFoundError: It is gone.
         """
-        content = self.image.read_bytes()
-        if self.digest and blake2b(content, digest_size=16).hexdigest() != self.digest:
+        content = regular_bytes(self.image)
+        if self.digest and content_digest(content) != self.digest:
             again = (Invocation.of_environment() or Invocation()).command("--forcerun", "prepare_dataset")
             raise DatasetError(
                 f"{self.image}: damaged or changed since the data set was prepared, its content is not what "

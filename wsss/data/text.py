@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wsss.data.names import same_form
 from wsss.data.problems import Problems
-from wsss.study.regular import MOST_BYTES, irregular
+from wsss.study.regular import irregular, regular_bytes
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -32,10 +32,7 @@ def read_text(path: Path, problems: Problems) -> str | None:
         problems.add("missing file", f"{path}: {wrong}")
         return None
     try:
-        if (size := path.stat().st_size) > MOST_BYTES:
-            problems.add("undecodable text", f"{path}: {size:,} bytes, expected at most {MOST_BYTES:,}")
-            return None
-        content = path.read_bytes()
+        content = regular_bytes(path)
         if wrong := next((what for start, what in _NO_TEXT.items() if content.startswith(start)), None):
             problems.add("undecodable text", f"{path}: {wrong}")
             return None
@@ -52,6 +49,8 @@ def read_text(path: Path, problems: Problems) -> str | None:
         line = content.count(b"\n", 0, error.start) + 1
         wrong = f"byte 0x{content[error.start]:02x} is not UTF-8"
         problems.add("undecodable text", f"{path}:{line}: {wrong}, save the file as UTF-8")
+    except ValueError as error:
+        problems.add("undecodable text", str(error))
     return None
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from wsss.results.cells import cell, cell_text
 from wsss.results.files import ArtifactError, refusing, replacing
+from wsss.study.cells import cell, cell_text
 from wsss.study.regular import regular_text
 
 Row = TypeVar("Row")

@@ -16,8 +16,8 @@ from wsss.data.exchange.labelme import write_labelme
 from wsss.data.images import check_classes
 from wsss.method.labels import IGNORE
 from wsss.results import write_text
-from wsss.results.cells import cell_text
 from wsss.stages.masks import CLASSES
+from wsss.study.cells import cell_text
 from wsss.study.integrity import INDEX
 from wsss.study.regular import regular_text
 from wsss.study.sources import photographs

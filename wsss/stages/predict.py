@@ -18,10 +18,10 @@ from PIL import Image
 from wsss.data import image_pixels, write_mask
 from wsss.method.labels import BACKGROUND_NAME
 from wsss.results import replacing, write_table
-from wsss.results.cells import cell, cell_text
 from wsss.stages.bundle.images import IMAGES_AT_ONCE, Pixels
 from wsss.stages.bundle.model import ClassificationModel, ClassifiedImage, SegmentationModel, SegmentedImage
 from wsss.stages.masks import CLASSES, list_masks
+from wsss.study.cells import cell, cell_text
 from wsss.study.integrity import INDEX
 from wsss.study.regular import irregular, regular_text
 from wsss.study.sources import photographs

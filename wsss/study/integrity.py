@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from wsss.study.cells import cell_text
 from wsss.study.invocation import Invocation
 from wsss.study.provenance import DamagedError, file_digests, read_manifest
 
@@ -122,7 +123,7 @@ def listed_files(index: Path) -> Iterator[tuple[Path, str]]:
         if {"file", "digest"} <= set(table.fieldnames or ()):
             for row in table:
                 if row["file"] and row["digest"]:
-                    yield Path(os.path.normpath(index.parent / row["file"])), row["digest"]
+                    yield Path(os.path.normpath(index.parent / cell_text(row["file"]))), row["digest"]
 
 
 def _again(artifact: Path) -> str:

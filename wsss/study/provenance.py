@@ -25,6 +25,7 @@ __all__ = [
     "ArtifactManifest",
     "DamagedError",
     "code_digest",
+    "content_digest",
     "file_digest",
     "file_digests",
     "library_versions",
@@ -54,6 +55,11 @@ def file_digest(path: Path | str) -> str:
     """Digest of a file's bytes: blake2b, 128 bits, as 32 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def content_digest(content: bytes) -> str:
+    """The `file_digest` of a file with this content."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def file_digests(paths: Iterable[Path | str], workers: int = 1) -> dict[str, str]:
@@ -129,7 +135,7 @@ class ArtifactManifest(BaseModel):
 
 def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain JSON values, with the digest of all of them as `digest`."""
-    return {**values, _DIGEST: _content_digest(values)}
+    return {**values, _DIGEST: _digest_of(values)}
 
 
 def unsealed(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,14 +145,14 @@ def unsealed(values: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: They were changed since.
     """
     rest = {key: value for key, value in dict(values).items() if key != _DIGEST}
-    if _DIGEST in values and values[_DIGEST] != _content_digest(rest):
+    if _DIGEST in values and values[_DIGEST] != _digest_of(rest):
         raise ValueError("damaged or changed, its content is not what its digest says")
     return rest
 
 
-def _content_digest(values: Mapping[str, Any]) -> str:
+def _digest_of(values: Mapping[str, Any]) -> str:
     text = json.dumps(values, sort_keys=True, ensure_ascii=False)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return content_digest(text.encode("utf-8", "surrogatepass"))
 
 
 def library_versions() -> dict[str, str]:

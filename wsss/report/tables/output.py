@@ -14,7 +14,7 @@ from wsss.report.tables.layout import decimal, html, markdown
 from wsss.report.tables.published import Published, read_published, read_stages
 from wsss.report.tables.results import Result
 from wsss.results import write_text
-from wsss.results.cells import cell
+from wsss.study.cells import cell
 
 
 def write_tables(
