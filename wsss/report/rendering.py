@@ -30,3 +30,13 @@ def render(template: str, **values: object) -> Markup:
         jinja2.UndefinedError: a value that the template names is missing.
     """
     return Markup(_environment().get_template(f"{template}.html.j2").render(values))
+
+
+def demoted(content: Markup) -> Markup:
+    """HTML whose headings are one level lower; a `<h2>` in a name is escaped, and stays."""
+    return Markup(content.replace("<h2>", "<h3>").replace("</h2>", "</h3>"))
+
+
+def labelled_svg(drawn: str, label: str) -> Markup:
+    """An SVG of matplotlib's, which has escaped the texts in it, as an element with a label."""
+    return Markup('<svg role="img" aria-label="{}"').format(label) + Markup(drawn.removeprefix("<svg"))

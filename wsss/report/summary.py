@@ -122,6 +122,11 @@ def inner_folders(folder: Path) -> list[tuple[str, Path]]:
     return [*found, *([(FULL.prefix, folder / FULL.folder)] if (folder / FULL.folder).is_dir() else [])]
 
 
+def last_folder(folder: Path) -> Path:
+    """The results of a study's last round: the folder itself if it has one round."""
+    return [folder, *(place for prefix, place in inner_folders(folder) if prefix != FULL.prefix)][-1]
+
+
 def _chosen(folder: Path) -> list[str]:
     """What was chosen for keys of the walk that said `auto` when the pseudo masks were made, if any did."""
     manifests = sorted(folder.glob("random_walk/train/*.h5.json"))
@@ -250,7 +255,7 @@ def _is_current(part: Path) -> bool:
 
 def _places(folder: Path, invocation: Invocation | None) -> list[str]:
     """Masks and report; a run that ended before the report's pages has nothing to collect."""
-    last = [folder, *(place for prefix, place in inner_folders(folder) if prefix != FULL.prefix)][-1]
+    last = last_folder(folder)
     masks = [f"masks:   {index.parent}/" for index in sorted(last.glob("masks/*/*/index.tsv"))]
     masks += _look_first(last)
     page = folder / "report" / "index.html"
@@ -298,3 +303,8 @@ def _row(name: str, cells: Iterable[str]) -> str:
 def percent(share: float | None) -> str:
     """A score in [0, 1] in percent, with one digit; a dash where there is none."""
     return "-" if share is None else f"{100 * share:.1f}"
+
+
+def points(change: float) -> str:
+    """A difference of two scores in points, with its sign and one digit."""
+    return f"{100 * change:+.1f}".replace("-", "−")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from wsss.report.figures.style import FAINT, INK, MUTED, PAPER, styled
 from wsss.report.figures.sweep import NORMALIZED, PALEST, Point, Rule, maps
+from wsss.report.rendering import labelled_svg
 from wsss.report.summary import percent
 
 MOST_CLASSES = 32
@@ -162,8 +163,7 @@ def inline_svg(figure: Figure, label: str) -> Markup:
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
     drawn = re.sub(r'style="[^"]*"', lambda style: _themed(style[0]), drawn)
-    named = Markup('<svg role="img" aria-label="{}"').format(label)
-    return named + Markup(drawn.removeprefix("<svg"))
+    return labelled_svg(drawn, label)
 
 
 def _themed(style: str) -> str:

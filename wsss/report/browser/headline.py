@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from wsss.report.figures.scores import SEGMENTATION, Metrics, Scored, scored_stages
-from wsss.report.summary import percent
+from wsss.report.summary import percent, points
 
 
 class Tile(NamedTuple):
@@ -59,6 +59,6 @@ def _scores(stages: Sequence[Scored]) -> Iterator[Tile]:
     for name, colour, metrics in stages:
         split, images, miou = metrics["split"], metrics["scored_images"], metrics["miou"]
         same = before and (split, images) == (before["split"], before["scored_images"])
-        gain = f"{100 * (miou - before['miou']):+.1f}".replace("-", "−") if same else ""
+        gain = points(miou - before["miou"]) if same else ""
         yield Tile(name, percent(miou), gain, f"mIoU on {images:,} images of {split}", colour)
         before = dict(metrics)

@@ -22,12 +22,11 @@ from wsss.report.figures import plot_backgrounds, plot_history, plot_scores, sco
 from wsss.report.figures.scores import SEGMENTATION, Metrics
 from wsss.report.health import health_notice
 from wsss.report.histories import TITLES
-from wsss.report.rendering import render
-from wsss.report.rounds import scores_of_rounds, share_sentence
-from wsss.report.summary import inner_folders
+from wsss.report.rendering import demoted, render
+from wsss.report.rounds import SCORED, scores_of_rounds, share_sentence
+from wsss.report.summary import inner_folders, last_folder
 from wsss.report.tables.layout import Row, Table, html, percent
 from wsss.results import read_history, read_json, write_text
-from wsss.study.inner import FULL
 
 PAGE = Path("report", "index.html")
 """Below the results of a study; the thumbnails are beside it."""
@@ -37,7 +36,7 @@ THUMBNAILS = "thumbnails"
 STRIP = 12
 """Images on the first screen."""
 
-SCORED = ("cams", "affinities", "random_walk", "segmentation")
+IN_TABLE = {"affinities", *SCORED}
 """What the table of all scores needs."""
 
 
@@ -71,11 +70,6 @@ def write_report(folder: Path) -> Path:
         data = browsed([(folder.name, images, THUMBNAILS)], page.parent)
     write_text(page, render("browser", data=data, strip=strip_of(data), weight=weight, **content))
     return page
-
-
-def last_folder(folder: Path) -> Path:
-    """The results of a study's last round: the folder itself if it has one round."""
-    return [folder, *(place for prefix, place in inner_folders(folder) if prefix != FULL.prefix)][-1]
 
 
 def browsed(runs: list[tuple[str, Images, str]], page: Path) -> dict[str, Any]:
@@ -154,7 +148,7 @@ def _content(folder: Path, last: Path, images: Images) -> dict[str, Any]:
         "health": health_notice(health) if health else "",
         "figures": _figures(own),
         "published": beside_published(folder.name, folder / "tables" / "results.tsv", own),
-        "scores": demoted(score_table(metrics)) if set(SCORED) <= set(metrics) else "",
+        "scores": demoted(score_table(metrics)) if set(metrics) >= IN_TABLE else "",
         "rounds": _rounds(metrics),
         "confusions": _confusions(own),
         "histories": _histories(folder, last),
@@ -165,11 +159,6 @@ def _content(folder: Path, last: Path, images: Images) -> dict[str, Any]:
         "origins": made,
         "ranked": _json(last / "scores" / "quality.json").get("signals", {}).get("score", {}).get("spearman"),
     }
-
-
-def demoted(content: Markup) -> Markup:
-    """HTML whose headings are one level lower; a `<h2>` in a name is escaped, and stays."""
-    return Markup(content.replace("<h2>", "<h3>").replace("</h2>", "</h3>"))
 
 
 def scores_in(folder: Path) -> dict[str, Metrics]:
@@ -184,12 +173,12 @@ def _metrics(folder: Path) -> dict[str, Metrics]:
         f"{prefix}{artifact}": metrics
         for prefix, place in [("", folder), *inner_folders(folder)]
         for artifact, metrics in scores_in(place).items()
-        if not prefix or artifact in ("cams", "random_walk", "segmentation")
+        if not prefix or artifact in SCORED
     }
 
 
 def _figures(metrics: Mapping[str, Metrics]) -> list[Markup]:
-    if not {"cams", "random_walk", "segmentation"} <= set(metrics):
+    if not set(SCORED) <= set(metrics):
         return []
     drawn = plot_scores(metrics)
     figures = [

@@ -10,11 +10,11 @@ from typing import Any
 
 from wsss.report.browser.headline import scored_on_the_road
 from wsss.report.browser.images import Images
-from wsss.report.browser.page import PAGE, THUMBNAILS, browsed, last_folder, scores_in, write_report
+from wsss.report.browser.page import PAGE, THUMBNAILS, browsed, scores_in, write_report
 from wsss.report.figures.scores import Metrics, Scored
 from wsss.report.rendering import render
 from wsss.report.sections import Cell, Line, Section
-from wsss.report.summary import percent
+from wsss.report.summary import last_folder, percent, points
 from wsss.results import write_text
 
 ABSENT = "–"
@@ -78,5 +78,5 @@ def _differences(old: Scored, new: Scored) -> Section:
 
 
 def _line(name: str, old: float | None, new: float | None, kind: str = "") -> Line:
-    change = ABSENT if old is None or new is None else f"{100 * (new - old):+.1f}".replace("-", "−")
+    change = ABSENT if old is None or new is None else points(new - old)
     return Line((Cell(name), Cell(percent(old)), Cell(percent(new)), Cell(change)), kind)

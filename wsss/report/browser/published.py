@@ -9,6 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from wsss.report.figures.scores import Metrics
+from wsss.report.rendering import demoted
 from wsss.report.tables.layout import Row, Table, html
 from wsss.report.tables.published import SCORED_IMAGES, Published
 
@@ -41,7 +42,7 @@ def beside_published(study: str, table: Path, metrics: Mapping[str, Metrics]) ->
     images = metrics["segmentation"]["scored_images"] if "segmentation" in metrics else 0
     title = "Segmentation on val beside the published, IoU in %"
     shown = Table(title, ("method", *head[FIRST:]), tuple(lines), _note(images))
-    return Markup(html([shown]).replace("<h2>", "<h3>").replace("</h2>", "</h3>"))
+    return demoted(html([shown]))
 
 
 def _note(images: int) -> str:
