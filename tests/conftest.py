@@ -56,6 +56,10 @@ STUDY: dict[str, Any] = {
 """Networks learn nothing here; all stages run, on a dozen images, in seconds each."""
 
 
+READERS = ("plot_", "write_tables", "write_report", "check_health", "gather_health")
+"""Beginnings of the rules that show or judge results."""
+
+
 @dataclass(frozen=True)
 class Workflow:
     """A copy of the workflow with the photographs of a study beside it."""

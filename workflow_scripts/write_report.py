@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsss.report.browser import write_report
+from wsss.report.browser import THUMBNAILS, write_report
 from wsss.stages.job import Job, run
+from wsss.study.integrity import INDEX
 from wsss.study.params import WriteReport
 
 if TYPE_CHECKING:
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 def main(job: Job[WriteReport]) -> None:
     """Write the page and, beside it, small pictures of all images."""
-    write_report(Path(job.output.page).parents[1])
+    page = write_report(Path(job.output.page).parents[1])
+    job.wrote([page.with_name(THUMBNAILS) / INDEX])
 
 
 if "snakemake" in globals():

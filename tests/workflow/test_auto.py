@@ -52,7 +52,15 @@ def workflow(chosen, tmp_path: Path):
 def planned(workflow, **sections: Any) -> set[str]:
     """The rules that would run after a change, but for those that only show results."""
     workflow.configure(**sections)
-    shows = ("plot_scores", "plot_history", "plot_train", "plot_val", "plot_quality", "write_")
+    shows = (
+        "plot_scores",
+        "plot_history",
+        "plot_train",
+        "plot_val",
+        "plot_quality",
+        "write_tables",
+        "write_report",
+    )
     return {rule for rule in workflow.planned() if not rule.startswith(shows)}
 
 

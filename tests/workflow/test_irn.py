@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import READERS
 from wsss.models.irnet import restore_irnet
 from wsss.results import read_affinities, read_history
 
@@ -24,7 +25,6 @@ IRN: dict[str, Any] = {
         "train_on": {"kind": "features"},
     },
 }
-READERS = ("plot_", "write_tables", "check_health", "gather_health")
 AFTER_SEGMENTER = {"compute_segmentation", "score_segmentation", "export_masks", "bundle_segmenter"}
 AFTER_AFFINITIES = {
     "score_affinities",

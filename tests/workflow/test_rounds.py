@@ -30,7 +30,7 @@ ROUND = {
     "compute_segmentation",
 }
 FULL = {"train_segmenter", "compute_segmentation", "score_segmentation"}
-SHOWS_THEM = {"write_tables", "plot_scores"}
+SHOWS_THEM = {"write_tables", "write_report", "plot_scores"}
 TAKES_THE_LAST = {"bundle_segmenter"}
 
 
@@ -157,7 +157,7 @@ def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {rule.name: rule for rule in read_workflow(["study.yaml"]).rules}
 
 
-SEES_TRUTH = ("score_", "sweep_", "choose_", "plot_")
+SEES_TRUTH = ("score_", "sweep_", "choose_", "plot_", "write_report")
 """Beginnings of the rules that may read true masks: they score, or show."""
 
 

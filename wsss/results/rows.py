@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from wsss.results.files import ArtifactError, refusing, replacing
 from wsss.study.cells import cell, cell_text
+from wsss.study.integrity import INDEX
+from wsss.study.provenance import file_digests
 from wsss.study.regular import regular_text
 
 Row = TypeVar("Row")
@@ -21,6 +23,17 @@ def write_rows(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
         table.writerow(map(cell, columns))
         table.writerows(map(cell, row) for row in rows)
+
+
+def list_files(folder: Path, files: Iterable[Path]) -> Path:
+    """List files below a folder with their digests, in its `index.tsv`, which is returned.
+
+    `wsss.study.integrity` compares the files with it, and a job that `wrote` the list protects it.
+    """
+    digests = file_digests(files).items()
+    rows = ((Path(file).relative_to(folder).as_posix(), digest) for file, digest in digests)
+    write_rows(folder / INDEX, ("file", "digest"), rows)
+    return folder / INDEX
 
 
 def read_rows(path: str | Path, columns: Sequence[str], row: Callable[..., Row], key: int) -> Iterator[Row]:

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
-from wsss.results.rows import write_rows
-from wsss.study.integrity import INDEX
-from wsss.study.provenance import file_digests
+from wsss.results.rows import list_files
 from wsss.study.registry import DATASET_KINDS, module_name
 
 if TYPE_CHECKING:
@@ -63,9 +61,4 @@ def list_drawn(manifest: Manifest, folder: Path) -> list[Path]:
         The file of the list, or nothing where there are no such masks.
     """
     masks = [row.mask for row in manifest if row.mask is not None and row.mask.is_relative_to(folder)]
-    if not masks:
-        return []
-    digests = file_digests(masks).items()
-    rows = ((Path(mask).relative_to(folder).as_posix(), digest) for mask, digest in digests)
-    write_rows(folder / INDEX, ("file", "digest"), rows)
-    return [folder / INDEX]
+    return [list_files(folder, masks)] if masks else []

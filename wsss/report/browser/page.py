@@ -27,6 +27,7 @@ from wsss.report.rounds import SCORED, scores_of_rounds, share_sentence
 from wsss.report.summary import inner_folders, last_folder
 from wsss.report.tables.layout import Row, Table, html, percent
 from wsss.results import read_history, read_json, write_text
+from wsss.results.rows import list_files
 
 PAGE = Path("report", "index.html")
 """Below the results of a study; the thumbnails are beside it."""
@@ -66,6 +67,7 @@ def write_report(folder: Path) -> Path:
         with _replacing_folder(page.with_name(THUMBNAILS)) as thumbnails:
             images.write_thumbnails(thumbnails)
             weight = sum(file.stat().st_size for file in thumbnails.iterdir())
+            list_files(thumbnails, sorted(thumbnails.iterdir()))
         content = _content(folder, last, images)
         data = browsed([(folder.name, images, THUMBNAILS)], page.parent)
     write_text(page, render("browser", data=data, strip=strip_of(data), weight=weight, **content))
