@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def main(job: Job[PredictImages]) -> None:
     """Predict the photographs, and write the table last."""
     table, files = Path(job.output.table), [Path(file) for file in job.input.images]
-    model = SegmentationModel.load(Path(job.input.facts).parent, job.device)
+    bundle = Path(job.input.facts).parent
+    model = SegmentationModel.load(bundle, job.device, deterministic=job.deterministic)
     images = named_below(Path(job.params.images or ""), files)
     found = predict_files(model, images, table.parents[1], overlay)
     predicted = list(progress(found, len(images)))

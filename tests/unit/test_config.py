@@ -633,6 +633,7 @@ WALKED = {"random_walk", "bundle_affinitynet", "choose_random_walk"}
 WALKING = {"score_affinities", "write_tables", "measure_quality", *WALKED}
 SEGMENTATION = {"compute_segmentation", "bundle_segmenter"}
 SEGMENTING = {"predict_images", *SEGMENTATION}
+ON_DEVICE = TRAININGS | NETWORKS | {"label_confident", "random_walk", "score_affinities", "predict_images"}
 BUNDLES = {"bundle_classifier", "bundle_affinitynet", "bundle_segmenter"}
 
 REACHES: dict[str, set[str]] = {
@@ -641,6 +642,7 @@ REACHES: dict[str, set[str]] = {
     "refined_splits": set(),
     "seed": TRAININGS,
     "precision": TRAININGS | NETWORKS | BUNDLES,
+    "deterministic": ON_DEVICE,
     "shards": {"prepare_dataset"},
     "dataset": {"prepare_dataset"},
     "classifier": {"train_classifier"},
@@ -694,6 +696,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         "shards.test": {"prepare_dataset"},
         "dense_crf": {"label_confident", "score_cams", *WALKED},
         "precision": {"compute_cams", "compute_affinities"},
+        "deterministic": {"compute_cams", "compute_affinities"},
     },
     "irn": REFINED_BY_DEFAULT,
     "irn on features": REFINED_BY_DEFAULT,

@@ -113,6 +113,29 @@ def test_the_work_gets_the_sections_of_its_study(tmp_path: Path) -> None:
     assert seen == [(ComputeCams.of(STUDY), "bfloat16", str(tmp_path / "in.tsv"), "03")]
 
 
+def test_a_deterministic_job_computes_on_one_thread_whatever_it_has(tmp_path: Path) -> None:
+    config = rule_params(Study(deterministic=True), "compute_cams")
+    params = Params(fromdict={"script": "compute_cams", "config": config, "code": {}})
+    try:
+        with Job[ComputeCams](described(tmp_path, params=params, threads=3)) as job:
+            assert torch.get_num_threads() == 1
+            assert torch.are_deterministic_algorithms_enabled()
+            assert (job.threads, job.compute.deterministic, job.compute.batch_pixels) == (3, True, 0)
+            assert torch.get_num_threads() == 1
+    finally:
+        torch.use_deterministic_algorithms(False)
+    manifest = manifest_in(tmp_path)
+    assert (manifest.threads, manifest.config["deterministic"]) == (1, True)
+
+
+def test_the_threads_of_other_jobs_stand_in_their_manifest(tmp_path: Path) -> None:
+    with Job[ComputeCams](described(tmp_path, threads=3)) as job:
+        assert (torch.get_num_threads(), job.compute.deterministic) == (3, False)
+    manifest = manifest_in(tmp_path)
+    assert manifest.threads == 3
+    assert "deterministic" not in manifest.config
+
+
 def test_files_that_a_job_says_it_reads_are_inputs_of_its_artifacts(tmp_path: Path) -> None:
     (tmp_path / "foreign.npy").write_bytes(b"1")
     with Job[ComputeCams](described(tmp_path)) as job:

@@ -102,6 +102,26 @@ def test_a_job_can_hold_several_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
+def test_a_cpu_can_count_as_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("WSSS_CPU_DEVICES", "2")
+    with gpu_slots(2) as devices:
+        assert devices == (cpu, cpu)
+        with try_lock("cpu-0") as first, try_lock("cpu-1") as second:
+            assert not first
+            assert not second
+    with gpu_slot() as one, gpu_slot() as other, try_lock("cpu-1") as free:
+        assert one == other == cpu
+        assert not free
+    expected = r"resources\.gpu: got 3, but PyTorch sees 2 devices by WSSS_CPU_DEVICES"
+    with pytest.raises(ValueError, match=expected), gpu_slots(3):
+        pass
+    monkeypatch.setenv("WSSS_CPU_DEVICES", "two")
+    with pytest.raises(ValueError, match="WSSS_CPU_DEVICES: got 'two', expected a number"), gpu_slots(2):
+        pass
+
+
 def test_a_job_waits_for_a_lock_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     pauses: list[float] = []

@@ -24,6 +24,8 @@ class Compute:
         workers: number of threads that decode and augment images ahead of the network; 0: the network's own.
         devices: one device per process that trains, by rank; empty: this process trains alone.
         rank: number of this process among those that train, from 0.
+        deterministic: whether results must not depend on threads and batches: networks compute on one thread,
+            and see one image at a time where they do not train.
     """
 
     device: torch.device
@@ -31,9 +33,17 @@ class Compute:
     workers: int = 0
     devices: tuple[torch.device, ...] = ()
     rank: int = 0
+    deterministic: bool = False
 
     @classmethod
-    def of(cls, devices: torch.device | Sequence[torch.device], precision: str, threads: int) -> Self:
+    def of(
+        cls,
+        devices: torch.device | Sequence[torch.device],
+        precision: str,
+        threads: int,
+        *,
+        deterministic: bool = False,
+    ) -> Self:
         """Divide the threads of a job between its networks and the loading of images.
 
         On a CPU the network gets all of them: a separate loading thread costs more than it saves, because the
@@ -44,12 +54,14 @@ class Compute:
             devices: of this job, as `gpu_slots` yields them; several train together, one process on each.
             precision: "auto", "float32" or "bfloat16".
             threads: CPU threads of the job.
+            deterministic: see the class.
         """
         held = (devices,) if isinstance(devices, torch.device) else tuple(devices)
         on_cpu = held[0].type == "cpu"
-        set_threads(threads if on_cpu else 1)
+        set_threads(threads if on_cpu and not deterministic else 1)
         workers = 0 if on_cpu else worker_count(threads // len(held))
-        return cls(held[0], precision, workers, held if len(held) > 1 else ())
+        together = held if len(held) > 1 else ()
+        return cls(held[0], precision, workers, together, deterministic=deterministic)
 
     @property
     def processes(self) -> int:
@@ -67,7 +79,13 @@ class Compute:
 
     @property
     def batch_pixels(self) -> int:
-        """Pixels of an inference batch: 16 images of 256 x 256 on a CPU, more on a GPU."""
+        """Pixels of an inference batch, which has at least one image.
+
+        16 images of 256 x 256 on a CPU, more on a GPU; those that are computed together can change each
+        other's last digits.
+        """
+        if self.deterministic:
+            return 0
         return 2**20 if self.device.type == "cpu" else 2**23
 
     def autocast(self) -> torch.autocast:

@@ -18,11 +18,18 @@ import torch
 from wsss.runtime.locks import first_free
 from wsss.study.options import Precision
 
+CPU_DEVICES = "WSSS_CPU_DEVICES"
+"""Environment variable: as how many devices the CPU counts, to try out runs on several without a GPU."""
+
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}
 """Linux's names of the x86 and Arm instruction sets that multiply bfloat16 natively."""
 
 _MEBIBYTE = 2**20
 _MOST_WORKERS = 8
+
+
+class DeviceError(ValueError):
+    """A job asks for more devices than there are."""
 
 
 def device() -> torch.device:
@@ -39,20 +46,24 @@ def gpu_slots(count: int = 1) -> Iterator[tuple[torch.device, ...]]:
     Yields the CPU where PyTorch sees no GPU. Snakemake counts GPUs but does not hand them out. Each GPU has a
     file lock named by its UUID, so jobs agree whatever `CUDA_VISIBLE_DEVICES` each of them sees; under SLURM
     those that a job was given are free at once. Jobs that need several take them one job at a time, or two
-    of them could wait for each other forever.
+    of them could wait for each other forever. `CPU_DEVICES` has a CPU count as several.
 
     Raises:
-        ValueError: fewer are visible.
+        DeviceError: fewer are visible.
     """
-    if not torch.cuda.is_available():
+    names = _device_names()
+    if not names:
         yield (device(),)
         return
-    visible = [_gpu_name(index) for index in range(torch.cuda.device_count())]
-    if count > len(visible):
-        raise ValueError(f"resources.gpu: got {count}, but PyTorch sees {len(visible)} GPUs")
+    if count > len(names):
+        what = "GPUs" if torch.cuda.is_available() else f"devices by {CPU_DEVICES}"
+        raise DeviceError(f"resources.gpu: got {count}, but PyTorch sees {len(names)} {what}")
     with ExitStack() as held:
         with first_free(["several-gpus"]) if count > 1 else nullcontext():
-            indices = _take(held, visible, count)
+            indices = _take(held, names, count)
+        if not torch.cuda.is_available():
+            yield (torch.device("cpu"),) * count
+            return
         torch.cuda.set_device(indices[0])
         yield tuple(torch.device("cuda", index) for index in indices)
 
@@ -78,6 +89,16 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries may use it
     torch.manual_seed(seed)
+
+
+def require_determinism() -> None:
+    """Have PyTorch compute the same each time, or refuse an operation that cannot, with its name.
+
+    To be called before the first use of a GPU. The number of threads is another matter, see `Compute`.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is refused
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # which shows errors, and takes time
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
@@ -128,6 +149,16 @@ def peak_memory_mb() -> float:
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     return round((host + gpu) / _MEBIBYTE, 1)
+
+
+def _device_names() -> list[str]:
+    """Names of the locks of all devices; none where the CPU is one that all jobs share."""
+    if torch.cuda.is_available():
+        return [_gpu_name(index) for index in range(torch.cuda.device_count())]
+    count = os.environ.get(CPU_DEVICES, "0")
+    if not count.isdecimal():
+        raise DeviceError(f"{CPU_DEVICES}: got {count!r}, expected a number of devices")
+    return [f"cpu-{index}" for index in range(int(count))]
 
 
 def _gpu_name(index: int) -> str:

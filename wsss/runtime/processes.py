@@ -26,7 +26,7 @@ from torch.multiprocessing.spawn import start_processes
 
 from wsss.runtime.compute import Compute
 from wsss.runtime.console import configure_logging, log_settings
-from wsss.runtime.devices import set_threads
+from wsss.runtime.devices import require_determinism, set_threads
 from wsss.runtime.disk import temporary_folder
 
 Item = TypeVar("Item")
@@ -36,10 +36,14 @@ Outcome = tuple[float, Exception | None]
 _TIMEOUT = timedelta(hours=2)  # of a collective; the parent notices sooner when a process fails
 _GRACE_SECONDS = 10.0
 _SETTLE_SECONDS = 5.0
+_WHY = "by hand, or by the system because memory ran out; the others were stopped"
 
 
-class ProcessError(RuntimeError):
-    """A process ended without an exception of its own, as one that runs out of memory does."""
+class ProcessError(ValueError):
+    """A process ended without an exception of its own, as one that runs out of memory does.
+
+    A `ValueError` like all errors of which a job says the sentence alone.
+    """
 
 
 def in_processes(work: Callable[..., None], compute: Compute, *arguments: Any) -> None:
@@ -135,6 +139,8 @@ def _run(
     failure = None
     try:
         set_threads(threads)
+        if compute.deterministic:
+            require_determinism()
         _join_group(compute.of_rank(rank), meeting)
         work(compute.of_rank(rank), *arguments)
         dist.destroy_process_group()
@@ -182,7 +188,10 @@ def _wait(processes: Sequence[BaseProcess], receivers: Sequence[Connection]) -> 
         _raise_first(list(said.values()), processes)
         for rank in silent:
             if processes[rank] in ended and not silent[rank].poll():
-                raise ProcessError(f"the process of rank {rank} of {len(processes)} ended before its work")
+                raise ProcessError(
+                    f"the process of rank {rank} of {len(processes)} ended before its work; the others were "
+                    "stopped"
+                )
     for process in processes:
         process.join(_GRACE_SECONDS)
 
@@ -204,7 +213,7 @@ def _raise_first(outcomes: Sequence[Outcome], processes: Sequence[BaseProcess]) 
     for rank, process in enumerate(processes):
         if process.exitcode is not None and process.exitcode < 0:
             name = signal.Signals(-process.exitcode).name
-            raise ProcessError(f"the process of rank {rank} of {len(processes)} was ended by {name}")
+            raise ProcessError(f"the process of rank {rank} of {len(processes)} was ended by {name}: {_WHY}")
     failed = [(moment, error) for moment, error in outcomes if error is not None]
     if failed:
         raise min(failed, key=lambda outcome: outcome[0])[1]

@@ -19,7 +19,7 @@ from wsss.results import write_manifest
 from wsss.runtime import gpu_slots
 from wsss.runtime.compute import Compute
 from wsss.runtime.console import configure_logging
-from wsss.runtime.devices import peak_memory_mb, seed_everything, set_threads
+from wsss.runtime.devices import peak_memory_mb, require_determinism, seed_everything, set_threads
 from wsss.study.config.fields import Section
 from wsss.study.follow import settled_values
 from wsss.study.integrity import require_intact
@@ -70,6 +70,7 @@ class Job(Generic[ParamsT]):
         params: the sections of the configuration that the rule is given, see `wsss.study.params`.
         input, output, wildcards: of the rule; items have the names that the rule gives them.
         threads, seed: what was set.
+        deterministic: whether the artifacts must not depend on threads; networks then compute on one.
         config: `params` as the plain values that Snakemake compares and manifests record.
         code: digests of the rule's code by module.
         label: the rule and its wildcards.
@@ -92,6 +93,7 @@ class Job(Generic[ParamsT]):
         self.settled, self._written = {}, []
         self.seed = int(self.config.get("seed", 0))
         self.threads = int(snakemake.threads)
+        self.deterministic: bool = getattr(self.params, "deterministic", False)
         self.label = " ".join([self.rule, "/".join(str(value) for value in self.wildcards)]).strip()
         self._log = next(iter(snakemake.log), None)
         self._gpus = int(snakemake.resources.get("gpu", 0))
@@ -104,13 +106,16 @@ class Job(Generic[ParamsT]):
     @property
     def compute(self) -> Compute:
         """Where and how the networks of this job compute; with several GPUs, a process on each may train."""
-        return Compute.of(self.devices, getattr(self.params, "precision", None) or "auto", self.threads)
+        precision = getattr(self.params, "precision", None) or "auto"
+        return Compute.of(self.devices, precision, self.threads, deterministic=self.deterministic)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             configure_logging(self._log, self.label)
             stack.enter_context(_unwinding_when_terminated())
-            set_threads(self.threads)
+            set_threads(1 if self.deterministic else self.threads)
+            if self.deterministic:
+                require_determinism()
             seed_everything(self.seed)
             self.inputs = {}
             self.reads(self.input)
@@ -187,7 +192,7 @@ class Job(Generic[ParamsT]):
             settled=self.settled,
             seed=self.config.get("seed"),
             versions=library_versions(),
-            threads=self.threads,
+            threads=1 if self.deterministic else self.threads,
             device=" and ".join(map(_device_name, self.devices)),
             seconds=self._seconds(),
             peak_memory_mb=peak_memory_mb(),

@@ -66,6 +66,19 @@ class Nothing(Params):
     """A rule whose result depends on its inputs alone."""
 
 
+class OnDevice(Params):
+    """Sections of a rule that asks for a GPU, and whether it must make the same with any number of threads.
+
+    Results from before the key existed, and all where it is false, have params without it.
+    """
+
+    deterministic: bool = False
+
+    def idle(self) -> frozenset[str]:
+        """It says nothing unless it is true."""
+        return super().idle() | (frozenset() if self.deterministic else frozenset({"deterministic"}))
+
+
 class PrepareDataset(Params):
     """The data set, and how its images are spread over files."""
 
@@ -79,7 +92,7 @@ class PrepareDataset(Params):
         return cls(dataset=study.dataset, shards=shard_counts(study).model_copy(update=unused))
 
 
-class TrainClassifier(Params):
+class TrainClassifier(OnDevice):
     """The classifier, and what decides its random numbers and rounding."""
 
     seed: int
@@ -87,7 +100,7 @@ class TrainClassifier(Params):
     classifier: Classifier
 
 
-class ComputeCams(Params):
+class ComputeCams(OnDevice):
     """How CAMs are computed; files of other systems are read without a network."""
 
     precision: Precision | None
@@ -99,13 +112,14 @@ class ComputeCams(Params):
         """Precision counts only where a network runs, the dense CRF only where it refines."""
         cams = study.cams
         return cls(
+            deterministic=study.deterministic and cams.kind != "files",
             precision=None if cams.kind == "files" else study.precision,
             cams=cams,
             dense_crf=refining(study, cams) if cams.kind == "segmenter" else None,
         )
 
 
-class LabelConfident(Params):
+class LabelConfident(OnDevice):
     """Confident regions, and the dense CRF if it refines them."""
 
     confident: Confident
@@ -114,10 +128,11 @@ class LabelConfident(Params):
     @classmethod
     def of(cls, study: Study) -> Self:
         """The dense CRF counts only where it refines."""
-        return cls(confident=study.confident, dense_crf=refining(study, study.confident))
+        dense_crf = refining(study, study.confident)
+        return cls(deterministic=study.deterministic, confident=study.confident, dense_crf=dense_crf)
 
 
-class TrainAffinityNet(Params):
+class TrainAffinityNet(OnDevice):
     """AffinityNet, and what decides its random numbers and rounding."""
 
     seed: int
@@ -125,7 +140,7 @@ class TrainAffinityNet(Params):
     affinitynet: AffinityNet
 
 
-class TrainIRNet(Params):
+class TrainIRNet(OnDevice):
     """IRNet, and what decides its random numbers and rounding."""
 
     seed: int
@@ -133,7 +148,7 @@ class TrainIRNet(Params):
     irnet: IRNet
 
 
-class ComputeAffinities(Params):
+class ComputeAffinities(OnDevice):
     """How affinities are computed; those of boundary maps without a network."""
 
     precision: Precision | None
@@ -142,11 +157,14 @@ class ComputeAffinities(Params):
     @classmethod
     def of(cls, study: Study) -> Self:
         """Precision counts only where a network runs."""
-        precision = study.precision if study.pair_network else None
-        return cls(precision=precision, affinities=study.affinities)
+        return cls(
+            deterministic=study.deterministic and study.pair_network is not None,
+            precision=study.precision if study.pair_network else None,
+            affinities=study.affinities,
+        )
 
 
-class WalkCams(Params):
+class WalkCams(OnDevice):
     """The random walk, and the dense CRF if it refines the masks."""
 
     random_walk: RandomWalk
@@ -155,7 +173,8 @@ class WalkCams(Params):
     @classmethod
     def of(cls, study: Study) -> Self:
         """The dense CRF counts only where it refines."""
-        return cls(random_walk=study.random_walk, dense_crf=refining(study, study.random_walk))
+        walk = study.random_walk
+        return cls(deterministic=study.deterministic, random_walk=walk, dense_crf=refining(study, walk))
 
 
 class SweepRandomWalk(Params):
@@ -201,7 +220,7 @@ class ChooseRandomWalk(Params):
         return cls(random_walk=walk, dense_crf=refining(study, walk), images=images_per_shard(study))
 
 
-class TrainSegmenter(Params):
+class TrainSegmenter(OnDevice):
     """The segmentation network, and what decides its random numbers and rounding."""
 
     seed: int
@@ -209,7 +228,7 @@ class TrainSegmenter(Params):
     segmenter: Segmenter
 
 
-class ComputeSegmentation(Params):
+class ComputeSegmentation(OnDevice):
     """How images are segmented, and the dense CRF if it refines the masks."""
 
     precision: Precision
@@ -219,11 +238,15 @@ class ComputeSegmentation(Params):
     @classmethod
     def of(cls, study: Study) -> Self:
         """The dense CRF counts only where it refines."""
-        dense_crf = refining(study, study.segmentation)
-        return cls(precision=study.precision, segmentation=of_any_split(study), dense_crf=dense_crf)
+        return cls(
+            deterministic=study.deterministic,
+            precision=study.precision,
+            segmentation=of_any_split(study),
+            dense_crf=refining(study, study.segmentation),
+        )
 
 
-class ScoreClassifier(Params):
+class ScoreClassifier(OnDevice):
     """The classifier describes itself."""
 
     precision: Precision
@@ -240,7 +263,7 @@ class ScoreCams(Params):
         return cls(dense_crf=refining(study, study.confident) or refining(study, study.random_walk))
 
 
-class ScoreAffinities(Params):
+class ScoreAffinities(OnDevice):
     """The random walk that is scored over true affinities."""
 
     random_walk: RandomWalk
@@ -248,7 +271,8 @@ class ScoreAffinities(Params):
     @classmethod
     def of(cls, study: Study) -> Self:
         """Its masks are not refined."""
-        return cls(random_walk=study.random_walk.model_copy(update={"refine": "none"}))
+        walk = study.random_walk.model_copy(update={"refine": "none"})
+        return cls(deterministic=study.deterministic, random_walk=walk)
 
 
 class CheckCorrected(Params):
@@ -326,7 +350,7 @@ class MeasureQuality(Params):
     random_walk: RandomWalk
 
 
-class PredictImages(Params):
+class PredictImages(OnDevice):
     """The folder of the new photographs, below which the path of each is its id."""
 
     images: str | None
@@ -334,7 +358,7 @@ class PredictImages(Params):
     @classmethod
     def of(cls, study: Study) -> Self:
         """The number of jobs changes no mask."""
-        return cls(images=study.predict.images)
+        return cls(deterministic=study.deterministic, images=study.predict.images)
 
 
 class WriteReport(Params):

@@ -84,9 +84,11 @@ class _Model:
     compute: Compute
 
     @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "auto") -> Self:
+    def load(
+        cls, path: str | Path, device: str | torch.device = "auto", *, deterministic: bool = False
+    ) -> Self:
         """Read a bundle as `load_model` does; raises ValueError if it holds another network."""
-        model = load_model(path, device)
+        model = load_model(path, device, deterministic=deterministic)
         if not isinstance(model, cls):
             raise ValueError(f"{path}: a bundle of a {model.bundle.network}, expected {cls.__name__}")
         return model
@@ -228,7 +230,9 @@ class AffinityModel(_Model):
 Model = SegmentationModel | ClassificationModel | AffinityModel
 
 
-def load_model(path: str | Path, device: str | torch.device = "auto") -> Model:
+def load_model(
+    path: str | Path, device: str | torch.device = "auto", *, deterministic: bool = False
+) -> Model:
     """Read a trained network from its bundle, a folder such as `results/<study>/bundle/segmenter`.
 
     Nothing else is needed: no data set and no study. A segmentation network gives masks, a classifier
@@ -237,13 +241,15 @@ def load_model(path: str | Path, device: str | torch.device = "auto") -> Model:
     Args:
         path: the folder.
         device: "auto" for a GPU if there is one, "cpu", "cuda", or any of PyTorch's devices.
+        deterministic: one image at a time, so that no last digit depends on the other images; the number of
+            threads is the caller's.
 
     Raises:
         ValueError: the bundle is damaged or from elsewhere, or there is no such device. The message names
             the file.
     """
     network, bundle = restore_bundle(path)
-    compute = Compute(device_named(device), bundle.precision)
+    compute = Compute(device_named(device), bundle.precision, deterministic=deterministic)
     return _model(network, bundle, compute)
 
 

@@ -370,6 +370,11 @@ class Study(Section):
     )
     seed: Natural = Field(0, description="of initial weights, crops and order; mIoU varies by about 2 points")
     precision: Precision = Field("auto", description="auto: bfloat16 where faster")
+    deterministic: bool = Field(
+        False,
+        description="true: the same results with any number of threads, cores and shards, at a price: see "
+        "docs/devices.md",
+    )
     refined_splits: tuple[Literal["train", "val"], ...] = Field(
         ("train",), description="splits for which CAMs and pseudo masks are computed"
     )
