@@ -199,7 +199,7 @@ process = subprocess.Popen(sys.argv[1:], stderr=subprocess.STDOUT)
 _, status, used = os.wait4(process.pid, 0)
 print(f"\\n{status} {used.ru_utime + used.ru_stime} {used.ru_maxrss / 1024}")
 """
-"""Runs a command and tells what it used. A process of its own: a child counts the memory of its parent, too."""
+"""Runs a command and tells what it used. A process of its own: a child's memory counts that of its parent."""
 
 
 def measured(command: list[str]) -> tuple[str, float, float]:

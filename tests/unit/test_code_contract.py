@@ -109,7 +109,7 @@ class Oracle:
                 yield f"{target}.{name}"
             elif self.has_code(target) or not self.is_package(target):
                 yield target
-            else:
+            elif name != "__version__":  # which changes no result
                 yield self.definition(target, name)
 
     def definition(self, package: str, name: str) -> str:

