@@ -3,8 +3,9 @@
     python -m benchmarks.determinism [--threads 2] [--images 32] [--repeats 3]
 
 Trains the default classifier for an epoch, and computes the CAMs of the same drawn scenes by it, on one
-thread and on several, with the key and without. Processor time is that of all threads together; on a busy
-machine it says more than seconds by the clock, which waiting for a core makes longer.
+thread and on several, with the key and without. The ratio is one of processor time, to that on one thread
+without the key. On a busy machine it says more than seconds by the clock; but of several threads it says
+little there, because they use the processor while they wait for each other.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def main() -> None:
                 for stage, measured in measure(rows, Path(name, f"{number}-{key}-{threads}"), key, threads):
                     found.setdefault((stage, key, threads), []).append(measured)
     for stage in ("training", "CAMs"):
-        plain = [run.used for run in found[stage, False, options.threads][1:]]
+        plain = [run.used for run in found[stage, False, 1][1:]]
         for key, threads in cases:
             runs = found[stage, key, threads][1:]  # the first one compiles and fills caches
             ratio = median(run.used / other for run, other in zip(runs, plain, strict=True))

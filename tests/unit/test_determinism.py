@@ -49,7 +49,7 @@ def restored() -> Iterator[None]:
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(False)
-    torch.utils.deterministic.fill_uninitialized_memory = True
+    torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
 
 
 def road(pictures: Pictures, folder: Path, threads: int, shards: int) -> dict[str, str]:
