@@ -27,7 +27,7 @@ from wsss.data import ImageRow
 from wsss.data.scenes import CLASSES, draw_scene
 from wsss.models.classifier import restore_classifier
 from wsss.results import write_cams
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.runtime.devices import require_determinism
 from wsss.stages.cams.classifier import compute_cams
 from wsss.stages.classifier import train_classifier

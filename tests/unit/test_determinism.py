@@ -15,7 +15,7 @@ from wsss.models.affinitynet import restore_affinitynet
 from wsss.models.classifier import restore_classifier
 from wsss.models.segmenter import restore_segmenter
 from wsss.results import AffinityGrid, open_shards, read_affinities, read_cams, write_affinities, write_cams
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.runtime.devices import require_determinism
 from wsss.stages.affinities.network import compute_affinities
 from wsss.stages.affinitynet import train_affinitynet
