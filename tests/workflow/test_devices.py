@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from wsss.data.shapes import draw_shapes
-from wsss.results import load_checkpoint
+from wsss.results.checkpoints import load_checkpoint
 from wsss.study.config import Shapes
 
 pytestmark = pytest.mark.slow
