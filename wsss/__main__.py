@@ -19,6 +19,7 @@ from wsss.commands.seeds import seeds
 from wsss.commands.summary import summary
 from wsss.commands.tables import tables
 from wsss.commands.verify import verify
+from wsss.commands.watch import watch
 from wsss.commands.weights import weights
 
 READER_ENDED = 128 + 13
@@ -42,6 +43,7 @@ app.command()(seeds)
 app.command()(summary)
 app.command()(tables)
 app.command()(verify)
+app.command()(watch)
 app.command()(weights)
 app.add_typer(config.app, name="config")
 app.add_typer(export.app, name="export")
