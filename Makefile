@@ -55,7 +55,10 @@ figures: $(VENV)/.installed-dev
 
 # Wheel and sdist in dist/; the wheel is tried in an empty folder.
 release: $(VENV)/.installed-dev
-	$(BIN)/python -m docs.release
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	WSSS_DIST=$(CURDIR)/dist $(BIN)/python -m pytest tests/workflow/test_wheel.py
+	@ls dist
 
 # Removes the installation and the caches of tools. results/ is kept: it can hold days of work.
 clean:

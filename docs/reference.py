@@ -34,7 +34,7 @@ GROUPS = {
 def write_references(folder: Path) -> None:
     """Write `configuration.md`, `commands.md` and `python.md` into a folder; unchanged pages stay."""
     for name, text in {
-        "configuration.md": configuration_page(Study.model_json_schema()),
+        "configuration.md": configuration_page(Study),
         "commands.md": commands_page(typer.main.get_command(app)),
         "python.md": python_page(HOMES),
     }.items():
@@ -47,31 +47,29 @@ def write_references(folder: Path) -> None:
 Schema = Mapping[str, Any]
 
 
-def configuration_page(schema: Schema) -> str:
-    """Write all keys of a configuration by section, from its JSON schema.
-
-    Args:
-        schema: of the whole study, with the sections in `$defs`.
-    """
-    return "\n".join(_Configuration(schema).lines())
+def configuration_page(study: type[Study]) -> str:
+    """Write all keys of a configuration by section, from its JSON schema and its defaults."""
+    return "\n".join(_Configuration(study.model_json_schema(), study().model_dump(mode="json")).lines())
 
 
 class _Configuration:
     """Writes each section once; the same section elsewhere is a link to the first place."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, defaults: Mapping[str, Any]) -> None:
         self.schema = schema
+        self.defaults = defaults
         self.seen: dict[str, str] = {}
 
     def lines(self) -> Iterator[str]:
         yield "# Configuration"
         yield ""
         yield "Every key, its default and what it accepts. A study states only what differs: what it leaves"
-        yield "out has the default, or the value of its [recipe](../settings.md). `config.yaml` says the same."
+        yield "out has the default, or the value of its [recipe](../settings.md). `config.yaml` has the same"
+        yield "in comments."
         yield ""
         yield "## The study itself"
         yield ""
-        yield from self.table("", self.schema)
+        yield from self.table("", self.schema, self.defaults)
         yield from self.sections("", self.schema, 2)
 
     def sections(self, path: str, model: Schema, level: int) -> Iterator[str]:
@@ -95,10 +93,18 @@ class _Configuration:
                 yield ""
             yield _linked(model.get("description", ""))
             yield ""
-            yield from self.table(f"{path}.", model)
+            yield from self.table(f"{path}.", model, self.values(path, kind))
             yield from self.sections(f"{path}.", model, min(level + 1, 4))
 
-    def table(self, path: str, model: Schema) -> Iterator[str]:
+    def values(self, path: str, kind: str | None) -> Mapping[str, Any]:
+        """The defaults of a section, if a study has it by default and of this kind."""
+        values: Any = self.defaults
+        for key in path.split("."):
+            values = (values or {}).get(key)
+        return values if values and values.get("kind") == kind else {}
+
+    def table(self, path: str, model: Schema, values: Mapping[str, Any]) -> Iterator[str]:
+        """Write the single values of a section, with its own defaults where it has some."""
         rows = {key: field for key, field in model["properties"].items() if not self.models(field)}
         if not rows:
             return
@@ -106,7 +112,8 @@ class _Configuration:
         yield "| key | default | allowed | |"
         yield "|---|---|---|---|"
         for key, field in rows.items():
-            default = "required" if key in required else f"`{_value(field.get('default'))}`"
+            stated = values.get(key, field.get("default"))
+            default = "required" if key in required and key not in values else f"`{_value(stated)}`"
             allowed, meaning = _cell(self.allowed(field)), _cell(_linked(field.get("description", "")))
             yield f"| `{path}{key}` | {default} | {allowed} | {meaning} |"
         yield ""

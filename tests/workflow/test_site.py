@@ -72,7 +72,10 @@ def test_every_page_is_on_the_site(site: Path) -> None:
 
 def test_nothing_is_loaded_from_elsewhere(pages: dict[Path, Page]) -> None:
     elsewhere = {
-        address for page in pages.values() for address in page.loaded if urlsplit(address).scheme not in ("", "data")
+        address
+        for page in pages.values()
+        for address in page.loaded
+        if urlsplit(address).scheme not in ("", "data")
     }
     assert not elsewhere
 
