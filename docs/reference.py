@@ -1,4 +1,4 @@
-"""Pages that the code itself writes: configuration, commands, and the names of `import wsss`."""
+"""Pages that are written when the site is made: keys, commands, public names, and pages of the repository."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ from wsss.public import HOMES
 from wsss.results import write_text
 from wsss.study.config import Study
 
+ROOT = Path(__file__).resolve().parents[1]
+
+AT_THE_ROOT = ("CHANGELOG", "CONTRIBUTING", "SECURITY")
+"""Pages that a forge looks for beside the README."""
+
 GROUPS = {
     "Trained networks": ("wsss.stages.bundle",),
     "CAMs and their background": ("wsss.method.cam",),
@@ -32,16 +37,24 @@ GROUPS = {
 
 
 def write_references(folder: Path) -> None:
-    """Write `configuration.md`, `commands.md` and `python.md` into a folder; unchanged pages stay."""
+    """Write the references, and the pages of the repository's root, into a folder; unchanged pages stay."""
     for name, text in {
         "configuration.md": configuration_page(Study),
         "commands.md": commands_page(typer.main.get_command(app)),
         "python.md": python_page(HOMES),
+        **{f"{name.lower()}.md": root_page((ROOT / f"{name}.md").read_text("utf-8")) for name in AT_THE_ROOT},
     }.items():
         path = folder / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, text)
+
+
+def root_page(text: str) -> str:
+    """Turn the links of a page at the root of the repository into links of the site."""
+    text = re.sub(r"\]\(docs/", "](../", text)
+    text = re.sub(rf"\]\(({'|'.join(AT_THE_ROOT)})\.md", lambda link: f"]({link[1].lower()}.md", text)
+    return re.sub(r"\[([^\]]+)\]\(\.github/[^)]*\)", r"\1", text)
 
 
 Schema = Mapping[str, Any]
@@ -186,8 +199,8 @@ def _cell(text: str) -> str:
 
 
 def _linked(text: str) -> str:
-    """Make links of the names of pages."""
-    return re.sub(r"docs/(\w+)\.md", r"[\1.md](../\1.md)", text)
+    """Make links of the names of pages; Sphinx puts in their titles."""
+    return re.sub(r"docs/(\w+)\.md", r"[](../\1.md)", text)
 
 
 def _anchor(path: str) -> str:

@@ -106,7 +106,7 @@ def test_examples_of_configurations_are_valid(page: Path) -> None:
 
 @pages
 def test_named_commands_exist(page: Path) -> None:
-    commands = re.findall(r"(?:^|`|/bin/)wsss ((?:[a-z-]+ ?)+)", texts(page), flags=re.MULTILINE)
+    commands = re.findall(r"(?:`|/bin/)wsss ((?:[a-z-]+ ?)+)", texts(page))
     for command in commands:
         words = command.split()
         known = [words[: length + 1] for length in range(len(words))]
