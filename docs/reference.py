@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import typer
 import yaml
+from typer.core import TyperCommand, TyperGroup
 
 from wsss.__main__ import app
 from wsss.public import HOMES
@@ -40,7 +40,7 @@ def write_references(folder: Path) -> None:
     """Write the references, and the pages of the repository's root, into a folder; unchanged pages stay."""
     for name, text in {
         "configuration.md": configuration_page(Study),
-        "commands.md": commands_page(typer.main.get_command(app)),
+        "commands.md": commands_page(typer.main.get_group(app)),
         "python.md": python_page(HOMES),
         **{f"{name.lower()}.md": root_page((ROOT / f"{name}.md").read_text("utf-8")) for name in AT_THE_ROOT},
     }.items():
@@ -207,7 +207,10 @@ def _anchor(path: str) -> str:
     return path.replace(".", "").lower()
 
 
-def commands_page(command: click.Command) -> str:
+Leaf = TyperCommand | TyperGroup
+
+
+def commands_page(command: Leaf) -> str:
     """Write usage, help and options of each command, as `--help` prints them."""
     lines = [
         "# Commands and their options",
@@ -216,7 +219,7 @@ def commands_page(command: click.Command) -> str:
         "",
     ]
     for name, found in _leaves("wsss", command):
-        context = click.Context(found, info_name=name)
+        context = typer.Context(found, info_name=name)
         usage = " ".join([name, *found.collect_usage_pieces(context)])
         records = (option.get_help_record(context) for option in found.params)
         rows = [(record[0], _plain(record[1])) for record in records if record]
@@ -237,14 +240,13 @@ def commands_page(command: click.Command) -> str:
     return "\n".join(lines)
 
 
-def _leaves(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    if getattr(command, "commands", None):
-        if getattr(command, "invoke_without_command", False):
-            yield name, command
-        for inner, found in command.commands.items():  # type: ignore[attr-defined]
-            yield from _leaves(f"{name} {inner}", found)
-    else:
+def _leaves(name: str, command: Leaf) -> Iterator[tuple[str, Leaf]]:
+    if not isinstance(command, TyperGroup) or command.invoke_without_command:
         yield name, command
+    if isinstance(command, TyperGroup):
+        for inner, found in command.commands.items():
+            if isinstance(found, TyperCommand | TyperGroup):
+                yield from _leaves(f"{name} {inner}", found)
 
 
 def _plain(text: str | None) -> str:

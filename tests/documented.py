@@ -11,9 +11,8 @@ import shlex
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import click
 import typer
 from snakemake.cli import get_argument_parser
 
@@ -138,7 +137,7 @@ def faults(command: Command) -> list[str]:
 
 def _faults_of_wsss(words: Sequence[str]) -> list[str]:
     """Options that a command of wsss does not know."""
-    found: click.Command = typer.main.get_command(app)
+    found: Any = typer.main.get_command(app)
     rest = list(words)
     while rest and (inner := getattr(found, "commands", {}).get(rest[0])):
         found = inner

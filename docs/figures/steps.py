@@ -98,7 +98,9 @@ def median_image(results: Path, manifest: Manifest) -> ImageRow:
     """Choose the image of two classes whose pseudo mask is in the middle of all such images by mIoU."""
     n_values = len(value_names(manifest.class_names))
     miou = image_miou(read_confusions(results / "scores" / "random_walk.tsv", n_values), n_values)
-    rows = {row.id: row for row in manifest.split("train") if len(row.labels) == 2}
+    rows = {row.id: row for row in manifest.split("train") if len(row.labels) == 2 and row.id in miou}
+    if not rows:
+        raise ValueError(f"{results}: no scored image of train with two labels; expected the default study")
     ranked = sorted(rows, key=lambda name: (miou[name], name))
     return rows[ranked[len(ranked) // 2]]
 
@@ -110,7 +112,7 @@ def read_road(results: Path) -> Road:
         results: `results/<study>`, whose backgrounds are powers of the CAMs.
 
     Raises:
-        ValueError: a result is missing, or the study has another kind of background.
+        ValueError: the study has other backgrounds, no dense CRF, or no scored image of two classes.
     """
     manifest = Manifest.read(results / "dataset" / "manifest.tsv")
     row = median_image(results, manifest)
@@ -133,16 +135,25 @@ def read_road(results: Path) -> Road:
             "prediction": predictions[row.id],
             "truth": read_mask(row.mask),
         }
-        labels, walk = _params(of("confident")[0]), _params(of("random_walk/train")[0])
+        labels = LabelConfident.model_validate(_params(of("confident")[0]))
+        walk = WalkCams.model_validate(_params(of("random_walk/train")[0]))
+        thresholds = labels.confident.background
+        if not (
+            isinstance(thresholds, PowerThresholds)
+            and isinstance(walk.random_walk.background, PowerBackground)
+            and walk.dense_crf
+        ):
+            raise ValueError(
+                f"{results}: expected backgrounds of `kind: power` and a walk with `refine: dense_crf`, "
+                "as the default study has them"
+            )
         return Road(
             Exhibit(row.id, row.photograph(), cams[row.id], masks, {}),
             names,
             torch.from_numpy(affinities[row.id]).float(),
             AffinityGrid.of(affinities).input_scale,
-            PowerThresholds.model_validate(
-                LabelConfident.model_validate(labels).confident.background.model_dump()
-            ),
-            WalkCams.model_validate(walk),
+            thresholds,
+            walk,
         )
 
 
@@ -328,10 +339,11 @@ def _background_panels(road: Road) -> list[tuple[str, Draw]]:
 
 
 def _dense_crf_panels(road: Road) -> list[tuple[str, Draw]]:
-    photograph, scores = road.exhibit.image, _scores(road)
+    photograph, scores, crf = road.exhibit.image, _scores(road), road.walk.dense_crf
+    assert crf is not None
     panels = [("walk", mask_of(scores, road.values))]
-    for iterations in (1, 3, road.walk.dense_crf.iterations):
-        told = road.walk.dense_crf.model_copy(update={"iterations": iterations})
+    for iterations in (1, 3, crf.iterations):
+        told = crf.model_copy(update={"iterations": iterations})
         refined = pixel_refinement(photograph, told)(scores)
         panels.append((f"{iterations} iteration{'s' * (iterations > 1)}", mask_of(refined, road.values)))
     return [(name, shown(overlay(photograph, mask))) for name, mask in panels]

@@ -54,7 +54,7 @@ def test_the_configuration_page_has_the_sentence_of_every_section() -> None:
 
 
 def test_no_cell_of_a_table_is_cut_by_a_bar_in_its_text() -> None:
-    pages = (configuration_page(Study), commands_page(typer.main.get_command(app)))
+    pages = (configuration_page(Study), commands_page(typer.main.get_group(app)))
     for page in pages:
         width = 0
         for line in page.splitlines():
@@ -64,7 +64,7 @@ def test_no_cell_of_a_table_is_cut_by_a_bar_in_its_text() -> None:
 
 
 def test_the_commands_page_has_every_command_and_its_options() -> None:
-    page = commands_page(typer.main.get_command(app))
+    page = commands_page(typer.main.get_group(app))
     for name in ("init", "run", "branch", "config", "config write", "export model", "voc-submission check"):
         assert f"## `wsss {name}`\n" in page
     assert "`--recipe" in page
