@@ -46,7 +46,7 @@ class Reader:
 
     def __init__(self, finished: Workflow, folder: Path) -> None:
         self.folder = Path(shutil.copytree(finished.folder, folder))
-        self.study = (self.folder / "study.yaml").read_text()
+        self.study = (self.folder / "study.yaml").read_text() + "predict: {shards: 1}\n"
         (self.folder / "my_study.yaml").write_text(self.study)
         photographs = self.folder / "photos"
         for name in ("my_photos", "photographs", "new_photos"):
