@@ -21,8 +21,9 @@ from PIL import Image
 
 from wsss.data import ImageRow
 from wsss.models.classifier import build_classifier
-from wsss.runtime import Compute
-from wsss.runtime.devices import device, peak_memory_mb
+from wsss.runtime.compute import Compute
+from wsss.runtime.devices import device
+from wsss.runtime.this_process import peak_memory_mb
 from wsss.stages.cams.classifier import compute_cams
 from wsss.study.config import Classifier, ClassifierCams
 

@@ -32,7 +32,7 @@ from wsss.results import (
     read_masks,
     write_affinities,
 )
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages.affinities.irn import compute_affinities
 from wsss.stages.irnet import train_irnet
 from wsss.stages.random_walk import propagate_images

@@ -38,8 +38,8 @@ from wsss.results import (
     write_masks,
     write_pseudo_masks,
 )
-from wsss.runtime import Compute
-from wsss.runtime.devices import peak_memory_mb
+from wsss.runtime.compute import Compute
+from wsss.runtime.this_process import peak_memory_mb
 from wsss.stages.affinities.network import compute_affinities
 from wsss.stages.cams.classifier import compute_cams
 from wsss.stages.random_walk import propagate_images

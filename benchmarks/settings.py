@@ -40,25 +40,15 @@ from wsss.stages.affinities.network import compute_affinities
 from wsss.stages.cams.classifier import compute_cams
 from wsss.stages.confident import label_images
 from wsss.stages.scores.cams import score_study_cams
-from wsss.stages.sweep import (
-    Grid,
-    Point,
-    ShardResults,
-    Tally,
-    best_first,
-    candidates,
-    finish_images,
-    near_usual,
-    rank,
-    sweep_shard,
-    swept_rows,
-    total,
-    usual_steps,
-)
+from wsss.stages.sweep.choice import candidates
 from wsss.stages.sweep.choosing import FINALISTS
-from wsss.stages.sweep.finish import single
-from wsss.stages.sweep.points import Row
-from wsss.stages.sweep.ranking import LABEL_FREE, MIOU, gather
+from wsss.stages.sweep.finish import ShardResults, finish_images, single
+from wsss.stages.sweep.pixels import swept_rows
+from wsss.stages.sweep.points import Grid, Point, Row, best_first
+from wsss.stages.sweep.ranking import LABEL_FREE, MIOU, gather, rank
+from wsss.stages.sweep.shard import sweep_shard
+from wsss.stages.sweep.tally import Tally, total
+from wsss.stages.sweep.usual import near_usual, usual_steps
 from wsss.study.config import ClassifierCams, DenseCrf, Study, load_study
 from wsss.study.follow import input_scale, median_longest_side
 

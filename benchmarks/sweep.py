@@ -18,7 +18,9 @@ import torch
 from wsss.data import Manifest
 from wsss.results import AffinityGrid, open_shards, read_affinities, read_cams, read_masks
 from wsss.stages.random_walk import propagate_image
-from wsss.stages.sweep import Grid, read_pixels, sweep_image, swept_rows
+from wsss.stages.sweep.images import sweep_image
+from wsss.stages.sweep.pixels import read_pixels, swept_rows
+from wsss.stages.sweep.points import Grid
 from wsss.study.config import RandomWalk, Sweep
 
 

@@ -67,6 +67,11 @@ class Command(NamedTuple):
         return f"{self.page.name}: {shlex.join(self.words)}"
 
     @property
+    def variables(self) -> dict[str, str]:
+        """The variables in front of the program."""
+        return dict(word.split("=", 1) for word in self.words if re.fullmatch(r"[A-Z_]+=.*", word))
+
+    @property
     def program(self) -> tuple[str, ...]:
         """The words without variables, `nice` and the folder of the program."""
         words = list(self.words)
@@ -132,7 +137,7 @@ def faults(command: Command) -> list[str]:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         extras = set(re.findall(r"\[(\w+)\]", " ".join(words)))
         return [f"no extra {extra}" for extra in extras - set(project["optional-dependencies"])]
-    return [] if program == "labelme" else [f"{program}: not one of the programs that pages name"]
+    return [] if command.why else [f"{program}: a program of others, so the block says why it is not run"]
 
 
 def _faults_of_wsss(words: Sequence[str]) -> list[str]:

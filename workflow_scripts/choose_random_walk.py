@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 from wsss.data import Manifest
 from wsss.results import read_affinities, read_cams, read_json, read_masks, write_json, write_text
 from wsss.stages.job import Job, run
-from wsss.stages.sweep import ShardResults, choose, chosen_text
+from wsss.stages.sweep.choosing import choose
+from wsss.stages.sweep.chosen import chosen_text
+from wsss.stages.sweep.finish import ShardResults
 from wsss.study.params import ChooseRandomWalk
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
 from wsss.results import write_affinities
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.stages.affinities import compute_affinities
 from wsss.stages.job import Job, run
 from wsss.study.params import ComputeAffinities

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from wsss.data import Manifest
 from wsss.models.segmenter import restore_segmenter
 from wsss.results import write_masks
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.stages.job import Job, run
 from wsss.stages.segmentation import segment
 from wsss.study.params import ComputeSegmentation

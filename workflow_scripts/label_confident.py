@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
 from wsss.results import read_cams, write_confident
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.stages.confident import label_images
 from wsss.stages.job import Job, run
 from wsss.study.params import LabelConfident

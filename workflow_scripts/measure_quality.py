@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
 from wsss.results import read_affinities, read_cams, read_masks, write_signals
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.stages.job import Job, run
-from wsss.stages.quality import Beside, measure_images
+from wsss.stages.quality.signals import Beside, measure_images
 from wsss.stages.sweep.chosen import chosen_walk
 from wsss.study.params import MeasureQuality
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsss.report.figures.gallery import overlay
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.stages.bundle.model import SegmentationModel
 from wsss.stages.job import Job, run
 from wsss.stages.predict import named_below, predict_files, write_shard, written

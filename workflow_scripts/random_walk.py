@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
 from wsss.results import read_affinities, read_cams, write_pseudo_masks
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.stages.job import Job, run
 from wsss.stages.random_walk import propagate_images
 from wsss.stages.sweep.chosen import chosen_walk

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from wsss.data import Manifest
 from wsss.results import read_signals, write_ranking, write_table
 from wsss.stages.job import Job, run
-from wsss.stages.quality import rank_images, summarize_classes
+from wsss.stages.quality.ranking import rank_images, summarize_classes
 from wsss.study.params import Nothing
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from wsss.results import read_json, write_json, write_table, write_text
 from wsss.stages.job import Job, run
-from wsss.stages.sweep import gather, overlay, rank, table
+from wsss.stages.sweep.ranking import gather, overlay, rank, table
 from wsss.study.params import Nothing
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from wsss.data import Manifest
 from wsss.results import AffinityGrid, open_shards, read_affinities, read_cams, write_confusions, write_json
 from wsss.stages.job import Job, run
-from wsss.stages.scores import Truth, score_affinities
+from wsss.stages.scores.affinities import score_affinities
+from wsss.stages.scores.truth import Truth
 from wsss.stages.sweep.chosen import chosen_walk
 from wsss.study.params import ScoreAffinities
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from wsss.data import Manifest
 from wsss.results import open_shards, read_cams, write_confusions, write_json
 from wsss.stages.job import Job, run
-from wsss.stages.scores import score_study_cams
+from wsss.stages.scores.cams import score_study_cams
 from wsss.study.params import ScoreCams
 
 if TYPE_CHECKING:

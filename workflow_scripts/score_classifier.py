@@ -6,7 +6,7 @@ from wsss.data import Manifest
 from wsss.models.classifier import restore_classifier
 from wsss.results import write_classified, write_json
 from wsss.stages.job import Job, run
-from wsss.stages.scores import score_classifier
+from wsss.stages.scores.classifier import score_classifier
 from wsss.study.params import ScoreClassifier
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from wsss.data import Manifest
 from wsss.results import open_shards, read_masks, write_confusions, write_json
 from wsss.stages.job import Job, run
-from wsss.stages.scores import Truth, score_confident
+from wsss.stages.scores.masks import score_confident
+from wsss.stages.scores.truth import Truth
 from wsss.study.params import Nothing
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from wsss.data import Manifest
 from wsss.method.labels import value_names
 from wsss.results import image_miou, read_confusions, read_ranking, write_json
 from wsss.stages.job import Job, run
-from wsss.stages.scores import score_quality
+from wsss.stages.scores.quality import score_quality
 from wsss.study.params import Nothing
 
 if TYPE_CHECKING:

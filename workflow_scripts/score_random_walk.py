@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from wsss.data import Manifest
 from wsss.results import open_shards, read_masks, write_confusions, write_json
 from wsss.stages.job import Job, run
-from wsss.stages.scores import score_splits
+from wsss.stages.scores.masks import score_splits
 from wsss.study.params import Nothing
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from wsss.data import Manifest
 from wsss.results import read_affinities, read_cams, read_masks, write_json
 from wsss.stages.job import Job, run
-from wsss.stages.sweep import Grid, sweep_shard
+from wsss.stages.sweep.points import Grid
+from wsss.stages.sweep.shard import sweep_shard
 from wsss.study.params import SweepRandomWalk
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from wsss.data import Manifest
 from wsss.results import open_shards, read_masks
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.stages.job import Job, run
 from wsss.stages.voc_submission import write_submission
 from wsss.study.params import Nothing

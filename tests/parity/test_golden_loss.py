@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from wsss.method.affinity import Border, affinity_loss, affinity_stencil, half_plane_offsets, pair_targets
+from wsss.method.affinity import affinity_loss, affinity_stencil, half_plane_offsets, pair_targets
+from wsss.method.neighbours import Border
 
 GOLDEN = Path(__file__).parent
 

@@ -22,7 +22,7 @@ from wsss.models.affinitynet import build_affinitynet
 from wsss.models.classifier import build_classifier
 from wsss.models.network import Network
 from wsss.models.parameters import freeze
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages.affinitynet import AffinityLoss
 from wsss.stages.classifier import ClassifierLoss
 from wsss.stages.training.loop import fit

@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wsss.method.affinity import (
-    Border,
     affinity_leak,
     affinity_loss,
     affinity_stencil,
@@ -26,6 +25,7 @@ from wsss.method.affinity import (
     torch_engine,
     valid_pairs,
 )
+from wsss.method.neighbours import Border
 
 BORDERS: tuple[Border, ...] = ("full", "cropped")
 SIZES = [(1, 1), (1, 9), (9, 1), (3, 3), (7, 11), (12, 13)]

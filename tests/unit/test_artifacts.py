@@ -25,7 +25,6 @@ from wsss.results import (
     AffinityGrid,
     ArtifactError,
     HistoryWriter,
-    load_checkpoint,
     open_shards,
     pooling_of,
     read_affinities,
@@ -34,7 +33,6 @@ from wsss.results import (
     read_json,
     read_masks,
     replacing,
-    save_checkpoint,
     write_affinities,
     write_cams,
     write_confident,
@@ -42,6 +40,7 @@ from wsss.results import (
     write_manifest,
     write_masks,
 )
+from wsss.results.checkpoints import load_checkpoint, save_checkpoint
 from wsss.study.provenance import ArtifactManifest
 
 AWKWARD_IDS = [

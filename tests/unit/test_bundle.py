@@ -22,7 +22,7 @@ from wsss.models.affinitynet import build_affinitynet
 from wsss.models.checkpoints import Restored
 from wsss.models.classifier import build_classifier
 from wsss.models.segmenter import build_segmenter
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages.bundle.card import markdown_text, model_card
 from wsss.stages.bundle.writing import provenance_of, write_bundle
 from wsss.stages.cams.classifier import classify, compute_cams

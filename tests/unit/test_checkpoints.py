@@ -11,7 +11,8 @@ from wsss.models.affinitynet import build_affinitynet, restore_affinitynet
 from wsss.models.checkpoints import save_network
 from wsss.models.classifier import build_classifier, restore_classifier
 from wsss.models.segmenter import build_segmenter, restore_segmenter
-from wsss.results import ArtifactError, load_checkpoint, save_checkpoint
+from wsss.results import ArtifactError
+from wsss.results.checkpoints import load_checkpoint, save_checkpoint
 from wsss.study import config
 
 NAMES = ("cat", "dog")

@@ -11,17 +11,10 @@ import pytest
 import yaml
 
 from wsss.results import AffinityGrid, ArtifactError
-from wsss.stages.sweep import (
-    Grid,
-    Point,
-    best_first,
-    candidates,
-    chosen_text,
-    chosen_walk,
-    near_usual,
-    usual_steps,
-    widened,
-)
+from wsss.stages.sweep.choice import candidates, widened
+from wsss.stages.sweep.chosen import chosen_text, chosen_walk
+from wsss.stages.sweep.points import Grid, Point, best_first
+from wsss.stages.sweep.usual import near_usual, usual_steps
 from wsss.study.config import RandomWalk, Study, load_study, read_study
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from wsss.method.affinity import Border
 from wsss.method.grid import Padding
+from wsss.method.neighbours import Border
 from wsss.study.config import AffinityNet, ConfigError, RandomWalk, Study, load_study, merged, read_study
 from wsss.study.config.text import commented_yaml, schema_yaml
 from wsss.study.modules import loaded_modules

@@ -17,7 +17,7 @@ from wsss.data.exchange.cvat import write_cvat
 from wsss.data.exchange.labelme import write_labelme
 from wsss.models.segmenter import restore_segmenter
 from wsss.results import read_masks, write_masks
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages.corrected import corrected_masks
 from wsss.stages.segmenter import CorrectedMasks, learned_masks, train_segmenter
 from wsss.stages.training.run import Run

@@ -20,7 +20,8 @@ import pytest
 import torch
 
 from wsss.data import write_mask
-from wsss.results import HistoryWriter, save_checkpoint, write_json, write_masks, write_text
+from wsss.results import HistoryWriter, write_json, write_masks, write_text
+from wsss.results.checkpoints import save_checkpoint
 from wsss.runtime.disk import DiskFullError, naming_full_disk, temporary_folder
 from wsss.runtime.locks import try_lock
 

@@ -22,8 +22,9 @@ from tests.unit.conftest import Pictures
 from wsss.models.affinitynet import build_affinitynet
 from wsss.models.classifier import build_classifier
 from wsss.models.segmenter import build_segmenter
-from wsss.results import load_checkpoint, read_history, save_checkpoint
-from wsss.runtime import Compute
+from wsss.results import read_history
+from wsss.results.checkpoints import load_checkpoint, save_checkpoint
+from wsss.runtime.compute import Compute
 from wsss.runtime.processes import ProcessError, in_processes, joined, share, total
 from wsss.stages.affinitynet import AffinityLoss, train_affinitynet
 from wsss.stages.classifier import ClassifierLoss

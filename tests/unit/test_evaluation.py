@@ -21,18 +21,12 @@ from wsss.results import (
     write_confusions,
     write_json,
 )
-from wsss.runtime import Compute
-from wsss.stages.scores import (
-    Scored,
-    Truth,
-    score_affinities,
-    score_cams,
-    score_classifier,
-    score_confident,
-    score_masks,
-    score_refined_cams,
-    score_splits,
-)
+from wsss.runtime.compute import Compute
+from wsss.stages.scores.affinities import score_affinities
+from wsss.stages.scores.cams import score_cams, score_refined_cams
+from wsss.stages.scores.classifier import score_classifier
+from wsss.stages.scores.masks import score_confident, score_masks, score_splits
+from wsss.stages.scores.truth import Scored, Truth
 from wsss.study.config import ConstantBackground, RandomWalk
 
 CLASSES = ("cat", "dog")

@@ -26,7 +26,7 @@ from wsss.models.checkpoints import save_network
 from wsss.models.classifier import Classifier, build_classifier
 from wsss.models.segmenter import Segmenter, build_segmenter
 from wsss.results import AffinityGrid
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages import affinities as affinity_kinds
 from wsss.stages import cams as cam_kinds
 from wsss.stages.affinities.network import (

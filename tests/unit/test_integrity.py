@@ -26,7 +26,6 @@ from wsss.results import (
     HistoryWriter,
     ImageConfusion,
     ImageSignals,
-    save_checkpoint,
     write_affinities,
     write_cams,
     write_confident,
@@ -38,6 +37,7 @@ from wsss.results import (
     write_table,
     write_text,
 )
+from wsss.results.checkpoints import save_checkpoint
 from wsss.stages.dataset import list_drawn
 from wsss.stages.job import Job, run
 from wsss.stages.masks import export_masks

@@ -17,8 +17,9 @@ from wsss.method.affinity import affinity_leak, boundary_stencil
 from wsss.method.confident import grid_labels
 from wsss.models.classifier import restore_classifier
 from wsss.models.irnet import IRNet, build_irnet, on_grid, restore_irnet
-from wsss.results import AffinityGrid, ArtifactError, load_checkpoint, read_history
-from wsss.runtime import Compute
+from wsss.results import AffinityGrid, ArtifactError, read_history
+from wsss.results.checkpoints import load_checkpoint
+from wsss.runtime.compute import Compute
 from wsss.stages import affinities as affinity_kinds
 from wsss.stages.affinities.irn import compute_affinities
 from wsss.stages.classifier import train_classifier

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from wsss.data.loading import in_threads
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from wsss.data.loading import image_batches
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.runtime.memory import return_memory, returning_memory
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -22,7 +22,7 @@ from wsss.results import (
     write_ranking,
     write_signals,
 )
-from wsss.stages.quality import rank_images, summarize_classes
+from wsss.stages.quality.ranking import rank_images, summarize_classes
 from wsss.stages.quality.signals import (
     agreement,
     kept_to,
@@ -33,7 +33,7 @@ from wsss.stages.quality.signals import (
     walk_signals,
 )
 from wsss.stages.random_walk import propagate_image
-from wsss.stages.scores import score_quality
+from wsss.stages.scores.quality import score_quality
 from wsss.study.config import ConstantBackground, PowerBackground, RandomWalk
 
 NAN = math.nan

@@ -15,7 +15,7 @@ import wsss
 from wsss.data.scenes import draw_scene
 from wsss.models.affinitynet import build_affinitynet
 from wsss.models.checkpoints import Restored, save_network
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages.affinities.network import image_affinities
 from wsss.stages.bundle.writing import write_bundle
 from wsss.stages.inference.refinement import pixel_refinement

@@ -22,11 +22,12 @@ from wsss.method.dense_crf import dense_crf
 from wsss.method.grid import from_grid
 from wsss.method.metrics import confusion_matrix
 from wsss.results import Cams
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages.confident import label_image
 from wsss.stages.inference.refinement import Refine, image_refinement
 from wsss.stages.random_walk import propagate_image, walk_scores
-from wsss.stages.scores import Truth, score_cams, score_refined_cams, score_study_cams
+from wsss.stages.scores.cams import score_cams, score_refined_cams, score_study_cams
+from wsss.stages.scores.truth import Truth
 from wsss.stages.segmentation import segment
 from wsss.study.config import (
     Confident,

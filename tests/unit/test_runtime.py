@@ -24,19 +24,17 @@ import pytest
 import torch
 
 from wsss.results import ArtifactError
-from wsss.runtime import (
+from wsss.runtime.console import configure_logging, progress
+from wsss.runtime.devices import (
     autocast,
-    configure_logging,
     device,
     gpu_slot,
     gpu_slots,
-    peak_memory_mb,
-    progress,
-    seed_everything,
+    multiplies_bfloat16,
     worker_count,
 )
-from wsss.runtime.devices import multiplies_bfloat16
 from wsss.runtime.locks import first_free, try_lock
+from wsss.runtime.this_process import peak_memory_mb, seed_everything
 
 
 @pytest.fixture(autouse=True)

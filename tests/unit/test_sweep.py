@@ -24,24 +24,12 @@ from wsss.method.metrics import confusion_matrix, mean_iou
 from wsss.report.figures import plot_sweep, sweep_table
 from wsss.results import write_json, write_table
 from wsss.stages.random_walk import background_of, propagate_image
-from wsss.stages.sweep import (
-    Grid,
-    Point,
-    Tally,
-    describe_pixels,
-    gather,
-    overlay,
-    rank,
-    read_pixels,
-    sweep_image,
-    swept_rows,
-    table,
-    tally_image,
-    total,
-)
 from wsss.stages.sweep.counting import count_winners, winning_slots
-from wsss.stages.sweep.pixels import Pixels
-from wsss.stages.sweep.points import KEYS
+from wsss.stages.sweep.images import sweep_image
+from wsss.stages.sweep.pixels import Pixels, describe_pixels, read_pixels, swept_rows
+from wsss.stages.sweep.points import KEYS, Grid, Point
+from wsss.stages.sweep.ranking import gather, overlay, rank, table
+from wsss.stages.sweep.tally import Tally, tally_image, total
 from wsss.study.config import RandomWalk, Study, load_study, read_study
 from wsss.study.params import SweepRandomWalk
 

@@ -30,8 +30,9 @@ from wsss.models.backbone import IMAGENET
 from wsss.models.classifier import Classifier as ClassifierNetwork
 from wsss.models.classifier import build_classifier, restore_classifier
 from wsss.models.segmenter import restore_segmenter
-from wsss.results import load_checkpoint, read_history
-from wsss.runtime import Compute
+from wsss.results import read_history
+from wsss.results.checkpoints import load_checkpoint
+from wsss.runtime.compute import Compute
 from wsss.stages.affinitynet import train_affinitynet
 from wsss.stages.cams.classifier import classify
 from wsss.stages.classifier import multi_hot, train_classifier

@@ -54,7 +54,7 @@ class Reader:
         shutil.copy(photographs / "labels.csv", self.folder / "my_photos")
         self.type_in("wsss", "branch", "study.yaml", "b", "--set", "random_walk.t=20")
 
-    def type_in(self, program: str, *words: str) -> str:
+    def type_in(self, program: str, *words: str, **variables: str) -> str:
         """What a command prints, which must not fail."""
         names = [self.meant(word) for word in words]
         if names[0] == "init":
@@ -62,7 +62,7 @@ class Reader:
         done = subprocess.run(
             [sys.executable, "-m", program, *names],
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(self.folder)},
+            env=os.environ | {"PYTHONPATH": str(self.folder)} | variables,
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -90,9 +90,11 @@ def reader(finished: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Read
 @pytest.mark.parametrize("command", TYPED, ids=str)
 def test_a_command_of_a_page_works(reader: Reader, command: Command) -> None:
     program, *words = command.program
+    whole_default_study = program == "snakemake" and "--configfile" not in words
     computes = program == "snakemake" or words[0] == "run"
-    planned = computes and any(part in word for part in PLANNED for word in words)
-    assert reader.type_in(program, *words, *(["--dry-run"] if planned else []))
+    named = any(part in word for part in PLANNED for word in words)
+    options = ["--dry-run"] if whole_default_study or (computes and named) else []
+    assert reader.type_in(program, *words, *options, **command.variables)
 
 
 def test_the_pictures_of_the_pages_are_drawn(reader: Reader, tmp_path: Path) -> None:

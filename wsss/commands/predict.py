@@ -23,7 +23,7 @@ def predict(
     the probability of each class. Exit status 1 if an image could not be read; the others are written.
     """
     from wsss.report.figures.gallery import overlay
-    from wsss.runtime import configure_logging, progress
+    from wsss.runtime.console import configure_logging, progress
     from wsss.stages.bundle.model import AffinityModel, SegmentationModel, load_model
     from wsss.stages.masks import list_masks
     from wsss.stages.predict import PROBABLE, column_names, find_images, predict_files, write_classes

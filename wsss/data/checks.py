@@ -20,7 +20,7 @@ from wsss.data.manifest import ImageRow, Manifest
 from wsss.data.masks import MaskFacts, MaskReader, facts_of
 from wsss.data.problems import Problems, printable
 from wsss.method.labels import IGNORE
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.study.provenance import content_digest
 from wsss.study.regular import irregular, regular_bytes
 

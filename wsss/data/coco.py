@@ -20,7 +20,7 @@ from wsss.data.images import write_mask
 from wsss.data.manifest import Manifest
 from wsss.data.names import id_of
 from wsss.data.problems import DatasetError, Problems
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.study.regular import irregular
 from wsss.study.sources import coco_annotations, coco_images
 

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from wsss.data import ImageRow
-from wsss.runtime import Compute, set_threads, worker_count
+from wsss.runtime.compute import Compute
+from wsss.runtime.devices import worker_count
 from wsss.runtime.memory import bound_caches, returning_memory
+from wsss.runtime.this_process import set_threads
 
 Task = TypeVar("Task")
 Item = TypeVar("Item")

@@ -14,7 +14,7 @@ from wsss.data.images import palette_image
 from wsss.data.manifest import Manifest
 from wsss.data.scenes import CLASSES, draw_scene
 from wsss.method.labels import BACKGROUND, IGNORE, value_names
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.study.config import Folder, Shapes
 
 SPLITS = ("train", "val")

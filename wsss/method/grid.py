@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsss.method.affinity import STRIDE
+from wsss.method.neighbours import STRIDE
 from wsss.method.resizing import bilinear, scaled_size
 from wsss.method.upsampling import cells_to_pixels
 

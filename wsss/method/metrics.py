@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from wsss.method.labels import BACKGROUND, IGNORE
+from wsss.method.overlap import overlap
 
 
 def confusion_matrix(prediction: Tensor, truth: Tensor, n_values: int, ignore: int = IGNORE) -> Tensor:
@@ -49,8 +50,7 @@ def confusion_matrix(prediction: Tensor, truth: Tensor, n_values: int, ignore: i
 
 def class_iou(confusion: Tensor) -> Tensor:
     """Intersection over union per class: (..., C) float64, nan where a class is in neither map."""
-    hits = _hits(confusion)
-    return hits / (confusion.sum(-1) + confusion.sum(-2) - hits)
+    return overlap(_hits(confusion), confusion.sum(-1), confusion.sum(-2))
 
 
 def mean_iou(confusion: Tensor) -> Tensor:

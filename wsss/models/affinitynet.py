@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu
 
-from wsss.method.affinity import Border, affinity_stencil
+from wsss.method.affinity import affinity_stencil
+from wsss.method.neighbours import Border
 from wsss.models.backbone import Backbone, Features, resize
 from wsss.models.backbones import build_backbone
 from wsss.models.checkpoints import Restored, read_network

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from wsss.models.network import Network
-from wsss.results import ArtifactError, load_checkpoint, save_checkpoint
+from wsss.results import ArtifactError
+from wsss.results.checkpoints import load_checkpoint, save_checkpoint
 from wsss.study.config.fields import Section
 
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)

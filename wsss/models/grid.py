@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from wsss.method.affinity import STRIDE, Border
+from wsss.method.neighbours import STRIDE, Border
 from wsss.models.network import Network
 
 

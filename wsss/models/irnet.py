@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsss.method.affinity import Border
+from wsss.method.neighbours import Border
 from wsss.models.backbone import Backbone, Features, resize
 from wsss.models.backbones import build_backbone
 from wsss.models.checkpoints import Restored, read_network

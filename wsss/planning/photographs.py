@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsss.data.decoding import FORMATS, orientation, swaps_sides
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 
 SIDE = 16
 """Rows and columns of brightness steps in a hash: 256 bits."""

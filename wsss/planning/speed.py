@@ -11,8 +11,9 @@ import torch
 
 from wsss.models.backbones import build_backbone
 from wsss.planning.work import Backbone, Work
-from wsss.runtime import Compute
-from wsss.runtime.devices import device, set_threads
+from wsss.runtime.compute import Compute
+from wsss.runtime.devices import device
+from wsss.runtime.this_process import set_threads
 
 SIDE = 224
 """Side in pixels of the image that is tried on each backbone."""

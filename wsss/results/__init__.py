@@ -8,7 +8,6 @@ from image id to content.
 
 from wsss.results.affinities import Affinities, AffinityGrid, read_affinities, write_affinities
 from wsss.results.cam_stacks import Cams, CamStacks, read_cams, write_cams
-from wsss.results.checkpoints import load_checkpoint, save_checkpoint
 from wsss.results.confusions import (
     ClassifiedImage,
     ImageConfusion,
@@ -55,7 +54,6 @@ __all__ = [
     "RankedImage",
     "Shards",
     "image_miou",
-    "load_checkpoint",
     "open_shards",
     "pooling_of",
     "read_affinities",
@@ -68,7 +66,6 @@ __all__ = [
     "read_ranking",
     "read_signals",
     "replacing",
-    "save_checkpoint",
     "write_affinities",
     "write_cams",
     "write_classified",

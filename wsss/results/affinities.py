@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss.method.affinity import Border, half_plane_offsets
+from wsss.method.neighbours import Border, upper_to_lower
 from wsss.results.files import ArtifactError, in_unit_interval
 from wsss.results.hdf5 import BESIDE, Hdf5Map, Recorded, writing
 
@@ -64,7 +64,7 @@ def write_affinities(
     Raises:
         ArtifactError: other shapes, dtypes or values, or an id given twice; nothing is written.
     """
-    pairs = len(half_plane_offsets(grid.radius))
+    pairs = len(upper_to_lower(grid.radius))
     with writing(path, _FORMAT, **grid._asdict()) as writer:
         for image_id, stencil, *boundaries in items:
             writer.add(image_id, stencil, np.float16, 3)

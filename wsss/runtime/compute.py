@@ -9,7 +9,8 @@ from typing import Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from wsss.runtime.devices import autocast, set_threads, worker_count
+from wsss.runtime.devices import autocast, worker_count
+from wsss.runtime.this_process import set_threads
 
 Network = TypeVar("Network", bound=nn.Module)
 

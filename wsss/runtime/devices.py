@@ -1,18 +1,14 @@
-"""The device a stage computes on: GPU slots, precision, seeds, threads and memory."""
+"""The device a stage computes on: GPU slots, precision, loading threads."""
 
 from __future__ import annotations
 
 import os
-import random
-import resource
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
 import torch
 
 from wsss.runtime.locks import first_free
@@ -21,7 +17,6 @@ from wsss.study.options import Precision
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}
 """Linux's names of the x86 and Arm instruction sets that multiply bfloat16 natively."""
 
-_MEBIBYTE = 2**20
 _MOST_WORKERS = 8
 
 
@@ -73,13 +68,6 @@ def _take(held: ExitStack, names: Sequence[str], count: int) -> list[int]:
     return sorted(indices)
 
 
-def seed_everything(seed: int) -> None:
-    """Seed the global generators of Python, NumPy and PyTorch, including those of the GPUs."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries may use it
-    torch.manual_seed(seed)
-
-
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Return the autocast context in which networks run.
 
@@ -109,25 +97,9 @@ def multiplies_bfloat16(device: torch.device, cpuinfo: Path = Path("/proc/cpuinf
     return not _BFLOAT16_FLAGS.isdisjoint(flags.split())
 
 
-def set_threads(threads: int) -> None:
-    """Set the number of CPU threads that PyTorch computes on, at least one."""
-    torch.set_num_threads(max(1, threads))
-
-
 def worker_count(threads: int) -> int:
     """Number of loading threads for a job of `threads` threads: at most one per core, at most 8."""
     return max(1, min(threads, _cores(), _MOST_WORKERS))
-
-
-def peak_memory_mb() -> float:
-    """Return the peak memory of this process in MiB: resident on the host plus allocated on its GPU.
-
-    Child processes are not counted.
-    """
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB elsewhere
-    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
-    return round((host + gpu) / _MEBIBYTE, 1)
 
 
 def _gpu_name(index: int) -> str:

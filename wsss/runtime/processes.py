@@ -26,8 +26,8 @@ from torch.multiprocessing.spawn import start_processes
 
 from wsss.runtime.compute import Compute
 from wsss.runtime.console import configure_logging, log_settings
-from wsss.runtime.devices import set_threads
 from wsss.runtime.disk import temporary_folder
+from wsss.runtime.this_process import set_threads
 
 Item = TypeVar("Item")
 Outcome = tuple[float, Exception | None]

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from wsss.data import ImageRow
 from wsss.data.loading import in_threads
-from wsss.method.affinity import STRIDE
 from wsss.method.confident import confident_labels, threshold_labels
+from wsss.method.neighbours import STRIDE
 from wsss.results import Cams
 from wsss.stages.inference.refinement import Refine, image_refinement
 from wsss.study.config import Confident, DenseCrf

@@ -11,20 +11,21 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar, cast
-
-import torch
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
 
 from wsss.results import write_manifest
-from wsss.runtime import gpu_slots
-from wsss.runtime.compute import Compute
 from wsss.runtime.console import configure_logging
-from wsss.runtime.devices import peak_memory_mb, seed_everything, set_threads
+from wsss.runtime.this_process import peak_memory_mb, seed_everything, set_threads
 from wsss.study.config.fields import Section
 from wsss.study.follow import settled_values
 from wsss.study.integrity import require_intact
 from wsss.study.params import Params, params_class
 from wsss.study.provenance import ArtifactManifest, file_digests, library_versions
+
+if TYPE_CHECKING:
+    import torch
+
+    from wsss.runtime.compute import Compute
 
 ParamsT = TypeVar("ParamsT", bound=Params)
 SectionT = TypeVar("SectionT", bound=Section)
@@ -75,10 +76,8 @@ class Job(Generic[ParamsT]):
         label: the rule and its wildcards.
         inputs: digests of the input files by path, set within the `with` block.
         settled: the values of keys that say `auto`, see `settle`.
-        devices: set within the `with` block; the CPU for rules that ask for no GPU.
     """
 
-    devices: tuple[torch.device, ...]
     inputs: dict[str, str]
     settled: dict[str, Any]
     _written: list[str]
@@ -94,7 +93,17 @@ class Job(Generic[ParamsT]):
         self.threads = int(snakemake.threads)
         self.label = " ".join([self.rule, "/".join(str(value) for value in self.wildcards)]).strip()
         self._log = next(iter(snakemake.log), None)
+        self._held: tuple[torch.device, ...] = ()
         self._gpus = int(snakemake.resources.get("gpu", 0))
+
+    @property
+    def devices(self) -> tuple[torch.device, ...]:
+        """Set within the `with` block: the GPUs of rules that ask for some, else the CPU."""
+        if self._held:
+            return self._held
+        import torch  # most jobs that compute on no GPU work without PyTorch, which takes long to load
+
+        return (torch.device("cpu"),)
 
     @property
     def device(self) -> torch.device:
@@ -104,6 +113,8 @@ class Job(Generic[ParamsT]):
     @property
     def compute(self) -> Compute:
         """Where and how the networks of this job compute; with several GPUs, a process on each may train."""
+        from wsss.runtime.compute import Compute  # loads PyTorch
+
         return Compute.of(self.devices, getattr(self.params, "precision", None) or "auto", self.threads)
 
     def __enter__(self) -> Self:
@@ -114,10 +125,13 @@ class Job(Generic[ParamsT]):
             seed_everything(self.seed)
             self.inputs = {}
             self.reads(self.input)
-            self.devices = stack.enter_context(self._held_devices())
+            if self._gpus:
+                from wsss.runtime.devices import gpu_slots  # loads PyTorch
+
+                self._held = stack.enter_context(gpu_slots(self._gpus))
             self._stack = stack.pop_all()
         self._start = time.monotonic()
-        names = " and ".join(map(str, self.devices))
+        names = " and ".join(map(str, self._held)) or "cpu"
         logger.info("started on %s with %d threads", names, self.threads)
         return self
 
@@ -153,14 +167,6 @@ class Job(Generic[ParamsT]):
         self.settled |= values
         return section
 
-    @contextmanager
-    def _held_devices(self) -> Iterator[tuple[torch.device, ...]]:
-        if not self._gpus:
-            yield (torch.device("cpu"),)
-            return
-        with gpu_slots(self._gpus) as devices:
-            yield devices
-
     def _seconds(self) -> float:
         return round(time.monotonic() - self._start, 1)
 
@@ -188,7 +194,7 @@ class Job(Generic[ParamsT]):
             seed=self.config.get("seed"),
             versions=library_versions(),
             threads=self.threads,
-            device=" and ".join(map(_device_name, self.devices)),
+            device=" and ".join(map(_device_name, self._held)) or "cpu",
             seconds=self._seconds(),
             peak_memory_mb=peak_memory_mb(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -213,4 +219,6 @@ def _unwinding_when_terminated() -> Iterator[None]:
 
 
 def _device_name(device: torch.device) -> str:
+    import torch
+
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wsss.data import ImageRow
 from wsss.method.resizing import bilinear
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages.inference.passes import passes, scaled_batches
 from wsss.stages.inference.refinement import image_refinement
 from wsss.study.config import DenseCrf, Segmentation

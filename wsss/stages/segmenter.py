@@ -19,7 +19,8 @@ from wsss.method.metrics import confusion_matrix, mean_iou
 from wsss.method.noisy_labels import bootstrapped_cross_entropy, cross_entropy, symmetric_cross_entropy
 from wsss.models.parameters import freeze
 from wsss.models.segmenter import Segmenter, build_segmenter
-from wsss.runtime import Compute, progress
+from wsss.runtime.compute import Compute
+from wsss.runtime.console import progress
 from wsss.runtime.processes import process_count, total
 from wsss.stages.inference.passes import passes, scaled_batches
 from wsss.stages.training.loop import Losses

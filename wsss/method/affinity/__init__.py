@@ -9,13 +9,11 @@ All lengths are in cells of the grid.
 from wsss.method.affinity.boundary import boundary_stencil
 from wsss.method.affinity.displacement import displacement_losses
 from wsss.method.affinity.loss import affinity_loss, pair_counts
-from wsss.method.affinity.pairs import STRIDE, Border, Kinds, half_plane_offsets, pair_targets, valid_pairs
+from wsss.method.affinity.pairs import Kinds, half_plane_offsets, pair_targets, valid_pairs
 from wsss.method.affinity.stencil import affinity_stencil
 from wsss.method.affinity.truth import affinity_leak, oracle_stencil
 
 __all__ = [
-    "STRIDE",
-    "Border",
     "Kinds",
     "affinity_leak",
     "affinity_loss",

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from wsss.method.labels import BACKGROUND, IGNORE
-
-Border = Literal["full", "cropped"]
-"""Which pairs count: every pair inside the grid, or those of the published code (see `valid_pairs`)."""
+from wsss.method.neighbours import Border, upper_to_lower
 
 Kinds = tuple[Tensor, Tensor, Tensor]
 """One tensor per kind of pair: two background cells, two cells of one class, two cells that differ."""
-
-STRIDE = 8
-"""Pixels of AffinityNet's input per cell and side."""
 
 
 def half_plane_offsets(radius: int) -> Tensor:
@@ -29,12 +22,7 @@ def half_plane_offsets(radius: int) -> Tensor:
         ValueError: radius is below 2, which leaves no pair.
 
     """
-    if radius < 2:
-        raise ValueError(f"half_plane_offsets: a radius of at least 2 cells has neighbours, got {radius}")
-    reach = range(1 - radius, radius)
-    return torch.tensor(
-        [(dy, dx) for dy in range(radius) for dx in reach if (dy > 0 or dx > 0) and dy**2 + dx**2 < radius**2]
-    )
+    return torch.tensor(upper_to_lower(radius))
 
 
 def valid_pairs(height: int, width: int, radius: int = 5, border: Border = "full") -> Tensor:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from wsss.method.affinity.distance import pair_distance
-from wsss.method.affinity.pairs import Border, half_plane_offsets, valid_pairs
+from wsss.method.affinity.pairs import half_plane_offsets, valid_pairs
+from wsss.method.neighbours import Border
 
 
 def affinity_stencil(features: Tensor, radius: int = 5, border: Border = "full") -> Tensor:

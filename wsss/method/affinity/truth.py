@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wsss.method.affinity.pairs import Border, lower_cells, pair_targets, valid_pairs
+from wsss.method.affinity.pairs import lower_cells, pair_targets, valid_pairs
 from wsss.method.labels import IGNORE
+from wsss.method.neighbours import Border
 
 
 def oracle_stencil(labels: Tensor, radius: int = 5, leak: float = 0.0) -> Tensor:

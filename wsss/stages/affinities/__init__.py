@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wsss.data import Manifest
 from wsss.results import AffinityGrid
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.study.config import Affinities
 from wsss.study.params import ComputeAffinities
 from wsss.study.registry import AFFINITY_KINDS, module_name

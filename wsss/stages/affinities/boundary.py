@@ -15,10 +15,11 @@ from torch import Tensor
 
 from wsss.data import ImageRow, Manifest
 from wsss.data.loading import prefetch
-from wsss.method.affinity import STRIDE, boundary_stencil
+from wsss.method.affinity import boundary_stencil
+from wsss.method.neighbours import STRIDE
 from wsss.method.resizing import scaled_size
 from wsss.results import AffinityGrid
-from wsss.runtime import worker_count
+from wsss.runtime.devices import worker_count
 from wsss.stages.affinities import AffinitiesJob, ComputedAffinities
 from wsss.stages.foreign.files import find_files, naming, read_grey_png, read_npy
 from wsss.study.config import BoundaryAffinities

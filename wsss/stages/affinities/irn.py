@@ -13,7 +13,7 @@ from wsss.data import ImageRow, Manifest
 from wsss.method.affinity import boundary_stencil
 from wsss.models.irnet import IRNet, restore_irnet
 from wsss.results import AffinityGrid
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages.affinities import AffinitiesJob, ComputedAffinities
 from wsss.stages.inference.features import padded_batches
 from wsss.stages.inference.passes import passes

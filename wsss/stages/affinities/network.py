@@ -13,7 +13,7 @@ from wsss.data import ImageRow, Manifest
 from wsss.method.affinity import half_plane_offsets
 from wsss.models.affinitynet import AffinityNet, restore_affinitynet
 from wsss.results import AffinityGrid
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages.affinities import AffinitiesJob, ComputedAffinities
 from wsss.stages.inference.features import padded, padded_batches
 from wsss.stages.inference.passes import at_scales, passes

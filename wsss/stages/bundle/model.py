@@ -20,8 +20,8 @@ from wsss.models.bundles import AnyNetwork, restore_bundle
 from wsss.models.classifier import Classifier
 from wsss.models.normalization import Normalization
 from wsss.models.segmenter import Segmenter
-from wsss.runtime import Compute
-from wsss.runtime import device as current_device
+from wsss.runtime.compute import Compute
+from wsss.runtime.devices import device as current_device
 from wsss.stages.bundle.images import ImageLike, Pixels, over_images
 from wsss.stages.inference.passes import at_scales, passes
 from wsss.stages.inference.refinement import pixel_refinement

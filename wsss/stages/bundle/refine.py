@@ -16,7 +16,7 @@ from wsss.method.cam import with_background
 from wsss.method.labels import BACKGROUND, IGNORE
 from wsss.method.resizing import bilinear
 from wsss.models.affinitynet import AffinityNet, restore_affinitynet
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages.affinities.network import image_affinities
 from wsss.stages.bundle.images import ImageLike, Pixels
 from wsss.stages.bundle.model import AffinityModel, device_named

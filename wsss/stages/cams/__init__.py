@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss.data import Manifest
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.study.config import Cams
 from wsss.study.params import ComputeCams
 from wsss.study.registry import CAM_KINDS, module_name

@@ -12,7 +12,7 @@ from wsss.data import ImageRow, Manifest
 from wsss.method.cam import combine_cams
 from wsss.method.labels import class_values
 from wsss.models.classifier import Classifier, restore_classifier
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages.cams import CamItem, CamsJob, require_same_classes
 from wsss.stages.inference.passes import passes, scaled_batches
 from wsss.study.config import ClassifierCams

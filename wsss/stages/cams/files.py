@@ -22,7 +22,7 @@ from wsss.data import ImageRow, Manifest
 from wsss.data.loading import prefetch
 from wsss.method.labels import class_values
 from wsss.method.resizing import bilinear
-from wsss.runtime import worker_count
+from wsss.runtime.devices import worker_count
 from wsss.stages.cams import CamItem, CamsJob
 from wsss.stages.cams.foreign import ForeignCams
 from wsss.stages.foreign.files import find_files, naming, shortened, there

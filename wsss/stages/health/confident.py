@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wsss.method.affinity import STRIDE
+from wsss.method.neighbours import STRIDE
 from wsss.stages.health.alarms import Alarm, Verdict, known, listed, percent
 from wsss.stages.health.counting import Counted, background_share, foreground_share, found_by_class
 

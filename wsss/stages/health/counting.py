@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wsss.data import ImageRow
 from wsss.method.labels import BACKGROUND, IGNORE, class_values
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 
 ALMOST_ALL = 0.99
 """Share of an image's pixels that counts as all of them: a walk leaves single pixels at corners."""

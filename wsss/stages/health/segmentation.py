@@ -6,12 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from wsss.data import ImageRow
-from wsss.method.metrics import confusion_matrix, mean_iou
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.stages.health.alarms import Alarm, Verdict, listed, percent, points
 from wsss.stages.health.counting import Counted, foreground_share, found_by_class
 from wsss.stages.health.random_walk import RAGGED, SPECKLED, ragged
@@ -140,6 +138,10 @@ def agreement_with(
     n_values: int,
 ) -> float:
     """mIoU of predictions if the pseudo masks were the truth, over all pixels of all images together."""
+    import torch  # no other check needs it
+
+    from wsss.method.metrics import confusion_matrix, mean_iou
+
     confusion = torch.zeros(n_values, n_values, dtype=torch.int64)
     for row in progress(rows, label="agreement"):
         masks = torch.from_numpy(predictions[row.id]), torch.from_numpy(pseudo_masks[row.id])

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.data import ImageRow
-from wsss.method.affinity import STRIDE
+from wsss.method.neighbours import STRIDE
 from wsss.models.grid import GridNetwork
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.stages.inference.passes import passes, scaled_batches
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from wsss.data import ImageRow
 from wsss.data.loading import image_batches
 from wsss.data.transforms import Normalize, normalised, scaled
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 
 Output = TypeVar("Output")
 

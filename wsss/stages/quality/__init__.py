@@ -18,8 +18,3 @@ The others are shares of the image's pixels, or of the labels:
 - `vanished`: labels with less than a thousandth of the image,
 - `area`: pixels of any class.
 """
-
-from wsss.stages.quality.ranking import rank_images, summarize_classes
-from wsss.stages.quality.signals import Beside, measure_images
-
-__all__ = ["Beside", "measure_images", "rank_images", "summarize_classes"]

@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from wsss.data.transforms import scaled_labels
-from wsss.method.affinity import STRIDE, affinity_leak, oracle_stencil
+from wsss.method.affinity import affinity_leak, oracle_stencil
 from wsss.method.confident import grid_labels
 from wsss.method.metrics import confusion_matrix
+from wsss.method.neighbours import STRIDE
 from wsss.results import AffinityGrid, Cams
 from wsss.stages.random_walk import propagate_image
 from wsss.stages.scores.truth import PROTOCOL, Scored, Truth

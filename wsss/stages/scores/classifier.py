@@ -11,7 +11,8 @@ from wsss.method.labels import class_values
 from wsss.method.metrics import average_precision
 from wsss.models.classifier import Classifier
 from wsss.results import ClassifiedImage
-from wsss.runtime import Compute, progress
+from wsss.runtime.compute import Compute
+from wsss.runtime.console import progress
 from wsss.stages.cams.classifier import classify
 from wsss.stages.scores.truth import Metrics
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from wsss.results import SIGNALS, RankedImage
-from wsss.stages.scores.truth import Metrics
+
+if TYPE_CHECKING:
+    from wsss.stages.scores.truth import Metrics
 
 PROTOCOL = (
     "Over the scored images of train: spearman: rank correlation of a signal with the mIoU of the image's "

@@ -19,7 +19,7 @@ from wsss.data import Manifest, read_mask
 from wsss.method.labels import value_names
 from wsss.method.metrics import class_iou, class_precision, class_recall
 from wsss.results import ImageConfusion
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 
 Metrics = dict[str, Any]
 """The content of a file `scores/<artifact>.json`."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from wsss.data import Manifest
 from wsss.method.labels import value_names
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.stages.sweep.choice import candidates, widened
 from wsss.stages.sweep.finish import ShardResults, finish_images, single
 from wsss.stages.sweep.pixels import swept_rows

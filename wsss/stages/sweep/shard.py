@@ -13,7 +13,7 @@ from wsss.data import ImageRow, Manifest
 from wsss.data.loading import in_threads
 from wsss.method.labels import value_names
 from wsss.results import Affinities, AffinityGrid, Cams
-from wsss.runtime import progress
+from wsss.runtime.console import progress
 from wsss.stages.sweep.images import sweep_image
 from wsss.stages.sweep.pixels import read_pixels, swept_rows
 from wsss.stages.sweep.points import Grid

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from wsss.results import HistoryWriter
-from wsss.runtime import Compute, progress
+from wsss.runtime.compute import Compute
+from wsss.runtime.console import progress
 from wsss.runtime.processes import process_count, total
 from wsss.stages.training.batch_norm import share_batch_norms
 from wsss.stages.training.resume import ResumePoint

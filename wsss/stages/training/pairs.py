@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from wsss.data import ImageRow
 from wsss.data.loading import prefetch
 from wsss.data.transforms import Normalize, TrainTransform, scaled_labels
-from wsss.method.affinity import STRIDE, pair_counts, pair_targets
+from wsss.method.affinity import pair_counts, pair_targets
 from wsss.method.confident import grid_labels
 from wsss.method.labels import IGNORE
+from wsss.method.neighbours import STRIDE
 from wsss.models.grid import GridNetwork
 from wsss.models.parameters import freeze
-from wsss.runtime import Compute, progress
+from wsss.runtime.compute import Compute
+from wsss.runtime.console import progress
 from wsss.runtime.processes import joined, share, wait_for_all
 from wsss.stages.inference.features import compute_features
 from wsss.stages.training.feature_store import FeatureStore

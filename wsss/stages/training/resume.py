@@ -12,7 +12,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from wsss.results import ArtifactError, load_checkpoint, save_checkpoint
+from wsss.results import ArtifactError
+from wsss.results.checkpoints import load_checkpoint, save_checkpoint
 from wsss.study.provenance import file_digest
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from wsss.models.checkpoints import save_network
 from wsss.models.initial_weights import load_finished, resolve_weights
 from wsss.models.network import Network
 from wsss.results import HistoryWriter
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 from wsss.runtime.processes import in_processes
 from wsss.stages.training.loop import COLUMNS, fit
 from wsss.stages.training.optimizers import build_optimizer

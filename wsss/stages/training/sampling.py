@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.data.loading import prefetch
-from wsss.runtime import Compute
+from wsss.runtime.compute import Compute
 
 ROUNDING = 1e-9
 """What a number of steps may have too much when epochs are a fraction."""
