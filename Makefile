@@ -18,7 +18,7 @@ RESULTS := results/shapes
 REPORT := $(RESULTS)/report.html
 STUDY ?=
 
-.PHONY: demo tables test lint clean
+.PHONY: demo tables test lint docs linkcheck figures release clean
 
 demo: $(VENV)/.installed
 	$(BIN)/snakemake --cores $(CORES)
@@ -39,6 +39,26 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+# The site, from the pages in docs/: docs/_build/html/index.html. The notebook runs if `make demo` has run.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+# Follows the links to other sites, which needs a connection.
+linkcheck: $(VENV)/.installed-dev
+	$(BIN)/python -m sphinx -b linkcheck docs docs/_build/linkcheck
+
+# The pictures of the documentation, from the finished default study.
+figures: $(VENV)/.installed-dev
+	$(BIN)/python -m docs.figures $(RESULTS)
+
+# Wheel and sdist in dist/; the wheel is tried in an empty folder.
+release: $(VENV)/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	WSSS_DIST=$(CURDIR)/dist $(BIN)/python -m pytest tests/workflow/test_wheel.py
+	@ls dist
 
 # Removes the installation and the caches of tools. results/ is kept: it can hold days of work.
 clean:

@@ -10,8 +10,8 @@ import sys
 from snakemake.logging import logger
 from snakemake.utils import min_version
 
-from wsss.planning.locks import begin_run
-from wsss.report.failure import failure, hide_frames
+from wsss.planning.run_log import RunLog
+from wsss.report.failure import failure
 from wsss.report.health import findings_as_list
 from wsss.report.summary import findings, summary
 from wsss.study.code_digest import ROOT
@@ -21,6 +21,7 @@ from wsss.study.invocation import Invocation
 from wsss.study.reading import check_places, workflow_study
 
 min_version("9.25")
+run_log = RunLog(logger)
 
 try:
     check_places(workflow.basedir, sys.executable)
@@ -93,8 +94,7 @@ rule all:
 
 
 onstart:
-    begin_run(study.folder)
-    hide_frames(logger)
+    run_log.begin(study.folder)
 
 
 onsuccess:

@@ -18,7 +18,9 @@ from wsss.commands.run import run
 from wsss.commands.seeds import seeds
 from wsss.commands.summary import summary
 from wsss.commands.tables import tables
+from wsss.commands.tensorboard import tensorboard
 from wsss.commands.verify import verify
+from wsss.commands.watch import watch
 from wsss.commands.weights import weights
 
 READER_ENDED = 128 + 13
@@ -41,7 +43,9 @@ app.command()(run)
 app.command()(seeds)
 app.command()(summary)
 app.command()(tables)
+app.command()(tensorboard)
 app.command()(verify)
+app.command()(watch)
 app.command()(weights)
 app.add_typer(config.app, name="config")
 app.add_typer(export.app, name="export")

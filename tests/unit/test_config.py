@@ -598,6 +598,16 @@ STUDIES: dict[str, dict[str, Any]] = {
         "confident": {"refine": "none"},
         "random_walk": {"refine": "none"},
     },
+    "some classes of VOC": {
+        "dataset": {
+            "kind": "voc12",
+            "root": "voc",
+            "train": "train",
+            "classes": ["cat", "dog"],
+            "showing": ["cat"],
+            "size": 200,
+        },
+    },
     "irn": {"affinities": IRN},
     "irn on features": {
         "affinities": IRN,
@@ -713,6 +723,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         "deterministic": {"compute_cams", "compute_affinities"},
     },
     "irn": REFINED_BY_DEFAULT,
+    "some classes of VOC": REFINED_BY_DEFAULT,
     "irn on features": REFINED_BY_DEFAULT,
     "finished irnet": {
         **REFINED_BY_DEFAULT,
@@ -812,6 +823,9 @@ OTHER_VALUES: dict[str, Any] = {
     "normalize": {"none": "class", "image": "class"},
     "format": "psa",
     "difficult": "kept",
+    "dataset.classes": {("cat", "dog"): ["dog", "cat"]},
+    "showing": {("cat",): ["dog"]},
+    "dataset.size": {128: 64, 200: 100},
     "year": 2017,
     "train": {"train": "train_aug", "auto": 3},
     "val": {"auto": 3},
@@ -843,6 +857,7 @@ OTHER_VALUES: dict[str, Any] = {
 """By key or its last word: another possible value, perhaps by the value before; None: none alone."""
 
 NEEDS = {
+    "dataset.test": {"dataset": {"classes": None, "showing": None, "size": None}},
     "classifier.frozen_stages": {"classifier": {"weights": "start.pt"}},
     "classifier.batch_norm": {"classifier": {"weights": "start.pt"}},
     "cams.weights": {"classifier": {"refit": 0.5}},

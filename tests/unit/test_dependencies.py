@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
-OUTSIDE_SCRIPTS = {"snakemake", "pygments", "typer"}
+OUTSIDE_SCRIPTS = {"snakemake", "pygments", "typer", "rich"}
 """Needed to start the workflow or at the command line, but by no script."""
 
 
@@ -25,9 +25,8 @@ def bounds(requirements: list[str]) -> dict[str, Requirement]:
 def test_every_dependency_is_pinned_within_its_bounds() -> None:
     lines = (ROOT / "envs" / "pins.txt").read_text("utf-8").splitlines()
     pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
-    wanted = bounds(
-        [*PROJECT["dependencies"], *EXTRAS["slurm"], *EXTRAS["coco"], *EXTRAS["onnx"], *EXTRAS["dev"]]
-    )
+    extras = [line for extra in ("slurm", "coco", "onnx", "tensorboard", "docs", "dev") for line in EXTRAS[extra]]
+    wanted = bounds([*PROJECT["dependencies"], *extras])
     assert {canonicalize_name(name) for name in pins} == set(wanted)
     for name, pin in pins.items():
         assert pin in wanted[canonicalize_name(name)].specifier, name

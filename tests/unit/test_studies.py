@@ -96,6 +96,25 @@ def test_labels_of_difficult_objects_are_kept_as_published() -> None:
     )
 
 
+def test_the_animals_in_a_folder_differ_in_their_place_only() -> None:
+    config, animals = ROOT / "config.yaml", STUDIES / "voc-animals.yaml"
+    everywhere, folder = (
+        read_study(config, animals),
+        read_study(config, animals, STUDIES / "voc-animals-folder.yaml"),
+    )
+    assert (everywhere.dataset.kind, folder.dataset.kind) == ("voc12", "folder")
+    start = {"weights": everywhere.classifier.weights}
+    moved = {"dataset": everywhere.dataset, "classifier": folder.classifier.model_copy(update=start)}
+    assert folder.model_copy(update=moved) == everywhere
+    assert everywhere.classifier.weights == "imagenet"
+
+
+def test_the_animals_come_from_voc_itself() -> None:
+    dataset = stated("voc-animals")["dataset"]
+    assert dataset["classes"] == sorted([*dataset["showing"], "person"])
+    assert (dataset["size"], dataset["download"], dataset["train"]) == (256, True, "train_aug")
+
+
 @pytest.mark.parametrize("name", PAPER)
 def test_the_published_walk_normalises_nothing(name: str) -> None:
     assert stated(name)["random_walk"]["normalize"] == "none"

@@ -222,6 +222,14 @@ def test_results_from_before_digests_were_kept_are_a_warning() -> None:
     assert f"{MASKS}: input {CAMS} has changed" in found.stale
 
 
+def test_what_people_ask_for_beside_a_run_needs_no_manifest() -> None:
+    for path in ("report/beside-other.html", "tensorboard/segmenter/events.out.tfevents.1"):
+        write(f"{RESULTS}/{path}", "asked for")
+    assert verify(RESULTS, Study()).warnings == []
+    write(f"{RESULTS}/report/other.html", "by hand")
+    assert verify(RESULTS, Study()).warnings == [f"no manifest names {RESULTS}/report/other.html"]
+
+
 def test_results_that_no_manifest_names_are_a_warning() -> None:
     deleted(f"{INDEX}.json")
     found = verify(RESULTS, Study())

@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 from torchvision.datasets import SBDataset
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
-from wsss.data import DatasetError, Manifest, read_mask, write_mask
+from wsss.data import DatasetError, Manifest, read_image, read_mask, write_mask
 from wsss.data.class_names import VOC_CLASSES as CLASSES
 from wsss.data.problems import Problems
 from wsss.data.voc12_annotations import read_annotations
 from wsss.data.voc12_download import TRIES, download_missing
 from wsss.stages.dataset import prepare
 from wsss.study.config import ConfigError, load_study, read_study
+from wsss.study.provenance import content_digest
 from wsss.study.sources import source_images, source_tables
 
 TRAIN = {"2007_000032", "2007_000039", "2008_000015", "2008_000019"}
@@ -450,3 +451,107 @@ def test_a_folder_that_holds_something_else_is_not_touched(voc_tree, servers: Pa
     with pytest.raises(DatasetError, match="neither empty nor complete; move it away"):
         read(voc_tree, download=True)
     assert [path.name for path in voc_tree.root.iterdir()] == ["thesis.tex"]
+
+
+# Some of its classes, at another size
+
+SOME = ["dog", "cat"]
+
+
+def read_some(tree: Any, **changes: Any) -> Manifest:
+    return prepare(tree.config(**changes), tree.folder / "generated")
+
+
+def shown(manifest: Manifest) -> dict[str, set[str]]:
+    return {row.id: {manifest.class_names[label] for label in row.labels} for row in manifest}
+
+
+def test_images_without_the_classes_are_left_out_and_labels_of_others(voc_tree) -> None:
+    everything = shown(read(voc_tree))
+    some = read_some(voc_tree, classes=SOME)
+    assert some.class_names == ("dog", "cat")
+    expected = {i: classes & set(SOME) for i, classes in everything.items() if classes & set(SOME)}
+    assert 0 < len(expected) < len(everything)
+    assert shown(some) == expected
+    assert {row.id for row in some if row.scored} == TRAIN & expected.keys()
+
+
+def test_masks_have_the_values_of_the_study_and_others_are_void(voc_tree) -> None:
+    value_of = {0: 0, 255: 255, CLASSES.index("dog") + 1: 1, CLASSES.index("cat") + 1: 2}
+    some = [row for row in read_some(voc_tree, classes=SOME) if row.mask]
+    seen: set[int] = set()
+    for row in some:
+        original = read_mask(voc_tree.root / "SegmentationClass" / f"{row.id}.png")
+        expected = np.vectorize(lambda value: value_of.get(value, 255), otypes=[np.uint8])(original)
+        assert np.array_equal(read_mask(row.mask), expected)
+        seen |= set(np.unique(original).tolist())
+    assert seen - value_of.keys(), "no mask has another class"
+
+
+def test_images_must_show_one_of_some_classes_only(voc_tree) -> None:
+    both = shown(read_some(voc_tree, classes=SOME))
+    manifest = read_some(voc_tree, classes=SOME, showing=["cat"])
+    assert shown(manifest) == {i: classes for i, classes in both.items() if "cat" in classes}
+    assert any("dog" in classes for classes in shown(manifest).values())
+    assert len(manifest) < len(both)
+
+
+def test_a_class_that_no_image_shows_is_one_sentence(voc_tree) -> None:
+    assert refusal(voc_tree, classes=["sofa"]) == [
+        "VOCdevkit/VOC2012: no image of train shows sofa",
+        "VOCdevkit/VOC2012: no image of val shows sofa",
+    ]
+
+
+def test_photographs_and_masks_are_shrunk_together(voc_tree) -> None:
+    original = {row.id: row for row in read(voc_tree)}
+    small = read_some(voc_tree, size=32)
+    assert len(small) == len(original)
+    for row in small:
+        before = original[row.id]
+        factor = 32 / max(before.height, before.width)
+        assert (row.height, row.width) == (round(before.height * factor), round(before.width * factor))
+        photograph = read_image(row.image)
+        assert photograph.shape == (row.height, row.width, 3)
+        assert row.digest == content_digest(row.image.read_bytes())
+        whole = read_image(before.image).reshape(-1, 3).mean(0)
+        assert np.abs(photograph.reshape(-1, 3).mean(0) - whole).max() < 3, "another picture"
+        if row.mask:
+            mask, nearest = read_mask(row.mask), read_mask(before.mask)
+            assert mask.shape == (row.height, row.width)
+            rows = ((np.arange(row.height) + 0.5) * before.height / row.height).astype(int)
+            columns = ((np.arange(row.width) + 0.5) * before.width / row.width).astype(int)
+            assert np.array_equal(mask, nearest[np.ix_(rows, columns)])
+
+
+def test_what_is_small_enough_stays_as_it_is(voc_tree) -> None:
+    small = read_some(voc_tree, size=64)
+    assert [row.image for row in small] == [row.image for row in read(voc_tree)]
+    assert not (voc_tree.folder / "generated" / "photographs").exists()
+
+
+def test_smaller_photographs_are_written_once_and_go_with_their_images(voc_tree) -> None:
+    folder = voc_tree.folder / "generated" / "photographs"
+    read_some(voc_tree, size=40)
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    read_some(voc_tree, size=40)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    dogs = read_some(voc_tree, size=40, classes=["dog"])
+    assert {path.stem for path in folder.iterdir()} == {row.id for row in dogs} < {p.stem for p in before}
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"classes": ["cat", "dogg"]}, r"dataset\.classes"),
+        ({"classes": ["cat", "cat"]}, r"'cat' is there twice"),
+        ({"classes": []}, r"dataset\.classes"),
+        ({"classes": ["cat"], "showing": ["dog"]}, r"'dog' is none of `classes`"),
+        ({"classes": ["cat"], "test": True}, r"allowed false with `classes`"),
+        ({"size": 256, "test": True}, r"allowed false with `size`"),
+        ({"size": 8}, r"dataset\.size"),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_refused(section: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_study({"dataset": {"kind": "voc12", "root": "voc", **section}})

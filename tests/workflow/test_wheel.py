@@ -1,10 +1,14 @@
-"""The wheel holds the workflow: with it and photographs, an empty folder is enough."""
+"""The wheel holds the workflow: with it and photographs, an empty folder is enough.
+
+`make release` has these tests try what it built, whose folder is in `WSSS_DIST`; else they build it.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -44,12 +48,20 @@ def said(command: list[str], folder: Path, **environment: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a wheel and an sdist."""
+    if folder := os.environ.get("WSSS_DIST"):
+        return Path(folder)
     pytest.importorskip("hatchling")
-    folder = tmp_path_factory.mktemp("wheel")
-    line = ["wheel", str(ROOT), "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
-    said([sys.executable, "-m", "pip", *line], folder)
-    return next(folder.glob("*.whl"))
+    target = tmp_path_factory.mktemp("built")
+    said([sys.executable, "-m", "hatchling", "build", "-d", str(target)], ROOT)
+    return target
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (found,) = built.glob("*.whl")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +79,21 @@ def test_the_workflow_is_in_the_wheel_as_in_the_repository(wheel: Path) -> None:
         ["git", "ls-files", *WORKFLOW], cwd=ROOT, text=True, capture_output=True, check=True
     )
     assert inside == {f"wsss/workflow/{name}" for name in listed.stdout.split()}
+
+
+def test_the_sdist_has_what_the_wheel_and_the_tests_are_made_of(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    listed = subprocess.run(
+        ["git", "ls-files", *WORKFLOW, "wsss", "docs", "tests"],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert set(listed.stdout.split()) - inside == set()
+    assert not {name for name in inside if name.startswith(("results/", "docs/_build/"))}
 
 
 def test_a_study_of_photographs_is_made_and_planned_in_an_empty_folder(

@@ -6,6 +6,7 @@ import os
 import shlex
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ Only = Annotated[
 ]
 Cores = Annotated[str | None, typer.Option(help="Number of cores; otherwise as the profile says, all.")]
 Profile = Annotated[str | None, typer.Option(help="A profile of Snakemake, such as slurm.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Plain lines instead of the live view.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only list what would be computed.")]
 
 
@@ -38,8 +40,9 @@ def run(
     cores: Cores = None,
     profile: Profile = None,
     dry_run: DryRun = False,
+    plain: Plain = False,
 ) -> None:
-    """Compute a study with Snakemake, whose line it prints.
+    """Compute a study with Snakemake, whose line it prints, and show in a terminal how far it is.
 
     After an interruption run it again: finished results are kept, and trainings go on where they stopped.
     """
@@ -55,6 +58,12 @@ def run(
         clear_dead_lock(files)
         clean(study.folder)
     typer.echo(shlex.join(line))
+    if not dry_run and not plain:
+        from wsss.planning.screen import has_screen, run_in_view
+
+        if has_screen():
+            sys.stdout.flush()
+            raise typer.Exit(run_in_view(line, Path(study.folder)))
     os.execvp(line[0], line)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -66,7 +67,7 @@ def seeds(
             line = snakemake_line(seed.overlays, *targets, cores=cores, profile=profile, dry_run=dry_run)
             if not dry_run:
                 _prepare(seed, [study, *(other.study for other in studies)])
-            _run(seed, studies, line)
+            _run(seed, studies, line, dry_run)
     if not dry_run:
         _gather(sorted(studies, key=lambda seed: numbers.index(seed.number)), gathered(study))
 
@@ -94,11 +95,11 @@ def _prepare(seed: Seed, origins: Iterable[Study]) -> None:
             typer.echo(f"seed {seed.number}: shared with {origin.name}: {', '.join(shared)}")
 
 
-def _run(seed: Seed, studies: Sequence[Seed], line: Sequence[str]) -> None:
+def _run(seed: Seed, studies: Sequence[Seed], line: Sequence[str], dry_run: bool) -> None:
     """Run one seed; end the command with Snakemake's status if it fails."""
     typer.echo(f"seed {seed.number}: {seed.results}/")
     typer.echo(shlex.join(line))
-    status = _wait(line)
+    status = _status(line, seed.results, dry_run)
     if status:
         finished = [str(other.number) for other in studies[: studies.index(seed)]]
         kept = f"; the results of seed {' and '.join(finished)} stay" if finished else ""
@@ -108,8 +109,16 @@ def _run(seed: Seed, studies: Sequence[Seed], line: Sequence[str]) -> None:
         raise typer.Exit(status)
 
 
-def _wait(line: Sequence[str]) -> int:
-    """Run a command to its end. Ctrl-C reaches it, too, and it may take its time to end in good order."""
+def _status(line: Sequence[str], results: Path, dry_run: bool) -> int:
+    """Run a command to its end, in a live view if there is a terminal, and return its exit status.
+
+    Ctrl-C reaches it, too, and it may take its time to end in good order.
+    """
+    from wsss.planning.screen import has_screen, run_in_view
+
+    if not dry_run and has_screen():
+        sys.stdout.flush()
+        return run_in_view(line, results)
     with subprocess.Popen(line) as process:
         while True:
             try:

@@ -110,12 +110,15 @@ def check_masks(
     reader: MaskReader,
     generated: Path,
     problems: Problems,
+    *,
+    resized: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
 ) -> CheckedMasks:
     """Decode every mask of an image that could be read, and compare the sizes.
 
     Where the file is not yet what every later stage can read, because its values or colours mean others,
     because it lies as its photograph is stored and not as its EXIF orientation turns it, or because its path
-    holds braces, which Snakemake would fill in, the mask is written below ``generated``.
+    holds braces, which Snakemake would fill in, the mask is written below ``generated``; and always at the
+    size that ``resized`` gives it, if the data set resizes its images.
     """
     images = {image_id: checked[image_id] for image_id in masks if image_id in checked}
     lying = _lying(masks, images)
@@ -136,8 +139,9 @@ def check_masks(
         if turned.shape != (image.height, image.width):
             sizes = _sizes(mask.shape[1], mask.shape[0], image)
             return Wrong("mask of another size", f"{path}: {sizes}")
-        if reader.converts or image_id in lying or set("{}") & set(str(path)):
-            path = written(folder / f"{quote(image_id, safe=' ')}.png", turned)
+        if resized or reader.converts or image_id in lying or set("{}") & set(str(path)):
+            fitting = resized(turned) if resized else turned
+            path = written(folder / f"{quote(image_id, safe=' ')}.png", fitting)
         return path, found
 
     for image_id, result in in_parallel(check, {image_id: image_id for image_id in images}, "checking masks"):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 from wsss.data.problems import Problems
 from wsss.data.text import lines_of
 from wsss.method.labels import BACKGROUND_NAME, IGNORE
+from wsss.study.options import VocClass
 
 BACKGROUND_NAMES = frozenset({BACKGROUND_NAME, "_background_", "__background__", "bg"})
 """The background, mask value 0; as a label, that an image has no class."""
@@ -23,11 +25,7 @@ NO_CLASS = BACKGROUND_NAMES | VOID_NAMES | {"none"}
 BLANK_CELLS = frozenset({"nan", "n/a", "#n/a", "-", "–", "—"})
 """What spreadsheets and programs write into a cell that has no label."""
 
-VOC_CLASSES = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
-    "train", "tvmonitor",
-)  # fmt: skip
+VOC_CLASSES: tuple[str, ...] = get_args(VocClass)
 """Classes of PASCAL VOC in the official order, mask values 1 … 20."""
 
 SEPARATORS = ",;|"

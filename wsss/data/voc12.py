@@ -8,7 +8,8 @@ nothing is scored on them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,9 @@ from wsss.data.masks import MaskReader
 from wsss.data.names import ImageNames
 from wsss.data.problems import Problems
 from wsss.data.sbd_masks import find_masks
+from wsss.data.shrinking import shrink_images, shrunk_mask
 from wsss.data.voc12_annotations import read_annotations
+from wsss.method.labels import BACKGROUND, IGNORE, class_values
 from wsss.study.sources import (
     SBD_LISTS,
     VOC12_ANNOTATIONS,
@@ -57,7 +60,8 @@ def prepare(config: Voc12, generated: Path) -> Manifest:
     """Read VOC 2012, sorted by id; CAMs and pseudo masks are scored on the official train list.
 
     Every image and every mask is decoded once. Test images have neither labels nor masks. Masks that are
-    MATLAB files are written below ``generated`` as PNGs.
+    MATLAB files, or that have other classes than VOC or another size, are written below ``generated`` as
+    PNGs, smaller photographs as JPEG files.
 
     Raises:
         DatasetError: Listing all problems of all files, or if a download fails.
@@ -71,6 +75,17 @@ def prepare(config: Voc12, generated: Path) -> Manifest:
     problems.raise_any(f"data set {root}")
     official_train = read_list(voc12_list(config, "train"), problems)
     splits = _read_splits(config, official_train, problems)
+    names = config.classes or CLASSES
+    annotations = {
+        image_id: root / VOC12_ANNOTATIONS / f"{image_id}.xml"
+        for image_id in sorted(splits["train"] | splits["val"])
+    }
+    labels = read_annotations(annotations, config.difficult, problems)
+    if config.classes or config.showing:
+        splits, labels = _only(names, config.showing or names, splits, labels)
+        for split in (split for split, ids in splits.items() if not ids):
+            shown = " or ".join(config.showing or names)
+            problems.add("no images", f"{root}: no image of {split} shows {shown}")
     images = _find_images(root, splits, problems)
     scored = splits["train"].keys() & official_train.keys()
     masks = _find_masks(root, scored | splits["val"].keys(), problems)
@@ -78,18 +93,51 @@ def prepare(config: Voc12, generated: Path) -> Manifest:
         masks |= find_masks(
             Path(config.full_masks), splits["train"].keys() - masks.keys(), generated, problems
         )
-    annotations = {
-        image_id: root / VOC12_ANNOTATIONS / f"{image_id}.xml"
-        for image_id in sorted(splits["train"] | splits["val"])
-    }
-    labels = read_annotations(annotations, config.difficult, problems)
     checked = check_images(images, problems)
-    checked_masks = check_masks(masks, checked, MaskReader(), generated, problems)
-    compare_masks(CLASSES, labels, checked_masks, root / VOC12_MASKS, problems)
+    resized = partial(shrunk_mask, longest=config.size) if config.size else None
+    checked_masks = check_masks(masks, checked, _reader(names), generated, problems, resized=resized)
+    compare_masks(names, labels, checked_masks, root / VOC12_MASKS, problems)
     problems.raise_any(f"data set {root}")
+    if config.size:
+        images, checked = shrink_images(images, checked, config.size, generated)
     known = with_known_pixels(checked_masks, root / VOC12_MASKS)
     split_of = {image_id: split for split, ids in splits.items() for image_id in ids}
-    return list_images(CLASSES, split_of, labels, images, known, scored & known.keys(), checked)
+    return list_images(names, split_of, labels, images, known, scored & known.keys(), checked)
+
+
+def _only(
+    names: Sequence[str],
+    showing: Sequence[str],
+    splits: dict[str, Places],
+    labels: Mapping[str, tuple[int, ...]],
+) -> tuple[dict[str, Places], dict[str, tuple[int, ...]]]:
+    """Keep the images that show one of the classes ``showing``, and of their labels those of ``names``.
+
+    Images whose annotation could not be read are left out as well: that is a problem already.
+    """
+    shown = {image_id: {CLASSES[label] for label in found} for image_id, found in labels.items()}
+    kept = {image_id for image_id, classes in shown.items() if classes & set(showing)}
+    logger.info(
+        "%d of %d images show %s; the others are left out", len(kept), len(labels), " or ".join(showing)
+    )
+    index = {name: number for number, name in enumerate(names)}
+    return (
+        {
+            split: {image_id: place for image_id, place in ids.items() if image_id in kept}
+            for split, ids in splits.items()
+        },
+        {i: tuple(sorted(index[name] for name in shown[i] if name in index)) for i in sorted(kept)},
+    )
+
+
+def _reader(names: Sequence[str]) -> MaskReader:
+    """Reads VOC's masks; pixels of classes that the study does not have are void."""
+    if tuple(names) == CLASSES:
+        return MaskReader()
+    of_voc = [int(value) for value in class_values(range(len(CLASSES)))]
+    others = dict.fromkeys(of_voc, IGNORE) | {BACKGROUND: BACKGROUND, IGNORE: IGNORE}
+    own = {of_voc[CLASSES.index(name)]: int(class_values([index])[0]) for index, name in enumerate(names)}
+    return MaskReader(by_value=others | own)
 
 
 def read_list(path: Path, problems: Problems) -> Places:

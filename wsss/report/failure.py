@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wsss.report.summary import findings, wrapped
+from wsss.study.progress import is_watched
 from wsss.study.words import near
 
 CONTINUE = "To continue, run the same command again: finished results are kept, trainings resume."
@@ -37,16 +38,24 @@ def hide_frames(logger: logging.Logger) -> None:
     """Keep what Snakemake puts around a failed job off the terminal: rule, job, files, call of the script.
 
     The job itself has said why it failed, and `failure` says it again at the end. Snakemake's log has all.
-    What the terminal shows with `--verbose` or `--show-failed-logs`, and of jobs on a cluster, stays.
+    What the terminal shows with `--verbose` or `--show-failed-logs`, and of jobs on a cluster, stays. A live
+    view shows itself which jobs start and end, and only warnings and errors pass.
 
     Args:
         logger: Snakemake's, set up as the command line says.
     """
-    terminals = [handler for handler in logger.handlers if type(handler) is not logging.FileHandler]
-    for handler in terminals:
+    for handler in logger.handlers:
+        if not isinstance(handler, logging.StreamHandler) or type(handler) is logging.FileHandler:
+            continue
         asked_for = getattr(handler.formatter, "show_failed_logs", False)
         if logger.getEffectiveLevel() > logging.DEBUG and not asked_for:
             handler.addFilter(_is_no_frame)
+        if is_watched():
+            handler.addFilter(_is_warning)
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
 
 
 def _is_no_frame(record: logging.LogRecord) -> bool:

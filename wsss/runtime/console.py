@@ -2,7 +2,8 @@
 
 Jobs that run at the same time share one terminal. One of them draws a progress bar on the last line; the
 others, and every job whose stderr is not a terminal, write plain lines from time to time. Each line starts
-with the name of its job. The log file gets all lines, and the traceback of an error.
+with the name of its job. The log file gets all lines, and the traceback of an error. Beside it lies how far
+the job is, which a live view shows in place of bars and lines.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from wsss.runtime.locks import try_lock
+from wsss.study.progress import Progress, clock_time, is_watched, remove_progress, write_progress
 
 Item = TypeVar("Item")
 
 logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_STATES = 1.0
 _CLEAR_LINE = "\r\x1b[K"
 
 
@@ -51,7 +54,7 @@ def configure_logging(log_path: str | Path | None, job: str = "", *, mode: str =
 
 def log_settings() -> tuple[str | None, str]:
     """Return log path and job with which a child process configures its logging to continue this one's."""
-    files = [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)]
+    files = [handler for handler in logging.getLogger().handlers if type(handler) is logging.FileHandler]
     return (files[0].baseFilename if files else None), _job()
 
 
@@ -67,7 +70,8 @@ def progress(
     """Yield the items of `iterable` and show how many are done, the rate and the time left.
 
     A terminal shows a bar, unless another job has its bar there. Otherwise, and in the log, there is a line
-    about every 10 seconds and one at the end.
+    about every 10 seconds and one at the end. A live view learns of it each second, see
+    `wsss.study.progress`.
 
     Args:
         iterable: The items.
@@ -81,17 +85,18 @@ def progress(
         total = len(iterable)
     with _bar(total, unit, label) as bar:
         meter = _Meter(total, unit, label, note, clock, has_bar=bar is not None)
-        for item in iterable:
-            yield item
-            meter.advance()
-            if bar is not None:
-                bar.set_postfix_str(note(), refresh=False)
-                bar.update()
+        with meter.shown():
+            for item in iterable:
+                yield item
+                meter.advance()
+                if bar is not None:
+                    bar.set_postfix_str(note(), refresh=False)
+                    bar.update()
     meter.finish()
 
 
 class _Meter:
-    """Counts items and writes the plain lines."""
+    """Counts items, and writes the plain lines and the file for a live view."""
 
     def __init__(
         self,
@@ -105,12 +110,26 @@ class _Meter:
         self.total, self.unit, self.label, self.note, self.clock = total, unit, label, note, clock
         self.has_bar = has_bar
         self.done = 0
-        self.start = self.last_line = clock()
+        self.start = self.last_line = self.last_state = clock()
+        self.log, _ = log_settings()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Keep the file for a live view as long as there is something to count."""
+        self._write_state(0.0)
+        try:
+            yield
+        finally:
+            if self.log is not None:
+                remove_progress(self.log)
 
     def advance(self) -> None:
         """Count one item, and write a line if 10 seconds have passed since the last one."""
         self.done += 1
         now = self.clock()
+        if now - self.last_state >= _SECONDS_BETWEEN_STATES:
+            self.last_state = now
+            self._write_state(now - self.start)
         if now - self.last_line >= _SECONDS_BETWEEN_LINES and self.done != self.total:
             self.last_line = now
             self._write(self._state(now - self.start), on_terminal=not self.has_bar)
@@ -119,12 +138,19 @@ class _Meter:
         """Write the last line; next to a bar only if the bar was visible for at least 10 seconds."""
         seconds = self.clock() - self.start
         seen = not self.has_bar or seconds >= _SECONDS_BETWEEN_LINES
-        self._write(f"{self.done} {self.unit} in {_duration(seconds)}{self._rate(seconds)}", on_terminal=seen)
+        self._write(
+            f"{self.done} {self.unit} in {clock_time(seconds)}{self._rate(seconds)}", on_terminal=seen
+        )
+
+    def _write_state(self, seconds: float) -> None:
+        if self.log is not None:
+            state = Progress(self.label, self.done, self.total, self.unit, seconds, self.note())
+            write_progress(self.log, state)
 
     def _state(self, seconds: float) -> str:
         if self.total is None:
             return f"{self.done} {self.unit}{self._rate(seconds)}"
-        left = _duration(seconds / self.done * (self.total - self.done))
+        left = clock_time(seconds / self.done * (self.total - self.done))
         share = self.done / self.total
         return f"{self.done}/{self.total} {self.unit} ({share:.0%}){self._rate(seconds)}, {left} left"
 
@@ -134,14 +160,7 @@ class _Meter:
     def _write(self, state: str, on_terminal: bool) -> None:
         state = ", ".join(filter(None, [state, self.note()]))
         text = f"{self.label}: {state}" if self.label else state
-        logger.info("%s", text, extra={"on_terminal": on_terminal})
-
-
-def _duration(seconds: float) -> str:
-    """Format as m:ss or h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        logger.info("%s", text, extra={"on_terminal": on_terminal and not is_watched()})
 
 
 class _Terminal(logging.StreamHandler[Any]):

@@ -13,4 +13,28 @@ Pooling = Literal["vote", "scores"]
 ScoreNormalization = Literal["none", "class", "image"]
 NormalizedOn = Literal["cells", "pixels"]
 Refinement = Literal["none", "dense_crf"]
+VocClass = Literal[
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+]
+"""The classes of PASCAL VOC, in their order."""
+
 Difficult = Literal["kept", "dropped"]

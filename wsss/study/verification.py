@@ -25,8 +25,11 @@ from wsss.study.provenance import ArtifactManifest, file_digests, library_versio
 SHOWN = 3
 """Reasons of one kind that a line names."""
 
-_WITHOUT_MANIFEST = ("logs", "benchmarks", ".resume")
+_WITHOUT_MANIFEST = ("logs", "benchmarks", ".resume", "tensorboard")
 """Folders of a study whose files have no manifest."""
+
+_ASKED_FOR = "report/beside-*.html"
+"""Pages that `wsss report A B` writes, of which no rule knows."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,8 @@ def _unprotected(made: Mapping[Path, ArtifactManifest]) -> Iterator[str]:
 
 def _unknown(results: Path, known: set[Path]) -> list[str]:
     """Say which results no manifest names."""
-    found = []
+    found: list[str] = []
+    known = known | set(results.glob(_ASKED_FOR))
     for folder, folders, names in os.walk(results):
         folders[:] = sorted(name for name in folders if name not in _WITHOUT_MANIFEST)
         if Path(folder) == results:

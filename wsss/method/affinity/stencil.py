@@ -11,7 +11,7 @@ from wsss.method.neighbours import Border
 
 
 def affinity_stencil(features: Tensor, radius: int = 5, border: Border = "full") -> Tensor:
-    """Compare the features of neighbouring cells: W_ij = exp(-mean_d |f_i - f_j|).
+    """Compare the features of neighbouring cells: `W_ij = exp(-mean_d |f_i - f_j|)`.
 
     The mean over channels is the published code's, where the paper writes the L1 norm. Neither the forward
     nor the backward pass holds the features of all pairs. Half precision is computed in float32, in which a

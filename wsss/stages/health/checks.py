@@ -120,7 +120,7 @@ ALARMS: tuple[Alarm, ...] = (
     segmentation.DROP,
     segmentation.SPECKS,
 )
-"""All of them, as docs/health.md lists them; those of a training stand for all networks."""
+"""All of them, as docs/alarms.md lists them; those of a training stand for all networks."""
 
 
 def _counted(images: Manifest, shards: Sequence[str]) -> list[Counted]:

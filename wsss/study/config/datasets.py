@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from wsss.study.config.fields import Count, Float, Int, Natural, NotBool, PathText, Section, Text
-from wsss.study.options import Difficult
+from wsss.study.options import Difficult, VocClass
 
 
 class Shapes(Section):
@@ -84,6 +84,23 @@ class Voc12(Section):
     sbd: PathText | None = Field(
         None, description="folder of SBD, for the lists of train_aug; null: the root has them"
     )
+    classes: tuple[VocClass, ...] | None = Field(
+        None,
+        min_length=1,
+        description="those of the study, line n with mask value n; others are void, images without any are "
+        "left out; null: all 20",
+        examples=[["cat", "dog"]],
+    )
+    showing: tuple[VocClass, ...] | None = Field(
+        None,
+        min_length=1,
+        description="images must show one of these of `classes`, such as animals but not persons alone; "
+        "null: any",
+    )
+    size: Annotated[int, Field(ge=32), NotBool] | None = Field(
+        None,
+        description="longest side in pixels to which photographs and masks are shrunk; null: as they are",
+    )
     difficult: Difficult = Field(
         "dropped",
         description="objects marked difficult: dropped from the image's labels, or kept, as published",
@@ -95,6 +112,32 @@ class Voc12(Section):
     )
     test: bool = Field(False, description="list the test images too, for `snakemake voc_submission`")
     download: bool = Field(False, description="fetch what is missing: VOC 2012 (2 GB), SBD (1.4 GB)")
+
+    @field_validator("classes", "showing")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names and len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{twice!r} is there twice")
+        return names
+
+    @field_validator("showing")
+    @classmethod
+    def _of_the_study(cls, names: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        classes = info.data.get("classes")
+        if names and classes and (others := [name for name in names if name not in classes]):
+            raise ValueError(f"{others[0]!r} is none of `classes`")
+        return names
+
+    @field_validator("test")
+    @classmethod
+    def _whole(cls, test: bool, info: ValidationInfo) -> bool:
+        given = [key for key in ("classes", "showing", "size") if info.data.get(key) is not None]
+        if test and given:
+            raise ValueError(
+                f"allowed false with `{given[0]}`: the server expects all classes, images and pixels"
+            )
+        return test
 
     def idle(self) -> frozenset[str]:
         """Only the lists of train_aug come from SBD."""
