@@ -1,6 +1,6 @@
 """One choice of the random walk at a time, on the scored images of finished results: which win, which lose.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.walks studies/voc-animals.yaml [--images 100] [--place rounds/2]
+    OMP_NUM_THREADS=1 python -m benchmarks.walks STUDY... [--images 100] [--place rounds/2]
 
 For each variant of the study's random walk, which is the reference: mIoU of the masks before and after the
 dense CRF, how many images it leaves without any background, and how many of them win or lose more than five
@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("study")
+    parser.add_argument("study", nargs="+", help="configuration files, each laid over the one before")
     parser.add_argument("--place", default="", help="of a study within the study, such as rounds/2")
     parser.add_argument("--images", type=int, default=10**9)
     parser.add_argument("--vary", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
@@ -60,7 +60,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     torch.set_num_threads(1)
-    around = read_study(given.study)
+    around = read_study(*given.study)
     study = studies_by_place(around)[given.place]
     manifest = Manifest.read(Path(around.folder) / "dataset" / "manifest.tsv")
     rows = [row for row in manifest.split("train").rows if row.scored and row.mask][: given.images]

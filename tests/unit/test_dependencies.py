@@ -25,7 +25,8 @@ def bounds(requirements: list[str]) -> dict[str, Requirement]:
 def test_every_dependency_is_pinned_within_its_bounds() -> None:
     lines = (ROOT / "envs" / "pins.txt").read_text("utf-8").splitlines()
     pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
-    extras = [line for extra in ("slurm", "coco", "onnx", "tensorboard", "docs", "dev") for line in EXTRAS[extra]]
+    names = ("slurm", "coco", "onnx", "tensorboard", "docs", "dev")
+    extras = [line for name in names for line in EXTRAS[name]]
     wanted = bounds([*PROJECT["dependencies"], *extras])
     assert {canonicalize_name(name) for name in pins} == set(wanted)
     for name, pin in pins.items():
