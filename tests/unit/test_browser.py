@@ -314,12 +314,45 @@ def test_a_later_round_is_what_is_shown(tmp_path: Path) -> None:
     later = FinishedStudy(study.folder / "rounds" / "2", rows=study.rows, truth=study.truth, worse=3)
     later.compute()
     page = write_report(study.folder).read_text("utf-8")
-    assert "Pictures and figures are of round 2" in page
+    assert "Pictures and figures are of round 2; the slider below shows the masks of earlier rounds" in page
+    assert "<h3>Rounds</h3>" in page
+    assert "&lt;h3" not in page
     assert "round 1" in page
     miou = image_miou(read_confusions(later.folder / "scores" / "segmentation.tsv", 6), 6)
     data = data_of(page)
     column = [key for key, _ in data["values"]].index("iou_segmentation")
     assert {image[1]: image[7][column] for (image,) in data["images"]} == pytest.approx(miou, abs=1e-4)
+
+
+def test_masks_and_scores_of_earlier_rounds_are_there_too(tmp_path: Path) -> None:
+    study = FinishedStudy(tmp_path / "rounds", train=2, val=1).draw().compute()
+    for number, worse in ((2, 3), (3, 6)):
+        folder = study.folder / "rounds" / str(number)
+        FinishedStudy(folder, rows=study.rows, truth=study.truth, worse=worse).compute()
+    data = data_of(write_report(study.folder).read_text("utf-8"))
+    assert data["views"] == [
+        "photograph",
+        "pseudo mask, round 1", "prediction, round 1", "pseudo mask, round 2", "prediction, round 2",
+        "CAM", "confident regions", "pseudo mask", "prediction", "truth",
+    ]  # fmt: skip
+    titles = {title: column for column, (_, title) in enumerate(data["values"])}
+    for name, place in {
+        ", round 1": study.folder,
+        ", round 2": study.folder / "rounds" / "2",
+        "": study.folder / "rounds" / "3",
+    }.items():
+        miou = image_miou(read_confusions(place / "scores" / "segmentation.tsv", 6), 6)
+        column = titles[f"mIoU of the prediction{name}"]
+        assert {image[1]: image[7][column] for (image,) in data["images"]} == pytest.approx(miou, abs=1e-4)
+    (image,) = data["images"][0]
+    stack = np.asarray(Image.open(study.folder / "report" / "thumbnails" / f"{image[0]}-voc.png"))
+    frames = data["runs"][0]["frames"]
+    shown = dict(zip(frames, np.split(stack, len(frames)), strict=True))
+    split = image[2]
+    for name, place in (("prediction, round 1", study), ("prediction", None)):
+        worse = 0 if place else 6
+        masks = FinishedStudy(study.folder, rows=study.rows, truth=study.truth, worse=worse)
+        assert np.array_equal(shown[name], masks.masks("segmentation", split)[image[1]])
 
 
 @pytest.fixture(scope="module")

@@ -55,9 +55,13 @@ def _head(state: RunState, name: str, width: int) -> RenderableType:
     head.add_column(no_wrap=True)
     head.add_column(ratio=1)
     head.add_column(no_wrap=True, justify="right")
-    bar = ProgressBar(total=max(state.total, 1), completed=state.done)
+    bar = _bar(state.done, max(state.total, 1))
     head.add_row(Text(name, style="bold"), of, bar, passed)
     return head
+
+
+def _bar(done: float, total: float, width: int | None = None) -> ProgressBar:
+    return ProgressBar(total, done, width, complete_style="cyan", finished_style="green")
 
 
 def _body(state: RunState, width: int, rows: int) -> Iterator[RenderableType]:
@@ -122,7 +126,7 @@ def _cells(
 ) -> list[RenderableType]:
     cells: list[RenderableType] = [Text(name, style="" if name.startswith(" ") else "bold")]
     if width >= WIDE_ENOUGH_FOR_BARS:
-        bar = ProgressBar(total=1.0, completed=share or 0.0, width=min(WIDEST_BAR, width // 4))
+        bar = _bar(share or 0.0, 1.0, min(WIDEST_BAR, width // 4))
         cells.append(bar if share is not None else Text("at work", style="dim"))
     cells.append(Text(f"{share:.0%}" if share is not None else ""))
     if width >= WIDE_ENOUGH_FOR_COUNTS:

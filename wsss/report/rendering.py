@@ -34,7 +34,8 @@ def render(template: str, **values: object) -> Markup:
 
 def demoted(content: Markup) -> Markup:
     """HTML whose headings are one level lower; a `<h2>` in a name is escaped, and stays."""
-    return Markup(content.replace("<h2>", "<h3>").replace("</h2>", "</h3>"))
+    plain = str(content)  # Markup's own replace would escape the new heading
+    return Markup(plain.replace("<h2>", "<h3>").replace("</h2>", "</h3>"))
 
 
 def labelled_svg(drawn: str, label: str) -> Markup:

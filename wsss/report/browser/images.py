@@ -38,6 +38,9 @@ PHOTOGRAPH, CAM, TRUTH = "photograph", "CAM", "truth"
 MASKS = {"confident": "confident regions", "random_walk": "pseudo mask", "segmentation": "prediction"}
 """What the stages make of an image, by their folder of results."""
 
+LEARNED = ("random_walk", "segmentation")
+"""Of a study of several rounds, what is shown of the earlier ones too."""
+
 SCORES = {"cams": CAM, **MASKS}
 """What is scored image by image, by the name of its table."""
 
@@ -74,6 +77,7 @@ class Images:
     Attributes:
         folder: results of the study.
         last: results of its last round, whose CAMs and masks are shown.
+        earlier: results of the rounds before, whose pseudo masks and predictions are shown, by their titles.
         manifest: with the true masks.
         rows: the images.
         values: what images can be sorted by, of those that any image has.
@@ -81,6 +85,7 @@ class Images:
 
     def __init__(self, folder: Path, last: Path) -> None:
         self.folder, self.last = folder, last
+        self.earlier = earlier_rounds(folder, last)
         self.manifest = Manifest.read(folder / "dataset" / "manifest.tsv")
         ranking = _ranking(last)
         ranks = {image.image: image.rank for image in ranking}
@@ -91,20 +96,27 @@ class Images:
         self._shards_of = _numbers_of_shards(folder)
 
     def __enter__(self) -> Self:
-        cams = self._shards("cams", read_cams)
+        cams = self._shards(self.last, "cams", read_cams)
         self._cams: Shards[Cams] = self._stack.enter_context(cams)
         self._masks: dict[str, Shards[LabelMap]] = {
-            title: self._stack.enter_context(self._shards(stage, read_masks))
-            for stage, title in MASKS.items()
+            title: self._stack.enter_context(self._shards(place, stage, read_masks))
+            for place, stage, title in self._stages()
+            if stage != "cams"
         }
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _shards(self, stage: str, reader: Any) -> Shards[Any]:
+    def _stages(self) -> Iterator[tuple[Path, str, str]]:
+        """Results, folder and title of what is shown, in the order of the road; CAMs are the last round's."""
+        for title, place in self.earlier.items():
+            yield from ((place, stage, f"{MASKS[stage]}, {title}") for stage in LEARNED)
+        yield from ((self.last, stage, title) for stage, title in SCORES.items())
+
+    def _shards(self, place: Path, stage: str, reader: Any) -> Shards[Any]:
         """All shards of a stage; those of confident regions are of train, and lie in no folder of a split."""
-        places = [(self.last / stage, "train"), *((self.last / stage / split, split) for split in SPLITS)]
+        places = [(place / stage, "train"), *((place / stage / split, split) for split in SPLITS)]
         return open_shards([file for place in places for file in self._files(*place)], reader)
 
     def _files(self, folder: Path, split: str) -> list[Path]:
@@ -118,23 +130,27 @@ class Images:
 
     def _miou(self) -> Iterator[Value]:
         """The mIoU of each image after each stage; of confident regions only decided pixels would count."""
-        for stage, title in SCORES.items():
-            table = self.last / "scores" / f"{stage}.tsv"
+        for place, stage, title in self._stages():
+            table = place / "scores" / f"{stage}.tsv"
             if stage != "confident" and table.is_file():
                 confusions = read_confusions(table, len(self.names))
-                yield Value(f"iou_{stage}", f"mIoU of the {title}", image_miou(confusions, len(self.names)))
+                key = f"iou_{stage}" if place == self.last else f"iou_{stage}, {title}"
+                yield Value(key, f"mIoU of the {title}", image_miou(confusions, len(self.names)))
 
     def views(self) -> list[str]:
         """What there is to see of any image: the photograph first, the truth last."""
-        found = [title for title, masks in self._masks.items() if masks]
+        has = {title: bool(masks) for title, masks in self._masks.items()} | {CAM: bool(self._cams)}
         has_truth = any(_truth(row) for row in self.rows)
-        return [PHOTOGRAPH, *([CAM] if self._cams else []), *found, *([TRUTH] if has_truth else [])]
+        return self._in_order(has, has_truth)
 
     def views_of(self, row: ImageRow) -> list[str]:
         """What there is to see of one image."""
-        found = [title for title, masks in self._masks.items() if row.id in masks]
-        cam = [CAM] if row.id in self._cams else []
-        return [PHOTOGRAPH, *cam, *found, *([TRUTH] if _truth(row) else [])]
+        has = {title: row.id in masks for title, masks in self._masks.items()} | {CAM: row.id in self._cams}
+        return self._in_order(has, _truth(row) is not None)
+
+    def _in_order(self, has: Mapping[str, bool], has_truth: bool) -> list[str]:
+        found = [title for _, _, title in self._stages() if has[title]]
+        return [PHOTOGRAPH, *found, *([TRUTH] if has_truth else [])]
 
     def write_thumbnails(self, folder: Path) -> None:
         """Write the small pictures of all images, numbered in the order of `rows`.
@@ -180,6 +196,15 @@ class Images:
     def _mask_file(self, row: ImageRow, page: Path) -> str:
         file = self.last / "masks" / "random_walk" / row.split / f"{row.id}.png"
         return _link(file, page) if file.is_file() else ""
+
+
+def earlier_rounds(folder: Path, last: Path) -> dict[str, Path]:
+    """The results of the rounds before the last, by title: `round 1`, …; none of a study of one round."""
+    if last == folder:
+        return {}
+    found = {"round 1": folder}
+    found |= {f"round {number}": folder / "rounds" / str(number) for number in range(2, int(last.name))}
+    return found
 
 
 def missing_photographs(rows: Sequence[ImageRow]) -> list[Path]:
