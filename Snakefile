@@ -10,7 +10,7 @@ import sys
 from snakemake.logging import logger
 from snakemake.utils import min_version
 
-from wsss.planning.locks import begin_run
+from wsss.planning.start import begin_run
 from wsss.report.failure import failure, hide_frames
 from wsss.report.health import findings_as_list
 from wsss.report.summary import findings, summary
@@ -93,7 +93,7 @@ rule all:
 
 
 onstart:
-    begin_run(study.folder)
+    begin_run(study, elsewhere=workflow.non_local_exec)
     hide_frames(logger)
 
 

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from wsss.commands import config, export, voc_submission
+from wsss.commands import config, export, voc_submission, weights
 from wsss.commands.branch import branch
 from wsss.commands.check import check
 from wsss.commands.compare import compare
@@ -19,7 +19,7 @@ from wsss.commands.seeds import seeds
 from wsss.commands.summary import summary
 from wsss.commands.tables import tables
 from wsss.commands.verify import verify
-from wsss.commands.weights import weights
+from wsss.study.caches import cache_folders
 
 READER_ENDED = 128 + 13
 """Exit status of what is ended by SIGPIPE."""
@@ -42,10 +42,10 @@ app.command()(seeds)
 app.command()(summary)
 app.command()(tables)
 app.command()(verify)
-app.command()(weights)
 app.add_typer(config.app, name="config")
 app.add_typer(export.app, name="export")
 app.add_typer(voc_submission.app, name="voc-submission")
+app.add_typer(weights.app, name="weights")
 
 
 def main() -> None:
@@ -53,6 +53,7 @@ def main() -> None:
 
     A reader that ends early, as `head` does, ends it without a word, and a damaged result with a sentence.
     """
+    os.environ.update(cache_folders())
     try:
         try:
             app(prog_name="wsss")
