@@ -43,8 +43,12 @@ def test_without_one_they_move_beside_the_results(folder: Path, no_home: str) ->
     assert len({moved[name] for name in moved}) == len(moved)
 
 
-def test_for_jobs_elsewhere_all_move(folder: Path) -> None:
-    assert cache_folders({"HOME": str(folder)}, elsewhere=True).keys() == MOVED | WEIGHTS
+def test_for_jobs_elsewhere_snakemakes_own_cache_moves(folder: Path, no_home: str) -> None:
+    """The others do where the job runs, if they must; numba's stays beside the code, which nodes share."""
+    sent = cache_folders({"HOME": str(folder)}, elsewhere=True)
+    assert sent.keys() == {"XDG_CACHE_HOME"} | WEIGHTS
+    there = cache_folders({**sent, "HOME": no_home})
+    assert there.keys() == {"MPLCONFIGDIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH"}
 
 
 def test_weights_are_looked_for_where_they_were(folder: Path, no_home: str) -> None:
@@ -65,31 +69,33 @@ def test_what_is_not_there_yet_can_be_written_if_its_parent_can(folder: Path) ->
     assert not can_be_written(folder / "file" / "b") or not (folder / "file").exists()
 
 
-@pytest.mark.slow
-def test_the_command_computes_with_a_home_and_a_package_that_are_read_only(
-    folder: Path, no_home: str
-) -> None:
-    """Without its own folder numba refuses the package: `no locator available`."""
-    shutil.copytree(ROOT / "wsss", folder / "site" / "wsss", ignore=shutil.ignore_patterns("__pycache__"))
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(folder / "site"),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "HOME": no_home,
-    }
-    code = """
-import os
-from unittest.mock import patch
-with patch("wsss.study.caches.can_be_written", lambda path: False):
-    from wsss.study.caches import cache_folders
+COMPILES = """
+import os, sys
+from wsss.study.caches import cache_folders
+if sys.argv[1] == "moved":
     os.environ.update(cache_folders())
-import numpy as np
-import torch
 import wsss.method.upsampling
 import matplotlib
-print(os.environ["NUMBA_CACHE_DIR"], matplotlib.get_configdir(), sep="\\n")
+print(matplotlib.get_configdir())
 """
-    done = subprocess.run([sys.executable, "-c", code], env=environment, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    numba, matplotlib = map(Path, done.stdout.split())
-    assert numba.parent == matplotlib.parent == folder / ".snakemake" / "caches"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("caches", ["moved", "left"])
+def test_numba_needs_a_place_to_compile_where_nothing_can_be_written(
+    folder: Path, no_home: str, caches: str
+) -> None:
+    """Files in place of the folders beside the code stand for a package that is read-only, for root too."""
+    shutil.copytree(ROOT / "wsss", folder / "site" / "wsss", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in (folder / "site" / "wsss").rglob("__init__.py"):
+        (package.parent / "__pycache__").touch()
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder / "site"), "HOME": no_home}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILES, caches], env=environment, text=True, capture_output=True
+    )
+    if caches == "left":
+        assert done.returncode != 0
+        assert "no locator available" in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == str(folder / ".snakemake" / "caches" / "mplconfigdir")

@@ -131,7 +131,9 @@ def test_a_run_elsewhere_ends_before_its_first_job_without_them(folder: Path) ->
     cached = folder / "torch" / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"torn")
-    with pytest.raises(SystemExit, match=r"^weights: .*resnet18-f37072fd\.pth: not a readable.*downloaded again$"):
+    with pytest.raises(
+        SystemExit, match=r"^weights: .*resnet18-f37072fd\.pth: not a readable.*downloaded again$"
+    ):
         begin_run(study(segmenter=RESNET), elsewhere=True)
 
 

@@ -133,4 +133,4 @@ def test_without_its_weights_a_run_ends_before_its_first_job(
     assert done.returncode != 0
     assert f"weights: {torn}: not a readable file of tensors" in done.stdout + done.stderr
     assert not Path(cluster["CALLS"]).exists()
-    assert not any((new_workflow.folder / ".snakemake" / "locks").iterdir())
+    assert not list(new_workflow.folder.glob(".snakemake/locks/*"))

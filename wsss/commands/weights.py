@@ -44,7 +44,8 @@ def fetch(
 ) -> None:
     """Download the ImageNet weights of a study.
 
-    Machines without a network need them beforehand. Weights that are there are not downloaded again. Exit status 1 if some cannot be had, or do not fit.
+    Machines without a network need them beforehand. Weights that are there are not downloaded again. Exit
+    status 1 if some cannot be had, or do not fit.
     """
     if backbone is None:
         from wsss.planning.start import downloaded_backbones

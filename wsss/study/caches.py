@@ -21,7 +21,8 @@ def cache_folders(environment: Mapping[str, str] | None = None, *, elsewhere: bo
 
     Args:
         environment: by default that of this process.
-        elsewhere: move them all, for processes on machines whose home is not known here.
+        elsewhere: for jobs on machines whose home is not known here. `XDG_CACHE_HOME` moves, without which
+            Snakemake might not start there; the others follow there if they must.
     """
     given = os.environ if environment is None else environment
     home = Path(given.get("HOME") or Path.home())
@@ -36,7 +37,7 @@ def cache_folders(environment: Mapping[str, str] | None = None, *, elsewhere: bo
     moved = {
         variable: str(Path(FOLDER, variable.partition("_")[0].lower()).absolute())
         for variable, usual in places.items()
-        if elsewhere or not any(map(can_be_written, usual))
+        if (elsewhere and variable == "XDG_CACHE_HOME") or not any(map(can_be_written, usual))
     }
     if "XDG_CACHE_HOME" in moved:  # below which they would look for weights
         moved |= {"TORCH_HOME": str(cache / "torch"), "HF_HOME": str(cache / "huggingface")}
