@@ -11,10 +11,36 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from wsss.study.cluster import JOBS, LIGHT, VARIABLE, Cluster, asks, light_rules
+from wsss.study.cluster import LIGHT, VARIABLE, Cluster, asks, light_rules
 from wsss.study.config import Study
 from wsss.study.params import PARAMS
 from wsss.study.slurm import slurm_here, status_query
+
+JOBS = frozenset(
+    {
+        "check_corrected",
+        "choose_random_walk",
+        "compute_affinities",
+        "compute_cams",
+        "compute_segmentation",
+        "export_masks",
+        "label_confident",
+        "measure_quality",
+        "predict_images",
+        "prepare_dataset",
+        "random_walk",
+        "score_affinities",
+        "score_cams",
+        "score_classifier",
+        "sweep_random_walk",
+        "train_affinitynet",
+        "train_classifier",
+        "train_irnet",
+        "train_segmenter",
+        "write_report",
+    }
+)
+"""Rules that are not light."""
 
 CONFIG = "Configuration data\\nMinJobAge               = {} sec\\nSlurmctldPort = 6817"
 DISABLED = "echo Slurm accounting storage is disabled >&2; exit 1"

@@ -42,33 +42,8 @@ LIGHT = frozenset(
     }
 )
 """Rules that take seconds, or a minute with VOC's thousands of images: where Snakemake runs, they are done
-before a job would have started."""
-
-JOBS = frozenset(
-    {
-        "check_corrected",
-        "choose_random_walk",
-        "compute_affinities",
-        "compute_cams",
-        "compute_segmentation",
-        "export_masks",
-        "label_confident",
-        "measure_quality",
-        "predict_images",
-        "prepare_dataset",
-        "random_walk",
-        "score_affinities",
-        "score_cams",
-        "score_classifier",
-        "sweep_random_walk",
-        "train_affinitynet",
-        "train_classifier",
-        "train_irnet",
-        "train_segmenter",
-        "write_report",
-    }
-)
-"""Rules that run a network, a random walk or a dense CRF, or write a file for each image."""
+before a job would have started. The others run a network, a random walk or a dense CRF, or write a file for
+each image."""
 
 
 class Cluster(BaseModel):
