@@ -94,7 +94,7 @@ rule all:
 
 
 onstart:
-    run_log.begin(study.folder)
+    run_log.begin(study, elsewhere=workflow.non_local_exec)
 
 
 onsuccess:

@@ -78,8 +78,7 @@ rule write_report:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **asks(mem_mb=4000, runtime=60),
     params:
         **params_of("write_report"),
     message:

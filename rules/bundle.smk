@@ -39,8 +39,7 @@ for network, artifact in BUNDLED_SCORES.items():
         conda:
             "../envs/wsss.yaml"
         resources:
-            mem_mb=4000,
-            runtime=30,
+            **asks(mem_mb=4000, runtime=30),
         params:
             **params_of(f"bundle_{network}"),
         message:

@@ -6,10 +6,13 @@ reads, and a shard whose images are unchanged starts nothing. A job with a plain
 """
 
 import csv
+import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from wsss.study.caches import cache_folders
+from wsss.study.cluster import asks
 from wsss.study.code_digest import code_digest
 from wsss.study.invocation import Invocation
 from wsss.study.modules import loaded_modules
@@ -17,6 +20,8 @@ from wsss.study.params import rule_params
 from wsss.study.registry import AFFINITY_KINDS, CAM_KINDS, choices
 from wsss.study.shards import shard_names, shard_of
 from wsss.study.sources import corrected_files, photographs, shard_files, source_images, source_tables
+
+os.environ.update(cache_folders())
 
 
 wildcard_constraints:

@@ -21,8 +21,7 @@ rule check_corrected:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        **asks(mem_mb=2000, runtime=60),
     params:
         **params_of("check_corrected"),
     message:

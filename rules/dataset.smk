@@ -20,8 +20,7 @@ checkpoint prepare_dataset:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=6000 if study.dataset.kind == "coco" else 2000,
-        runtime=240 if study.dataset.kind == "coco" else 60,
+        **(asks(mem_mb=6000, runtime=240) if study.dataset.kind == "coco" else asks(mem_mb=2000, runtime=60)),
     params:
         **params_of("prepare_dataset"),
         images=lambda wildcards: source_images(study.dataset),

@@ -69,8 +69,7 @@ rule check_health:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        **asks(mem_mb=2000, runtime=120),
     params:
         **params_of("check_health"),
     message:
@@ -93,8 +92,7 @@ rule gather_health:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **asks(mem_mb=2000, runtime=30),
     params:
         **params_of("gather_health"),
     message:

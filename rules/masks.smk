@@ -20,8 +20,7 @@ rule export_masks:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        **asks(mem_mb=2000, runtime=60),
     params:
         **params_of("export_masks"),
     message:

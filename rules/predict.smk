@@ -22,9 +22,7 @@ rule predict_images:
         "../envs/wsss.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=8000,
-        runtime=240,
+        **asks(gpu=1, mem_mb=8000, runtime=240),
     params:
         **params_of("predict_images"),
     message:
@@ -47,8 +45,7 @@ rule collect_predictions:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **asks(mem_mb=2000, runtime=30),
     params:
         **params_of("collect_predictions"),
     message:

@@ -30,8 +30,7 @@ rule measure_quality:
         "../envs/wsss.yaml"
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=120,
+        **asks(mem_mb=4000, runtime=120),
     params:
         **params_of("measure_quality"),
     message:
@@ -56,8 +55,7 @@ rule rank_quality:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **asks(mem_mb=2000, runtime=30),
     params:
         **params_of("rank_quality"),
     message:
@@ -82,8 +80,7 @@ rule score_quality:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **asks(mem_mb=2000, runtime=30),
     params:
         **params_of("score_quality"),
     message:
@@ -117,8 +114,7 @@ rule plot_quality:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **asks(mem_mb=4000, runtime=60),
     params:
         **params_of("plot_quality"),
     message:

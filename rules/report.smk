@@ -32,8 +32,7 @@ rule plot_scores:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **asks(mem_mb=2000, runtime=30),
     params:
         **params_of("plot_scores"),
     message:
@@ -65,8 +64,7 @@ rule plot_history:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **asks(mem_mb=2000, runtime=30),
     params:
         **params_of("plot_history"),
     message:
@@ -118,8 +116,7 @@ for split, shown in GALLERIES.items():
         conda:
             "../envs/wsss.yaml"
         resources:
-            mem_mb=4000,
-            runtime=60,
+            **asks(mem_mb=4000, runtime=60),
         params:
             **params_of(f"plot_{split}_gallery"),
         message:

@@ -4,6 +4,8 @@ Input: the data set, the classifier, and the segmentation network of the round b
 and `full/`.
 """
 
+from wsss.study.cluster import light_rules
+
 for inner in rounds + bound:
     prefix = inner.prefix
 
@@ -17,3 +19,9 @@ for inner in rounds + bound:
             {"study": inner.study.model_dump(mode="json"), "name": inner.name, "shared": SHARED}
 
     use rule * from prefix exclude train_classifier, score_classifier as prefix*
+
+
+# On a cluster, what takes seconds is no job.
+workflow.localrules(
+    *light_rules(study, [rule.name for rule in workflow.rules], [inner.prefix for inner in rounds + bound])
+)

@@ -77,7 +77,7 @@ for artifact, facts in SCORES.items():
             "../envs/wsss.yaml"
         threads: 8
         resources:
-            **facts.get("resources", {"mem_mb": 4000, "runtime": 120}),
+            **asks(**facts.get("resources", {"mem_mb": 4000, "runtime": 120})),
         params:
             **params_of(f"score_{artifact}"),
         message:

@@ -77,7 +77,7 @@ for stage, facts in STAGES.items():
             "../envs/wsss.yaml"
         threads: 8
         resources:
-            **facts["resources"],
+            **asks(**facts["resources"]),
         params:
             **params_of(stage),
         message:

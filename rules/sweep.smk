@@ -33,8 +33,7 @@ rule sweep_random_walk:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=240,
+        **asks(mem_mb=2000, runtime=240),
     params:
         **params_of("sweep_random_walk"),
     message:
@@ -61,8 +60,7 @@ rule rank_sweep:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **asks(mem_mb=2000, runtime=30),
     params:
         **params_of("rank_sweep"),
     message:
@@ -93,8 +91,7 @@ rule choose_random_walk:
         "../envs/wsss.yaml"
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=240,
+        **asks(mem_mb=4000, runtime=240),
     params:
         **params_of("choose_random_walk"),
     message:
@@ -123,8 +120,7 @@ rule plot_sweep:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **asks(mem_mb=2000, runtime=30),
     params:
         **params_of("plot_sweep"),
     message:

@@ -35,8 +35,7 @@ rule write_tables:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **asks(mem_mb=2000, runtime=30),
     params:
         **params_of("write_tables"),
     message:

@@ -60,9 +60,7 @@ for network, labels in LEARNS_FROM.items():
             "../envs/wsss.yaml"
         threads: 8
         resources:
-            gpu=1,
-            mem_mb=16000,
-            runtime=1440,
+            **asks(gpu=1, mem_mb=16000, runtime=1440),
         params:
             **params_of(f"train_{network}"),
         message:

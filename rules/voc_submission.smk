@@ -20,8 +20,7 @@ rule voc_submission:
     conda:
         "../envs/wsss.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        **asks(mem_mb=2000, runtime=60),
     params:
         **params_of("voc_submission"),
     message:

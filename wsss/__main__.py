@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from wsss.commands import config, export, voc_submission
+from wsss.commands import config, export, voc_submission, weights
 from wsss.commands.branch import branch
 from wsss.commands.check import check
 from wsss.commands.compare import compare
@@ -21,7 +21,7 @@ from wsss.commands.tables import tables
 from wsss.commands.tensorboard import tensorboard
 from wsss.commands.verify import verify
 from wsss.commands.watch import watch
-from wsss.commands.weights import weights
+from wsss.study.caches import cache_folders
 
 READER_ENDED = 128 + 13
 """Exit status of what is ended by SIGPIPE."""
@@ -46,10 +46,10 @@ app.command()(tables)
 app.command()(tensorboard)
 app.command()(verify)
 app.command()(watch)
-app.command()(weights)
 app.add_typer(config.app, name="config")
 app.add_typer(export.app, name="export")
 app.add_typer(voc_submission.app, name="voc-submission")
+app.add_typer(weights.app, name="weights")
 
 
 def main() -> None:
@@ -57,6 +57,7 @@ def main() -> None:
 
     A reader that ends early, as `head` does, ends it without a word, and a damaged result with a sentence.
     """
+    os.environ.update(cache_folders())
     try:
         try:
             app(prog_name="wsss")

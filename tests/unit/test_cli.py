@@ -52,9 +52,20 @@ def said(*arguments: str | Path, status: int = 0) -> str:
 @pytest.mark.parametrize(
     "command",
     [
-        *([], ["run"], ["check"], ["branch"], ["compare"], ["verify"], ["weights"], ["tables"], ["summary"]),
+        *(
+            [],
+            ["run"],
+            ["check"],
+            ["branch"],
+            ["compare"],
+            ["verify"],
+            ["weights", "check"],
+            ["tables"],
+            ["summary"],
+        ),
         *(["seeds"], ["report"], ["watch"], ["tensorboard"]),
         *(["voc-submission"], ["voc-submission", "check"], ["config"], ["config", "write"]),
+        *(["weights"], ["weights", "fetch"]),
         *(["predict"], ["export"], ["export", "model"], ["export", "masks"]),
     ],
 )
@@ -253,27 +264,27 @@ def test_summary_of_no_results() -> None:
 
 def test_weights_reports_a_bad_file() -> None:
     Path("w.pth").write_bytes(b"hello")
-    assert "w.pth" in said("weights", "w.pth", "small", status=1)
-    assert "gone.pth" in said("weights", "gone.pth", "small", status=1)
+    assert "w.pth" in said("weights", "check", "w.pth", "small", status=1)
+    assert "gone.pth" in said("weights", "check", "gone.pth", "small", status=1)
 
 
 def test_weights_that_fit() -> None:
     state = build_backbone("small", 8).state_dict()
     torch.save({**state, "fc8.weight": torch.zeros(1)}, "w.pth")
-    assert said("weights", "w.pth", "small").splitlines() == [
+    assert said("weights", "check", "w.pth", "small").splitlines() == [
         f"weights: w.pth: {len(state)} entries used for small",
         "weights: w.pth: not used: fc8.weight",
     ]
-    assert "does not fit resnet18" in said("weights", "w.pth", "resnet18", status=1)
+    assert "does not fit resnet18" in said("weights", "check", "w.pth", "resnet18", status=1)
 
 
 def test_weights_that_belong_to_another_backbone_do_not_fit() -> None:
     torch.save({"conv1.weight": torch.zeros(2, 2)}, "w.pth")
-    assert "does not fit vgg16" in said("weights", "w.pth", "vgg16", status=1)
+    assert "does not fit vgg16" in said("weights", "check", "w.pth", "vgg16", status=1)
 
 
 def test_weights_of_an_unknown_backbone() -> None:
-    assert said("weights", "w.pth", "smal", status=2) == (
+    assert said("weights", "check", "w.pth", "smal", status=2) == (
         "smal: there is no such backbone, did you mean 'small'?\n"
     )
 

@@ -90,13 +90,13 @@ def test_one_sentence_says_what_is_wrong(line: str, said: str) -> None:
 def test_the_profiles_check_it(profile: str) -> None:
     content = yaml.safe_load((ROOT / "profiles" / profile / "profile.yaml").read_text("utf-8"))
     assert content["__use_yte__"] is True
-    assert content["__definitions__"][-1] == "check_command_line()"
+    assert content["__definitions__"][1] == "check_command_line()"
 
 
 def test_the_profiles_say_the_same_of_it() -> None:
     contents = [(ROOT / "profiles" / profile / "profile.yaml").read_text("utf-8") for profile in PROFILES]
     first, second = (yaml.safe_load(content)["__definitions__"] for content in contents)
-    assert first == second
+    assert first == second[: len(first)]
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def tiny(tmp_path: Path) -> Path:
     for folder in ("", *PACKAGES):
         (tmp_path / "wsss" / folder).mkdir()
         (tmp_path / "wsss" / folder / "__init__.py").touch()
-    loose = ("__main__", "public", "report/summary", "report/failure", "planning/locks", "stages/stand_in")
+    loose = ("__main__", "public", "report/summary", "report/failure", "planning/start", "stages/stand_in")
     for module in loose:
         (tmp_path / "wsss" / f"{module}.py").touch()
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

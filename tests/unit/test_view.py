@@ -26,11 +26,13 @@ from wsss.__main__ import app
 from wsss.planning.run_log import RUN_LOG, RunLog
 from wsss.planning.run_state import RunReader, RunState, has_died
 from wsss.planning.view import RunView
-from wsss.runtime import configure_logging, progress
+from wsss.runtime.console import configure_logging, progress
+from wsss.study.config import Study
 from wsss.study.progress import Progress, progress_file, read_progress, write_progress
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path("results/mine")
+STUDY = Study(name="mine")
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +138,7 @@ def test_a_run_is_read_as_it_was_logged(snakemake: logging.Logger) -> None:
     )
     reader = RunReader(RESULTS)
     assert reader.read() is None
-    log.begin(RESULTS)
+    log.begin(STUDY, elsewhere=False)
     state = reader.read()
     assert state is not None
     assert (state.done, state.total, state.waiting()) == (0, 2, {})
@@ -165,7 +167,7 @@ def test_a_plan_without_the_data_set_is_whole(snakemake: logging.Logger) -> None
     log = RunLog(snakemake)
     stats = {"compute_cams": 2, "random_walk": 4, "total": 6}
     snakemake.info("stats", extra={"event": "run_info", "stats": stats})
-    log.begin(RESULTS)
+    log.begin(STUDY, elsewhere=False)
     job(snakemake, 1, "compute_cams", split="train", shard="03")
     state = RunReader(RESULTS).read()
     assert state.waiting() == {"random_walk": 4}
@@ -174,16 +176,16 @@ def test_a_plan_without_the_data_set_is_whole(snakemake: logging.Logger) -> None
 
 def test_another_run_begins_anew(snakemake: logging.Logger) -> None:
     reader = RunReader(RESULTS)
-    RunLog(snakemake).begin(RESULTS)
+    RunLog(snakemake).begin(STUDY, elsewhere=False)
     job(snakemake, 1, "train_classifier")
     assert len(reader.read().jobs) == 1
-    RunLog(snakemake).begin(RESULTS)
+    RunLog(snakemake).begin(STUDY, elsewhere=False)
     assert reader.read().jobs == {}
     assert RunReader(RESULTS, since=reader.read().start + 1).read() is None
 
 
 def test_records_of_other_versions_do_not_end_a_run(snakemake: logging.Logger) -> None:
-    RunLog(snakemake).begin(RESULTS)
+    RunLog(snakemake).begin(STUDY, elsewhere=False)
     snakemake.info("?", extra={"event": "job_info", "number": 1})
     snakemake.info("?", extra={"event": "progress", "done": None, "total": 3})
     job(snakemake, 1, "train_classifier")
@@ -196,7 +198,7 @@ def test_a_view_keeps_what_is_routine_off_the_screen(
     snakemake: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WSSS_WATCHED", "1")
-    RunLog(snakemake).begin(RESULTS)
+    RunLog(snakemake).begin(STUDY, elsewhere=False)
     job(snakemake, 1, "train_classifier")
     snakemake.warning("The disk is nearly full.")
     assert snakemake.handlers[0].stream.getvalue() == "The disk is nearly full.\n"
@@ -221,7 +223,7 @@ def state(snakemake: logging.Logger) -> RunState:
     stats = {"compute_cams": 16, "train_affinitynet": 1, "random_walk": 16, "write_report": 1, "total": 34}
     log = RunLog(snakemake)
     snakemake.info("stats", extra={"event": "run_info", "stats": stats})
-    log.begin(RESULTS)
+    log.begin(STUDY, elsewhere=False)
     for number in range(5):
         job(snakemake, number, "compute_cams", split="train", shard=f"{number:02}")
         finished(snakemake, number, number + 1, 34)
@@ -288,6 +290,7 @@ CHILD = """
 import json, os, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
+from wsss.study.config import Study
 from wsss.study.progress import Progress, write_progress
 assert os.environ["WSSS_WATCHED"] and not sys.stderr.isatty()
 log = Path("results/mine/logs/run.jsonl")

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from wsss.stages.stand_in import StandInError, read_workflow
+from wsss.study.cluster import LIGHT
 from wsss.study.invocation import Invocation
 from wsss.study.params import PARAMS, rule_params
 from wsss.study.reading import workflow_study
@@ -88,6 +89,20 @@ def test_every_artifact_has_a_manifest(rules_of) -> None:
         artifacts = {path.removesuffix(".json") for path in unnamed}
         assert artifacts <= outputs, name
         assert artifacts or name in TARGETS
+
+
+def test_what_is_light_asks_for_little_and_for_no_gpu(rules_of) -> None:
+    """Snakemake knows the light rules, those of later rounds too; `all` and the like are no jobs anyway."""
+    rules = rules_of(rounds={"count": 2})
+    local = rules["all"].workflow._localrules
+    light = {name for name in rules if name.removeprefix("round2_") in LIGHT}
+    assert local == light
+    assert {"plot_scores", "round2_plot_scores", "round2_check_health"} <= light
+    for name in light:
+        asked = rules[name].expand_resources({}, [], attempt=1, skip_evaluation={"tmpdir"})
+        assert "gpu" not in asked, name
+        assert asked["mem_mb"] <= 4000, name
+        assert asked["runtime"] <= 120, name
 
 
 def gpus(rules: dict[str, Any]) -> set[str]:

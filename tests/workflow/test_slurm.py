@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -45,6 +46,10 @@ import os, sys
 asks_for_account = any("Account" in word for word in sys.argv)
 print("none" if asks_for_account else open(os.environ["CALLS"] + ".states").read())
 """
+SCONTROL = """
+print("MinJobAge = 300 sec")
+"""
+PROGRAMS = {"sbatch": SBATCH, "srun": SRUN, "sacct": SACCT, "scontrol": SCONTROL, "squeue": ""}
 
 
 @pytest.fixture
@@ -52,7 +57,7 @@ def cluster(tmp_path: Path) -> dict[str, str]:
     """An environment in which sbatch runs the job at once and writes down what it was asked."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, code in {"sbatch": SBATCH, "srun": SRUN, "sacct": SACCT}.items():
+    for name, code in PROGRAMS.items():
         (programs / name).write_text(f"#!{sys.executable}\n{code}")
         (programs / name).chmod(0o755)
     path = os.pathsep.join([str(programs), os.environ["PATH"]])
@@ -106,3 +111,26 @@ def test_a_rule_without_a_network_asks_for_none(workflow, cluster: dict[str, str
     assert not any("gpu" in option for option in asked)
     assert asked["--mem"] == "2000"
     assert index in workflow.written_since(before)
+
+
+def test_without_its_weights_a_run_ends_before_its_first_job(
+    new_workflow, cluster: dict[str, str], tmp_path: Path
+) -> None:
+    torn = tmp_path / "torch" / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    torn.parent.mkdir(parents=True)
+    torn.write_bytes(b"torn")
+    new_workflow.configure(
+        dataset={"kind": "shapes", "train": 4, "val": 2, "size": 64},
+        segmenter={"backbone": "resnet18", "weights": "imagenet"},
+    )
+    done = subprocess.run(
+        new_workflow.command("--workflow-profile", "profiles/slurm"),
+        cwd=new_workflow.folder,
+        env={**cluster, "TORCH_HOME": str(tmp_path / "torch")},
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode != 0
+    assert f"weights: {torn}: not a readable file of tensors" in done.stdout + done.stderr
+    assert not Path(cluster["CALLS"]).exists()
+    assert not list(new_workflow.folder.glob(".snakemake/locks/*"))

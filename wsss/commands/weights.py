@@ -1,4 +1,4 @@
-"""`wsss weights`: which weights of a file fit a backbone."""
+"""`wsss weights`: which weights of a file fit a backbone, and those that a study downloads."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Annotated
 
 import typer
 
-from wsss.commands.arguments import refuse
+from wsss.commands.arguments import Overlays, refuse, study_of
+
+app = typer.Typer(help="Check and fetch weights to start from.")
 
 
-def weights(
+@app.command()
+def check(
     file: Annotated[Path, typer.Argument(help="File of weights: .pth, .safetensors, .params, .caffemodel.")],
     backbone: Annotated[str, typer.Argument(help="Name of a backbone, as in the configuration.")],
 ) -> None:
@@ -20,12 +23,7 @@ def weights(
 
     Exit status 1 if they do not fit.
     """
-    from wsss.study.registry import backbone_facts
-
-    try:
-        backbone_facts(backbone)
-    except ValueError as error:
-        refuse(f"{backbone}: {error}")
+    refuse_unknown(backbone)
     from wsss.models.initial_weights import fitting
     from wsss.models.weights.reading import read_state
 
@@ -35,3 +33,44 @@ def weights(
     except ValueError as error:
         typer.echo(error)
         raise typer.Exit(1) from error
+
+
+@app.command()
+def fetch(
+    overlays: Overlays = None,
+    backbone: Annotated[
+        list[str] | None, typer.Option(help="Name of a backbone in place of a study's; may be repeated.")
+    ] = None,
+) -> None:
+    """Download the ImageNet weights of a study.
+
+    Machines without a network need them beforehand. Weights that are there are not downloaded again. Exit
+    status 1 if some cannot be had, or do not fit.
+    """
+    if backbone is None:
+        from wsss.planning.start import downloaded_backbones
+
+        backbone = downloaded_backbones(study_of(overlays))
+        if not backbone:
+            typer.echo("No network of the study starts from weights that are downloaded.")
+    for name in backbone:
+        refuse_unknown(name)
+    from wsss.models.initial_weights import resolve_weights
+
+    for name in backbone:
+        try:
+            resolve_weights("imagenet", name)
+        except ValueError as error:
+            typer.echo(error, err=True)
+            raise typer.Exit(1) from error
+        typer.echo(f"{name}: its ImageNet weights are here")
+
+
+def refuse_unknown(backbone: str) -> None:
+    """End the command if there is no such backbone."""
+    from wsss.study.registry import backbone_facts
+
+    try:
+        backbone_facts(backbone)
+    except ValueError as error:
+        refuse(f"{backbone}: {error}")

@@ -1,6 +1,6 @@
 """From the configuration's ``weights`` ("none", "imagenet" or a path) to the state dict of a backbone.
 
-`wsss weights FILE BACKBONE` reports which entries of a file are used, unused and missing.
+`wsss weights check FILE BACKBONE` reports which entries of a file are used, unused and missing.
 """
 
 from __future__ import annotations

@@ -25,12 +25,6 @@ class Owner(NamedTuple):
     pid: int
 
 
-def begin_run(results: Path | str) -> None:
-    """Note whose run starts, and remove what killed ones left unfinished in a folder of results."""
-    note_owner()
-    clean(results)
-
-
 def clean(results: Path | str) -> None:
     """Remove what killed runs left unfinished in a folder of results, and say how many files that were."""
     if removed := remove_abandoned(results):

@@ -16,8 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from wsss.planning.locks import begin_run
+from wsss.planning.start import begin_run
 from wsss.report.failure import hide_frames
+from wsss.study.config import Study
 from wsss.study.temporary import temporary_path
 
 RUN_LOG = Path("logs", "run.jsonl")
@@ -42,11 +43,19 @@ class RunLog(logging.Handler):
                 handler.close()
         logger.addHandler(self)
 
-    def begin(self, results: Path | str) -> None:
-        """Begin a run with results in a folder: its owner, its log, and a tidy terminal."""
-        begin_run(results)
+    def begin(self, study: Study, *, elsewhere: bool) -> None:
+        """Begin a run of a study: what comes before its first job, its log, and a tidy terminal.
+
+        Args:
+            study: whose run it is.
+            elsewhere: whether jobs run on other machines.
+
+        Raises:
+            SystemExit: what the jobs need cannot be had.
+        """
+        begin_run(study, elsewhere=elsewhere)
         hide_frames(self._logger)
-        path = Path(results, RUN_LOG)
+        path = Path(study.folder, RUN_LOG)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_path(path)
         self._file = temporary.open("w", encoding="utf-8", buffering=1)
