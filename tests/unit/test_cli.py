@@ -53,7 +53,7 @@ def said(*arguments: str | Path, status: int = 0) -> str:
     "command",
     [
         *([], ["run"], ["check"], ["branch"], ["compare"], ["verify"], ["weights"], ["tables"], ["summary"]),
-        ["seeds"],
+        *(["seeds"], ["report"], ["watch"], ["tensorboard"]),
         *(["voc-submission"], ["voc-submission", "check"], ["config"], ["config", "write"]),
         *(["predict"], ["export"], ["export", "model"], ["export", "masks"]),
     ],

@@ -42,7 +42,9 @@ def run(
     dry_run: DryRun = False,
     plain: Plain = False,
 ) -> None:
-    """Compute a study with Snakemake, whose line it prints, and show in a terminal how far it is.
+    """Compute a study with Snakemake, whose line it prints.
+
+    In a terminal it shows how far the run is, below what jobs say.
 
     After an interruption run it again: finished results are kept, and trainings go on where they stopped.
     """
