@@ -5,37 +5,12 @@ Input: all that the results say, those of later rounds included; no rule here co
 """
 
 LAST = rounds[-1].study if rounds else study
-EARLIER = [study, *(inner.study for inner in rounds[:-1])] if rounds else []
 SHARDS_SHOWN = {
     "cams": (f"{LAST.folder}/cams/{{split}}/{{shard}}.npz", study.refined_splits),
     "labels": (f"{LAST.folder}/confident/{{shard}}.h5", ["train"] if LAST.uses_confident else []),
     "masks": (f"{LAST.folder}/random_walk/{{split}}/{{shard}}.h5", study.refined_splits),
     "predictions": (f"{LAST.folder}/segmentation/{{split}}/{{shard}}.h5", LAST.segmentation.splits),
 }
-
-
-def results_of_earlier_rounds(wildcards):
-    """Input function: pseudo masks, predictions and their scores of the rounds before the last."""
-    checkpoints.prepare_dataset.get()
-    stages = [
-        stage
-        for earlier in EARLIER
-        for stage in [
-            (f"{earlier.folder}/random_walk", earlier.refined_splits),
-            (f"{earlier.folder}/segmentation", earlier.segmentation.splits),
-        ]
-    ]
-    shards = [
-        expand(f"{folder}/{{split}}/{{shard}}.h5", **shards_of(split))
-        for folder, splits in stages
-        for split in splits
-    ]
-    tables = [
-        f"{earlier.folder}/scores/{artifact}.tsv"
-        for earlier in EARLIER
-        for artifact in ("random_walk", "segmentation")
-    ]
-    return [*(file for files in shards for file in files), *tables]
 
 
 rule write_report:

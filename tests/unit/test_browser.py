@@ -27,7 +27,8 @@ from wsss.report.browser.palettes import layer, palettes, safe_palette
 from wsss.report.browser.published import beside_published
 from wsss.report.browser.thumbnails import Thumbnails
 from wsss.report.figures.gallery import heat_map, overlay
-from wsss.results import Cams, image_miou, read_confusions, read_json, write_text
+from wsss.results import Cams, image_miou, read_confusions, read_json, write_manifest, write_text
+from wsss.study.provenance import ArtifactManifest, content_digest, read_manifest
 
 
 class Elements(HTMLParser):
@@ -353,6 +354,21 @@ def test_masks_and_scores_of_earlier_rounds_are_there_too(tmp_path: Path) -> Non
         worse = 0 if place else 6
         masks = FinishedStudy(study.folder, rows=study.rows, truth=study.truth, worse=worse)
         assert np.array_equal(shown[name], masks.masks("segmentation", split)[image[1]])
+
+
+def test_the_manifest_of_a_page_that_is_written_anew_has_its_digest(tmp_path: Path) -> None:
+    study = FinishedStudy(tmp_path / "study", train=2, val=1).draw().compute()
+    page = study.folder / PAGE
+    made = {"inputs": {}, "code": {}, "config": {}, "versions": {}, "seed": None, "device": "cpu"}
+    made |= {"seconds": 1.0, "peak_memory_mb": 1.0, "created": "2026-11-26T00:00:00+00:00"}
+    outputs = {str(page): "of the page before", "elsewhere.tsv": "kept"}
+    manifest = ArtifactManifest(artifact=str(page), rule="write_report", outputs=outputs, **made)
+    write_manifest(page, manifest)
+    done = CliRunner().invoke(app, ["report", str(study.folder)])
+    assert done.exit_code == 0, done.output
+    renewed = read_manifest(Path(f"{page}.json"))
+    expected = {str(page): content_digest(page.read_bytes()), "elsewhere.tsv": "kept"}
+    assert renewed == manifest.model_copy(update={"outputs": expected})
 
 
 @pytest.fixture(scope="module")

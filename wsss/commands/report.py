@@ -36,9 +36,26 @@ def report(
     try:
         if other is None:
             page = write_report(folder)
+            _renew(folder)
         else:
             second = results_of(other)
             page = write_pair(folder, second, differing_keys(folder, second))
+            for written in (folder, second):
+                _renew(written)
     except (DatasetError, ValueError, OSError) as error:
         refuse(error)
     typer.echo(f"wrote {page}")
+
+
+def _renew(folder: Path) -> None:
+    """Put the digests of a page that was written anew into its manifest, if the run has left one."""
+    from wsss.report.browser import PAGE
+    from wsss.results import write_manifest
+    from wsss.study.provenance import file_digests, read_manifest
+
+    page = folder / PAGE
+    file = Path(f"{page}.json")
+    manifest = read_manifest(file) if file.is_file() else None
+    if manifest is not None:
+        digests = file_digests([path for path in manifest.outputs if Path(path).is_file()])
+        write_manifest(page, manifest.model_copy(update={"outputs": manifest.outputs | digests}))

@@ -42,9 +42,9 @@ def run(
     dry_run: DryRun = False,
     plain: Plain = False,
 ) -> None:
-    """Compute a study with Snakemake, and show how far it is.
+    """Compute a study with Snakemake, whose line it prints.
 
-    It prints Snakemake's line first; without a terminal, or with --plain, the lines of Snakemake follow.
+    In a terminal it shows how far the run is, below what jobs say.
 
     After an interruption run it again: finished results are kept, and trainings go on where they stopped.
     """

@@ -21,10 +21,10 @@ Follow = Annotated[bool, typer.Option("--follow", help="Go on as trainings do, u
 
 
 def tensorboard(study: StudyOrResults = None, follow: Follow = False) -> None:
-    """Write the curves of trainings for TensorBoard.
+    """Write the curves of all trainings for TensorBoard.
 
-    Event files go to results/<study>/tensorboard/. They come from the histories that trainings write anyway:
-    nothing is computed again, and a training that was interrupted has each step once.
+    Event files in results/<study>/tensorboard/ come from the histories that trainings write anyway: nothing
+    is computed again, and a training that was interrupted has each step once.
     """
     from wsss.report.tensorboard import EventFiles, open_writer, trainings
     from wsss.results import ArtifactError

@@ -20,9 +20,8 @@ StudyOrResults = Annotated[
 def watch(study: StudyOrResults = None) -> None:
     """Show how far a run is that was started elsewhere.
 
-    In another terminal, or on a cluster whose folder of results is here.
-
-    In a terminal until the run ends, or Ctrl-C, which leaves the run alone; otherwise once.
+    From another terminal, or of jobs on a cluster, whose folder of results is here. In a terminal until the
+    run ends, or Ctrl-C, which leaves the run alone; otherwise once.
     """
     from rich.console import Console
 
