@@ -107,7 +107,7 @@ def _commands(block: Block) -> Iterator[Command]:
         elif block.language != "sh":
             typed = ""
         for part in typed.split(" && "):
-            if words := shlex.split(part, comments=True):
+            if words := shlex.split(part.partition(" | ")[0], comments=True):
                 yield Command(block.page, block.line, tuple(words), block.why)
 
 

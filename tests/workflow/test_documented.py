@@ -34,7 +34,12 @@ PLANNED = {
 
 FIGURES = [sys.executable, "-m", "docs.figures"]
 
-SAME = {"results/my_photos": "results/tiny", "results/shapes": "results/tiny", "config.yaml": "study.yaml"}
+SAME = {
+    "results/my_photos": "results/tiny",
+    "results/shapes": "results/tiny",
+    "results/voc-animals": "results/tiny",
+    "config.yaml": "study.yaml",
+}
 """What stands for a name of the pages."""
 
 TYPED = list({command.program: command for command in commands() if command.why is None}.values())
