@@ -39,11 +39,12 @@ from wsss.runtime.this_process import peak_memory_mb, seed_everything
 
 @pytest.fixture(autouse=True)
 def restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Restore logging and threads, and keep locks apart from those of running jobs."""
+    """Restore logging and threads, begin without the log file of an earlier test, and keep locks apart."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     root, threads = logging.getLogger(), torch.get_num_threads()
     handlers, level, terminate = root.handlers[:], root.level, signal.getsignal(signal.SIGTERM)
+    root.handlers[:] = [handler for handler in handlers if type(handler) is not logging.FileHandler]
     yield
     logging.captureWarnings(False)
     for handler in set(root.handlers) - set(handlers):
