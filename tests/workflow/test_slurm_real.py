@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import Workflow
 from tests.workflow.slurm_cluster import NoClusterError, SlurmCluster, running_cluster, wait_until
-from wsss.results import load_checkpoint
+from wsss.results.checkpoints import load_checkpoint
 from wsss.study.cluster import LIGHT
 from wsss.study.params import PARAMS
 
