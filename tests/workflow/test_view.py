@@ -6,17 +6,22 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
 import termios
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from tests.conftest import Workflow
 
 pytestmark = pytest.mark.slow
+
+LONGEST = 300
+"""Seconds after which the test gives up, with what was shown."""
 
 HALF_A_TRAINING = """
 import signal, sys
@@ -37,10 +42,12 @@ def start(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), slave)
+    sizes = ("COLUMNS", "LINES")  # would count for more than the terminal
+    environment = {name: value for name, value in os.environ.items() if name not in sizes}
     process = subprocess.Popen(
         [sys.executable, "-m", "wsss", "run", "study.yaml"],
         cwd=folder,
-        env=os.environ | {"TERM": "xterm-256color", "PYTHONPATH": str(folder)},
+        env=environment | {"TERM": "xterm-256color", "PYTHONPATH": str(folder)},
         start_new_session=True,
         preexec_fn=own_tty,
         **streams,
@@ -54,6 +61,8 @@ def test_a_run_is_shown_and_ctrl_c_ends_it_in_good_order(new_workflow: Workflow)
     (new_workflow.folder / "workflow_scripts" / "train_classifier.py").write_text(HALF_A_TRAINING)
     process, terminal = start(new_workflow.folder)
     text, interrupted = "", False
+    bound = Timer(LONGEST, os.killpg, (process.pid, signal.SIGKILL))
+    bound.start()
     try:
         while data := os.read(terminal, 65536):
             text += data.decode(errors="replace")
@@ -64,6 +73,8 @@ def test_a_run_is_shown_and_ctrl_c_ends_it_in_good_order(new_workflow: Workflow)
                 os.write(terminal, b"\x03")
     except OSError:  # nobody has the terminal open any more
         pass
+    finally:
+        bound.cancel()
     assert interrupted, text
     assert process.wait() == 1
     assert "prepare_dataset: done in" in text, "what jobs say stands above the view"
