@@ -51,14 +51,15 @@ def write_parts(
 
 
 def list_drawn(manifest: Manifest, folder: Path) -> list[Path]:
-    """List the masks of a data set that lie below a folder, with their digests. Images have some already.
+    """List what a data set made below a folder, masks and tables, with digests. Images have some already.
 
     Args:
         manifest: The whole data set.
         folder: In which a data set draws masks, or reads some once and keeps them.
 
     Returns:
-        The file of the list, or nothing where there are no such masks.
+        The file of the list, or nothing where there is no such mask.
     """
     masks = [row.mask for row in manifest if row.mask is not None and row.mask.is_relative_to(folder)]
-    return [list_files(folder, masks)] if masks else []
+    tables = [path for name in ("*.txt", "*.csv", "splits/*.txt") for path in sorted(folder.glob(name))]
+    return [list_files(folder, [*tables, *masks])] if masks else []
