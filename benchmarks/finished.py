@@ -20,14 +20,14 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from benchmarks.verify import record_as
 from wsss.data import ImageRow, Manifest
-from wsss.results import write_manifest
 from wsss.results.rows import list_files
 from wsss.stages.dataset import write_parts
 from wsss.stages.stand_in import read_workflow
 from wsss.study.code_digest import WORKFLOW
 from wsss.study.integrity import INDEX
-from wsss.study.provenance import ArtifactManifest, file_digests, library_versions
+from wsss.study.provenance import file_digests
 from wsss.study.reading import workflow_study
 
 STUDY = Path("study.yaml")
@@ -172,23 +172,13 @@ def write_manifests(done: Task, digests: dict[str, str]) -> None:
     digests |= file_digests(path for path in [*done.outputs, *done.inputs] if path not in digests)
     others = {path: digests[path] for path in done.outputs if path not in made_by and path not in artifacts}
     for artifact in artifacts:
-        write_manifest(
+        record_as(
             artifact,
-            ArtifactManifest(
-                artifact=artifact,
-                rule=done.rule.params.script,
-                config=done.rule.params.config,
-                code=done.rule.params.code,
-                inputs={path: digests[path] for path in done.inputs},
-                outputs={artifact: digests[artifact]} | others,
-                seed=None,
-                versions=library_versions(),
-                threads=1,
-                device="cpu",
-                seconds=1.0,
-                peak_memory_mb=1.0,
-                created="2026-11-26T00:00:00+00:00",
-            ),
+            rule=done.rule.params.script,
+            config=done.rule.params.config,
+            code=done.rule.params.code,
+            inputs={path: digests[path] for path in done.inputs},
+            outputs={artifact: digests[artifact]} | others,
         )
         digests.pop(f"{artifact}.json", None)
 

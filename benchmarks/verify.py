@@ -15,6 +15,7 @@ import resource
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from wsss.results import write_manifest
 from wsss.results.rows import write_rows
@@ -81,13 +82,20 @@ def make(count: int, size: int) -> None:
 def record(artifact: Path, rule: str, inputs: list[Path]) -> None:
     """Write the manifest of an artifact as its job would."""
     script = WORKFLOW / "workflow_scripts" / f"{rule}.py"
-    made = ArtifactManifest(
-        artifact=str(artifact),
+    record_as(
+        artifact,
         rule=rule,
         config=rule_params(STUDY, rule),
         code=code_digest(script, loaded_modules(STUDY, rule)),
         inputs=file_digests(inputs),
         outputs=file_digests([artifact]),
+    )
+
+
+def record_as(artifact: Path | str, **facts: Any) -> None:
+    """Write a manifest with these facts, and what no run has measured."""
+    made = ArtifactManifest(
+        artifact=str(artifact),
         seed=None,
         versions=library_versions(),
         threads=1,
@@ -95,6 +103,7 @@ def record(artifact: Path, rule: str, inputs: list[Path]) -> None:
         seconds=1.0,
         peak_memory_mb=1.0,
         created="2026-11-26T00:00:00+00:00",
+        **facts,
     )
     write_manifest(artifact, made)
 

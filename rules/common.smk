@@ -278,22 +278,11 @@ def results_of_earlier_rounds(wildcards):
     """Input function: pseudo masks, predictions and their scores of the rounds before the last."""
     checkpoints.prepare_dataset.get()
     before = [study, *(inner.study for inner in rounds[:-1])] if rounds else []
-    stages = [
-        stage
-        for earlier in before
-        for stage in [
-            (f"{earlier.folder}/random_walk", earlier.refined_splits),
-            (f"{earlier.folder}/segmentation", earlier.segmentation.splits),
-        ]
-    ]
-    shards = [
-        expand(f"{folder}/{{split}}/{{shard}}.h5", **shards_of(split))
-        for folder, splits in stages
-        for split in splits
-    ]
-    tables = [
-        f"{earlier.folder}/scores/{artifact}.tsv"
-        for earlier in before
-        for artifact in ("random_walk", "segmentation")
-    ]
-    return [*(file for files in shards for file in files), *tables]
+    files = []
+    for earlier in before:
+        splits = {"random_walk": earlier.refined_splits, "segmentation": earlier.segmentation.splits}
+        for stage in splits:
+            files.append(f"{earlier.folder}/scores/{stage}.tsv")
+            for split in splits[stage]:
+                files += expand(f"{earlier.folder}/{stage}/{{split}}/{{shard}}.h5", **shards_of(split))
+    return files

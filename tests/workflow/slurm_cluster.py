@@ -7,6 +7,7 @@ that a SLURM of the machine is left alone.
 from __future__ import annotations
 
 import getpass
+import importlib.util
 import os
 import shutil
 import socket
@@ -18,6 +19,13 @@ from pathlib import Path
 from threading import Event
 from time import monotonic
 from typing import Any
+
+import pytest
+
+NEEDS_PLUGIN = pytest.mark.skipif(
+    importlib.util.find_spec("snakemake_executor_plugin_slurm") is None,
+    reason="needs the extra `slurm` (snakemake-executor-plugin-slurm)",
+)
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 PROGRAMS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo", "sacct")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -11,13 +10,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("snakemake_executor_plugin_slurm") is None,
-        reason="needs the extra `slurm` (snakemake-executor-plugin-slurm)",
-    ),
-]
+from tests.workflow.slurm_cluster import NEEDS_PLUGIN
+
+pytestmark = [pytest.mark.slow, NEEDS_PLUGIN]
 
 SBATCH = """
 import json, os, subprocess, sys

@@ -6,7 +6,6 @@ The cluster is the tests' own, on the loopback: see `slurm_cluster.py`.
 from __future__ import annotations
 
 import csv
-import importlib.util
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,18 +16,18 @@ from typing import Any
 import pytest
 
 from tests.conftest import Workflow
-from tests.workflow.slurm_cluster import NoClusterError, SlurmCluster, running_cluster, wait_until
+from tests.workflow.slurm_cluster import (
+    NEEDS_PLUGIN,
+    NoClusterError,
+    SlurmCluster,
+    running_cluster,
+    wait_until,
+)
 from wsss.results.checkpoints import load_checkpoint
 from wsss.study.cluster import LIGHT
 from wsss.study.params import PARAMS
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("snakemake_executor_plugin_slurm") is None,
-        reason="needs the extra `slurm` (snakemake-executor-plugin-slurm)",
-    ),
-]
+pytestmark = [pytest.mark.slow, NEEDS_PLUGIN]
 
 SOON = """
 import asyncio, runpy

@@ -21,6 +21,11 @@ Overlays = Annotated[
     ),
 ]
 
+StudyOrResults = Annotated[
+    Path | None,
+    typer.Argument(help="A study: its YAML file, or results/<study>; without it, study.yaml."),
+]
+
 
 def overlays_of(overlays: list[Path] | None = None) -> list[Path]:
     """The overlays that were given, or `study.yaml` if it is here; end the command if one is missing."""

@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
-from wsss.commands.arguments import refuse, results_of
+from wsss.commands.arguments import StudyOrResults, refuse, results_of
 
 
 def report(
-    study: Annotated[
-        Path | None,
-        typer.Argument(help="A study: its YAML file, or results/<study>; without it, study.yaml."),
-    ] = None,
+    study: StudyOrResults = None,
     other: Annotated[
         Path | None, typer.Argument(metavar="OTHER", help="A second study, to set beside the first.")
     ] = None,

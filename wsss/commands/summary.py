@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from wsss.commands.arguments import overlays_of, results_of
+from wsss.commands.arguments import StudyOrResults, overlays_of, results_of
 from wsss.planning.command_line import workflow_folder
 
 if TYPE_CHECKING:
@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
 
 def summary(
-    study: Annotated[
-        Path | None,
-        typer.Argument(help="A study: its YAML file, or results/<study>; without it, study.yaml."),
-    ] = None,
+    study: StudyOrResults = None,
 ) -> None:
     """Print scores, and where masks and report are."""
     from wsss.report.summary import summary as summarize

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import shlex
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from wsss.commands.arguments import refuse, results_of
+from wsss.commands.arguments import StudyOrResults, refuse, results_of
 
 SECONDS_BETWEEN_LOOKS = 5.0
 
-StudyOrResults = Annotated[
-    Path | None,
-    typer.Argument(metavar="STUDY", help="YAML file of a study, or results/<study>; without it, study.yaml."),
-]
 Follow = Annotated[bool, typer.Option("--follow", help="Go on as trainings do, until Ctrl-C.")]
 
 

@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from wsss.commands.arguments import refuse, study_of
-
-StudyOrResults = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="STUDY", help="YAML file of a study, or the folder of its results; without it, study.yaml."
-    ),
-]
+from wsss.commands.arguments import StudyOrResults, refuse, study_of
 
 
 def watch(study: StudyOrResults = None) -> None:
