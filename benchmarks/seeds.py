@@ -182,7 +182,7 @@ def tuned(study: Study, equivariance: float, refit: float, steps: int, batch: in
     """Train the study's classifier further, and return the weights of its one or two last layers."""
     network, section = study.network, study.bundle.section
     if refit:
-        network.refit = torch.nn.Conv2d(*study.weights.shape[::-1], 1, bias=False)
+        network.refit = torch.nn.Conv2d(study.weights.shape[1], study.weights.shape[0], 1, bias=False)
         network.refit.weight.data.copy_(network.fc8.weight.data)
     freeze(network, section.frozen_stages, section.batch_norm)
     network.train()

@@ -151,29 +151,32 @@ def _report(images: Manifest, results: ShardResults, study: Study) -> None:
     chosen = best_first(near_usual(open_to_choice, walk.chosen_keys, steps), LABEL_FREE)[0]
     print(f"chosen without masks: {_percent(chosen)} {_values(chosen)}")
     first = open_to_choice[:FINALISTS]
-    finished = [_finished(images, results, study.dense_crf, point) for point in first]
+    finished = [_finished(images, results, study, point) for point in first]
     best = max(range(len(first)), key=lambda place: float(finished[place]))
     print(f"chosen by masks, after the dense CRF: {finished[best]} {_values(first[best])}")
-    print(f"chosen without masks, after the dense CRF: {_finished(images, results, study.dense_crf, chosen)}")
+    print(f"chosen without masks, after the dense CRF: {_finished(images, results, study, chosen)}")
     _distances(images, results, study, chosen)
 
 
 def _distances(images: Manifest, results: ShardResults, study: Study, point: Row) -> None:
     own = study.dense_crf
-    for share in SHARES:
-        scaled = own.model_copy(update={"bilateral": (share, *own.bilateral[1:])})
-        print(f"  after the dense CRF at {share}: {_finished(images, results, scaled, point)}")
-    for pixels in (20, 40, 80):
-        fixed = DenseCrf(bilateral=(pixels, *own.bilateral[1:]))
-        print(
-            f"  after the dense CRF at {pixels} px, Gaussian 3 px: {_finished(images, results, fixed, point)}"
-        )
+    bilateral = {
+        f"{share}": own.model_copy(update={"bilateral": (share, *own.bilateral[1:])}) for share in SHARES
+    }
+    bilateral |= {
+        f"{pixels} px, Gaussian 3 px": DenseCrf(bilateral=(pixels, *own.bilateral[1:]))
+        for pixels in (20, 40, 80)
+    }
+    for name, dense_crf in bilateral.items():
+        with_it = study.model_copy(update={"dense_crf": dense_crf})
+        print(f"  after the dense CRF at {name}: {_finished(images, results, with_it, point)}")
 
 
-def _finished(images: Manifest, results: ShardResults, dense_crf: DenseCrf, point: Row) -> str:
+def _finished(images: Manifest, results: ShardResults, study: Study, point: Row) -> str:
     names, walked = value_names(images.class_names), Point.of(point)
-    tallies = finish_images(images.rows, results, [walked.walk(1e-4)], dense_crf, len(names))
-    grid = single(walked, 1e-4)
+    walk = walked.walk(study.random_walk)
+    tallies = finish_images(images.rows, results, [walk], study.dense_crf, len(names))
+    grid = single(walked, walk.tolerance)
     counted: list[Tally] = [of[1] for of in tallies]
     return _percent(rank(names, [(grid, total(counted, grid, len(names)))])["points"][0])
 

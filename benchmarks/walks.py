@@ -86,7 +86,9 @@ def outcome(
     cams = open_shards(sorted(folder.glob("cams/train/*.npz")), read_cams)
     affinities = open_shards(sorted(Path(affinities_of).glob("affinities/train/*.h5")), read_affinities)
     scale = AffinityGrid.of(affinities).input_scale
-    walked, refined, bare = [], [], 0
+    walked: list[Tensor] = []
+    refined: list[Tensor] = []
+    bare = 0
     with cams, affinities:
         for row in rows:
             seeds, class_values = cams[row.id]

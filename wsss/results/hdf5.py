@@ -178,8 +178,13 @@ def _attribute(path: Path, file: h5py.File, name: str) -> Any:
     """
     kind = file.attrs.get_id(name).get_type()
     text = isinstance(kind, h5py.h5t.TypeStringID)
-    if not isinstance(kind, _PLAIN_TYPES) or (text and kind.is_variable_str()):
-        raise ArtifactError(f"{path}: attribute {name!r} is no number and no text of fixed length")
+    if text and kind.is_variable_str():
+        raise ArtifactError(
+            f"{path}: attribute {name!r} is a text of variable length, as earlier versions wrote them. "
+            "Run the study again: what is too old is computed anew"
+        )
+    if not isinstance(kind, _PLAIN_TYPES):
+        raise ArtifactError(f"{path}: attribute {name!r} is no number and no text")
     value = file.attrs[name]
     return value.decode() if isinstance(value, bytes) else value.item()
 
