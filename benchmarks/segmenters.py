@@ -83,7 +83,7 @@ def learn(
     with ExitStack() as stack:
         masks, margins, others = (
             stack.enter_context(open_shards(sorted(files), read_masks))
-            for files in (folder.glob("train/*.h5"), folder.glob("margins/*.h5"), of_others(section))
+            for files in (folder.glob("train/*.h5"), folder.glob("margins/train/*.h5"), of_others(section))
         )
         learned = learned_masks(masks, margins, None, section, others)
         train_segmenter(rows, learned, section, run, classifier=classifier)
