@@ -450,7 +450,9 @@ def test_texts_of_variable_length_are_refused(tmp_path: Path) -> None:
     assert b"GCOL" not in path.read_bytes()
     with h5py.File(path, "r+", libver=("v110", "v110")) as file:
         file.attrs["format"] = "wsss masks 1"
-    with pytest.raises(ArtifactError, match=r"00.h5: attribute 'format' .* earlier versions .* Run the study again"):
+    with pytest.raises(
+        ArtifactError, match=r"00.h5: attribute 'format' .* earlier versions .* Run the study again"
+    ):
         read_masks(path)
 
 

@@ -71,11 +71,11 @@ def averaged(row: ImageRow, seeds: NDArray[np.float16], other: Cams, share: floa
     Raises:
         ArtifactError: the other CAMs are of other labels or another size.
     """
-    scores, values = other
-    if scores.shape != seeds.shape or list(values) != list(class_values(row.labels)):
+    scores, values, expected = other.scores, other.class_values.tolist(), class_values(row.labels).tolist()
+    if scores.shape != seeds.shape or values != expected:
         raise ArtifactError(
-            f"{row.id}: CAMs to average with have the shape {scores.shape} and the values {list(values)}, "
-            f"expected {seeds.shape} and {list(class_values(row.labels))}"
+            f"{row.id}: CAMs to average with have the shape {scores.shape} and the values {values}, "
+            f"expected {seeds.shape} and {expected}"
         )
     mean: NDArray[np.float32] = (1 - share) * seeds.astype(np.float32) + share * scores.astype(np.float32)
     return mean.astype(np.float16)
