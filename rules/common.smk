@@ -15,6 +15,7 @@ from wsss.study.caches import cache_folders
 from wsss.study.cluster import asks
 from wsss.study.code_digest import code_digest
 from wsss.study.invocation import Invocation
+from wsss.study.machine import shard_threads
 from wsss.study.modules import loaded_modules
 from wsss.study.params import rule_params
 from wsss.study.registry import AFFINITY_KINDS, CAM_KINDS, choices
@@ -80,6 +81,16 @@ def named_file(key, path):
     if not Path(path).is_file() and not path.startswith(f"{SHARED}/"):
         raise SystemExit(f"{key}: {path}: no such file ({Path(path).absolute()})")
     return result(path)
+
+
+def threads_of_shards(splits=(), others=0):
+    """Threads of a job on one shard of these splits, or of so many; without a GPU it has a share of the cores."""
+
+    def threads(wildcards):
+        shards = others + sum(study.shards[split] for split in splits)
+        return shard_threads(workflow.resource_settings.cores, shards)
+
+    return threads
 
 
 def seeds_file():

@@ -20,7 +20,7 @@ rule predict_images:
         "<results>/benchmarks/predict_images/{shard}.tsv"
     conda:
         "../envs/wsss.yaml"
-    threads: 8
+    threads: threads_of_shards(others=study.predict.shards)
     resources:
         **asks(gpu=1, mem_mb=8000, runtime=240),
     params:

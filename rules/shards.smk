@@ -24,6 +24,7 @@ STAGES = {
             "cams": result("<results>/cams/train/{shard}.npz"),
         },
         "output": {"labels": "<results>/confident/{shard}.h5"},
+        "splits": ["train"],
         "resources": {"gpu": 1, "mem_mb": 4000, "runtime": 60},
     },
     "compute_affinities": {
@@ -75,7 +76,7 @@ for stage, facts in STAGES.items():
             split="|".join(facts.get("splits", ["train", "val"])),
         conda:
             "../envs/wsss.yaml"
-        threads: 8
+        threads: threads_of_shards(facts.get("splits", study.refined_splits))
         resources:
             **asks(**facts["resources"]),
         params:

@@ -12,10 +12,8 @@ from typing import get_args
 import torch
 
 from wsss.runtime.locks import first_free
+from wsss.study.machine import CPU_DEVICES
 from wsss.study.options import Precision
-
-CPU_DEVICES = "WSSS_CPU_DEVICES"
-"""Environment variable: as how many devices the CPU counts, to try out runs on several without a GPU."""
 
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}
 """Linux's names of the x86 and Arm instruction sets that multiply bfloat16 natively."""
