@@ -676,10 +676,38 @@ def test_stored_features_are_those_of_the_network(pictures: Pictures, tmp_path: 
     maps = [generator.random((*grid, 6)).astype(np.float16) for grid in grids]
     with FeatureStore(tmp_path, grids, 6, "affinitynet") as store:
         for index in (2, 0, 1):
-            store[index][:] = maps[index]
+            store[index] = maps[index]
         for index, values in enumerate(maps):
             np.testing.assert_array_equal(store[index], values)
+        store[0] = maps[0].transpose(1, 0, 2).copy().transpose(1, 0, 2)
+        np.testing.assert_array_equal(store[0], maps[0])
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("values", [np.zeros((3, 4, 5), np.float16), np.zeros((3, 4, 6), np.float32)])
+def test_features_of_another_shape_or_dtype_are_not_stored(values: Any, tmp_path: Path) -> None:
+    with (
+        FeatureStore(tmp_path, [(3, 4), (3, 4)], 6, "affinitynet") as store,
+        pytest.raises(ValueError, match=r"expected float16 \(3, 4, 6\)"),
+    ):
+        store[0] = values
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc, which tells the memory in use")
+def test_stored_features_take_no_memory_of_the_process(tmp_path: Path) -> None:
+    """Their file has 200 MB, of which a process holds the map that it reads."""
+
+    def resident_mb() -> float:
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1000
+
+    values = np.ones((100, 100, 200), np.float16)
+    with FeatureStore(tmp_path, [(100, 100)] * 50, 200, "affinitynet") as store:
+        before = resident_mb()
+        for index in range(50):
+            store[index] = values
+            assert (store[index] == 1).all()
+        assert resident_mb() - before < 40
 
 
 def test_features_that_the_disk_cannot_hold_are_refused(

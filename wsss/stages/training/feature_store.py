@@ -1,7 +1,9 @@
-"""The features of a frozen backbone for many images, kept in a temporary memory-mapped file."""
+"""The features of a frozen backbone for many images, kept in a temporary file."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import shutil
 import tempfile
@@ -21,7 +23,8 @@ class FeatureStore:
     """Feature maps (h, w, C) float16 of many images, each of its own size, by index.
 
     The file has no name, so it is gone when the process is, however that ends. Processes that train together
-    share one file, and the memory that caches it.
+    share one file. It is read and written, not mapped into memory: of the features of thousands of images, a
+    process holds those that it works on, and the system caches as many as it has room for.
     """
 
     def __init__(self, folder: Path, grids: Sequence[tuple[int, int]], channels: int, section: str) -> None:
@@ -33,21 +36,32 @@ class FeatureStore:
             OSError: the disk has less free; nothing is computed or written then.
         """
         self._shapes = [(*grid, channels) for grid in grids]
-        ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
-        self._starts = [0, *ends[:-1].tolist()]
-        needed = int(ends[-1]) * np.dtype(np.float16).itemsize
+        sizes = [math.prod(shape) * np.dtype(np.float16).itemsize for shape in self._shapes]
+        *self._places, needed = itertools.accumulate(sizes, initial=0)
         _require_free(folder, needed, section)
         with naming_full_disk(folder, size=needed):
             self._file = _nameless_file(folder)
-            os.posix_fallocate(self._file.fileno(), 0, needed)
-        self._values = np.memmap(self._file, np.float16, "r+").view(np.ndarray)
+            _reserve(self._file.fileno(), needed)
 
     def __getitem__(self, index: int) -> NDArray[np.float16]:
-        """Return a view of the map of an index: writing into it stores."""
-        shape = self._shapes[index]
-        start = self._starts[index]
-        view: NDArray[np.float16] = self._values[start : start + int(np.prod(shape))].reshape(shape)
-        return view
+        """Read the map of an index; maps that were never written are 0."""
+        values = np.empty(self._shapes[index], np.float16)
+        place, left = self._places[index], values.data.cast("B")
+        while left:
+            count = os.preadv(self._file.fileno(), [left], place)
+            if not count:
+                raise OSError(f"the file of features ends at byte {place:,}")
+            place, left = place + count, left[count:]
+        return values
+
+    def __setitem__(self, index: int, values: NDArray[np.float16]) -> None:
+        """Write the map of an index. Raises `ValueError` for another shape or dtype."""
+        if values.shape != self._shapes[index] or values.dtype != np.float16:
+            raise ValueError(f"{values.dtype} {values.shape}, expected float16 {self._shapes[index]}")
+        place, left = self._places[index], np.ascontiguousarray(values).data.cast("B")
+        while left:
+            count = os.pwrite(self._file.fileno(), left, place)
+            place, left = place + count, left[count:]
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +80,13 @@ def _nameless_file(folder: Path) -> IO[bytes]:
         file = Path(from_leader(own.name)).open("r+b")  # noqa: SIM115 - closed on exit
         wait_for_all()  # the name may go when all have opened the file
     return file
+
+
+def _reserve(file: int, needed: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, needed)
+    else:  # macOS
+        os.ftruncate(file, needed)
 
 
 def _require_free(folder: Path, needed: int, section: str) -> None:

@@ -200,7 +200,7 @@ def fill(
     own = share(rows)
     maps = compute_features(network, own, input_scale=input_scale, compute=compute)
     for image_id, values in progress(maps, len(own), "images", "backbone") if compute.leads else maps:
-        store[index[image_id]][:] = values
+        store[index[image_id]] = values
     wait_for_all()
 
 
