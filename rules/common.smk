@@ -100,12 +100,6 @@ def seeds_file():
     return checkpoint_file(CAMS_NETWORK)
 
 
-def other_cams():
-    """Input function: the shard of the CAMs with which the seeds of a network are averaged, if they are."""
-    folder = getattr(study.cams, "blended_with", None)
-    return result(f"{folder}/{{split}}/{{shard}}.npz") if folder else []
-
-
 def classifier_file(network):
     """Input function: the classifier's checkpoint, if a network starts from its weights."""
     starts_there = getattr(study, network).weights == "classifier"

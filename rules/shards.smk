@@ -12,7 +12,7 @@ BY_NETWORK, BY_FILES = {"gpu": 1, "mem_mb": 8000, "runtime": 240}, {"mem_mb": 40
 STAGES = {
     "compute_cams": {
         "message": "Compute CAMs, {wildcards.split} {wildcards.shard}",
-        "input": {"checkpoint": seeds_file(), "files": files_of_shard("cams"), "others": other_cams()},
+        "input": {"checkpoint": seeds_file(), "files": files_of_shard("cams")},
         "output": {"cams": "<results>/cams/{split}/{shard}.npz"},
         "resources": BY_NETWORK if CAMS_NETWORK else BY_FILES,
     },

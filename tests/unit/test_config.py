@@ -632,7 +632,7 @@ STUDIES: dict[str, dict[str, Any]] = {
         "sweep": {"images": 100},
     },
     "two rounds": {
-        "cams": {"kind": "segmenter", "checkpoint": "network.pt", "blended_with": "results/other/cams"},
+        "cams": {"kind": "segmenter", "checkpoint": "network.pt"},
         "rounds": {"count": 2, "later": {"segmentation": {"flip": True}}},
     },
 }
@@ -839,7 +839,6 @@ OTHER_VALUES: dict[str, Any] = {
     "masks": {None: "m", "masks": "m"},
     "corrected": "corrected",
     "agreed_with": "results/other/random_walk",
-    "blended_with": "results/a third/cams",
     "jitter": [0.1, 0.1, 0.1, 0.01],
     "scale": [0.5, 2.0],
     "gaussian": [2.0, 2.0],

@@ -21,12 +21,11 @@ from wsss.data.loading import batches_by_size, prefetch
 from wsss.data.transforms import normalised, scaled
 from wsss.method.affinity import affinity_stencil
 from wsss.method.cam import combine_cams
-from wsss.method.labels import class_values
 from wsss.models.affinitynet import AffinityNet, build_affinitynet
 from wsss.models.checkpoints import save_network
 from wsss.models.classifier import Classifier, build_classifier
 from wsss.models.segmenter import Segmenter, build_segmenter
-from wsss.results import AffinityGrid, ArtifactError, write_cams
+from wsss.results import AffinityGrid
 from wsss.runtime.compute import Compute
 from wsss.stages import affinities as affinity_kinds
 from wsss.stages import cams as cam_kinds
@@ -279,8 +278,8 @@ def test_segment_with_flip_mirrors_with_the_image(segmenter: Segmenter, rows: li
 class FakeJob:
     """What the kinds need of a job."""
 
-    def __init__(self, params: Any, checkpoint: Path | None = None, others: Path | None = None) -> None:
-        self.params, self.input = params, SimpleNamespace(checkpoint=checkpoint, others=others)
+    def __init__(self, params: Any, checkpoint: Path | None = None) -> None:
+        self.params, self.input = params, SimpleNamespace(checkpoint=checkpoint)
         self.threads, self.compute = 1, CPU
         self.read: list[Path] = []
 
@@ -360,53 +359,6 @@ def test_cams_of_files(rows: list[ImageRow], tmp_path: Path) -> None:
         [label + 1 for label in row.labels] for row in rows
     ]
     assert {path.name for path in job.read} == {f"{row.id}.npy" for row in rows if row.labels}
-
-
-def blended_seeds(segmenter: Segmenter, rows: list[ImageRow], folder: Path, **keys: Any) -> dict[str, Any]:
-    """The seeds of a network, averaged with the CAMs in a folder if the keys say so."""
-    section = config.SegmenterCams(kind="segmenter", checkpoint="unused", **keys)
-    save_network(folder / "checkpoint.pt", segmenter, config.Segmenter(crop_size=64), CLASS_NAMES)
-    params = ComputeCams(precision="float32", cams=section, dense_crf=None)
-    job = FakeJob(params, folder / "checkpoint.pt", folder / "others.npz")
-    return {
-        name: scores for name, scores, _ in cam_kinds.compute_cams(job, Manifest(CLASS_NAMES, tuple(rows)))
-    }
-
-
-def test_seeds_are_the_mean_of_predictions_and_other_cams(
-    segmenter: Segmenter, rows: list[ImageRow], tmp_path: Path
-) -> None:
-    alone = blended_seeds(segmenter, rows, tmp_path)
-    other = {row.id: np.full(alone[row.id].shape, 0.5, np.float16) for row in rows}
-    write_cams(tmp_path / "others.npz", ((row.id, other[row.id], class_values(row.labels)) for row in rows))
-    seeds = blended_seeds(segmenter, rows, tmp_path, blended_with="unused", blend=0.3)
-    assert set(seeds) == set(alone)
-    for name, scores in seeds.items():
-        assert scores.dtype == np.float16
-        expected = 0.7 * alone[name].astype(np.float64) + 0.15
-        np.testing.assert_allclose(scores, expected, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ("an image less", "no CAMs of 'image0'"),
-        ("another size", r"image\d: CAMs to average with have the shape \(\d, \d+, \d+\) .* expected \(\d"),
-        ("other labels", r"image\d: CAMs to average with .* the values \[\d.* expected .* and \[\d"),
-    ],
-)
-def test_cams_of_other_images_are_not_averaged_with(
-    wrong: str, message: str, segmenter: Segmenter, rows: list[ImageRow], tmp_path: Path
-) -> None:
-    def others() -> Iterator[tuple[str, Any, Any]]:
-        for row in rows[wrong == "an image less" :]:
-            height = row.height + (wrong == "another size")
-            values = class_values(row.labels) + (wrong == "other labels")
-            yield row.id, np.zeros((len(values), height, row.width), np.float16), values
-
-    write_cams(tmp_path / "others.npz", others())
-    with pytest.raises(ArtifactError, match=message):
-        blended_seeds(segmenter, rows, tmp_path, blended_with="unused", blend=0.3)
 
 
 def test_affinities_of_the_networks_checkpoint(

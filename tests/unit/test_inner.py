@@ -56,12 +56,6 @@ def test_rounds_that_must_agree_learn_what_the_round_before_says_too() -> None:
     assert later_rounds(study(rounds={"count": 2}))[0].study.segmenter.agreed_with is None
 
 
-def test_later_seeds_are_blended_with_the_cams_of_the_first_round() -> None:
-    for later in later_rounds(study(rounds={"count": 3, "blend": 0.25})):
-        assert (later.study.cams.blended_with, later.study.cams.blend) == ("results/mine/cams", 0.25)
-    assert later_rounds(study(rounds={"count": 2}))[0].study.cams.blended_with is None
-
-
 @pytest.mark.parametrize(
     ("later", "message"),
     [

@@ -89,7 +89,7 @@ APART = {"prepare_dataset"}
 ASKING_FOR_OTHERS = ("name", "results", "refined_splits", "upper_bound", "rounds", "segmentation.splits")
 """Keys and sections by which a study has other results, whatever they reach."""
 
-NAMING_A_FILE = ("weights", "corrected", "agreed_with", "blended_with")
+NAMING_A_FILE = ("weights", "corrected", "agreed_with")
 """Last words of keys whose other value is a file, which is not there."""
 
 

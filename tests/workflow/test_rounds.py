@@ -133,24 +133,6 @@ def test_rounds_that_must_agree_train_the_later_networks_anew(changed: Workflow)
 
 
 @pytest.mark.slow
-def test_blended_seeds_are_the_mean_of_cams_and_predictions(changed: Workflow) -> None:
-    places = [changed.results / place / "cams/train/00.npz" for place in (".", "rounds/2")]
-    first, alone = ({image: cams.scores for image, cams in read_cams(place).items()} for place in places)
-    changed.configure(rounds={"blend": 0.25})
-    planned = changed.planned()
-    assert {"round2_compute_cams", "round2_train_affinitynet"} <= planned
-    assert not {"compute_cams", "train_segmenter", "full_train_segmenter"} & planned
-    changed.snakemake("results/tiny/rounds/2/cams/train/00.npz")
-    blended = {image: cams.scores for image, cams in read_cams(places[1]).items()}
-    assert set(blended) == set(alone)
-    for image, scores in blended.items():
-        mean = 0.75 * alone[image].astype(np.float64) + 0.25 * first[image].astype(np.float64)
-        np.testing.assert_allclose(scores, mean, atol=1e-3)
-    changed.configure(rounds={"blend": 0.0})
-    assert "round2_compute_cams" in changed.planned()
-
-
-@pytest.mark.slow
 def test_a_change_of_a_true_mask_retrains_full_supervision_alone(changed: Workflow) -> None:
     train = (changed.folder / "photos" / "splits" / "train.txt").read_text().split()
     mask = changed.folder / "photos" / "masks" / f"{train[0]}.png"

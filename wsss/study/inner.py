@@ -53,7 +53,7 @@ def later_rounds(study: Study) -> list[Inner]:
     """
     before, found = study, []
     for number in range(2, study.rounds.count + 1):
-        settings = _seeds(study, before) | (_agreement(before) if study.rounds.agreement else {})
+        settings = _seeds(before) | (_agreement(before) if study.rounds.agreement else {})
         before = _inner(study, f"{study.folder}/rounds", str(number), settings, study.rounds.later)
         found.append(Inner(f"round {number}", ROUND.format(number), before))
     return found
@@ -96,16 +96,15 @@ def last_round(study: Study) -> Study:
     return later_rounds(study)[-1].study if study.rounds.count > 1 else study
 
 
-def _seeds(first: Study, before: Study) -> dict[str, Any]:
+def _seeds(before: Study) -> dict[str, Any]:
     """The section `cams` of the round after another: its network sees what it sees for its masks."""
-    segmentation, blend = before.segmentation, first.rounds.blend
+    segmentation = before.segmentation
     return {
         "cams": {
             "kind": "segmenter",
             "checkpoint": f"{before.folder}/segmenter/{CHECKPOINT}",
             "scales": segmentation.scales,
             "flip": segmentation.flip,
-            **({"blended_with": f"{first.folder}/cams", "blend": blend} if blend else {}),
         }
     }
 
@@ -121,7 +120,7 @@ def _inner(study: Study, results: str, name: str, settings: dict[str, Any], over
         "name": name,
         "results": results,
         "upper_bound": False,
-        "rounds": {"count": 1, "blend": 0.0, "agreement": False, "later": {}},
+        "rounds": {"count": 1, "agreement": False, "later": {}},
     }
     plain = merged(merged(merged(study.model_dump(), place), settings), overlay)
     for network in ("affinitynet", "irnet", "segmenter"):

@@ -33,7 +33,7 @@ class CamsJob(Protocol):
 
     @property
     def input(self) -> Any:
-        """The input files by name: `checkpoint`, of kinds that need a network, `others`, to average with."""
+        """The input files by name: `checkpoint`, of kinds that need a network."""
 
     @property
     def threads(self) -> int:

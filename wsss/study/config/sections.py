@@ -105,16 +105,6 @@ class SegmenterCams(Section):
     scales: ImageScales = (1.0,)
     flip: Flip = False
     refine: Refine = "none"
-    blended_with: PathText | None = Field(
-        None,
-        description="folder of other CAMs in as many shards, such as results/first/cams, with which the "
-        "seeds are averaged; see rounds.blend",
-    )
-    blend: Share = Field(0.5, description="share of these in the average")
-
-    def idle(self) -> frozenset[str]:
-        """Without other CAMs there is no average."""
-        return super().idle() | (frozenset() if self.blended_with else frozenset({"blend"}))
 
 
 Cams = ClassifierCams | FileCams | SegmenterCams
@@ -340,11 +330,6 @@ class Rounds(Section):
 
     count: Count = Field(
         1, description="from the second on, the network of the round before gives the seeds in place of CAMs"
-    )
-    blend: Share = Field(
-        0.0,
-        description="share of the first round's CAMs in the seeds of later ones, for what the network has "
-        "lost; 0: its predictions alone",
     )
     agreement: bool = Field(
         False,
