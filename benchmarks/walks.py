@@ -23,6 +23,7 @@ from wsss.results import AffinityGrid, open_shards, read_affinities, read_cams
 from wsss.stages.inference.refinement import image_refinement
 from wsss.stages.random_walk import mask_of, propagate_scores
 from wsss.study.config import RandomWalk, Study, read_study
+from wsss.study.config.files import read_yaml
 from wsss.study.inner import studies_by_place
 
 POWER = [{"background": {"kind": "power", "alpha": alpha}} for alpha in (0.7, 1.0, 1.5, 2.0, 3.0)]
@@ -33,6 +34,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "t": [{"t": t} for t in (1, 8, 16, 32, 64, 128)],
     "beta": [{"beta": beta} for beta in (4, 8, 12, 16)],
 }
+PRESETS = sorted((Path(__file__).parents[1] / "studies" / "presets").glob("*.yaml"))
+VARIANTS["presets"] = [read_yaml(preset).content["random_walk"] for preset in PRESETS]
+"""The walks of the paper and of later systems, which were chosen on other CAMs."""
+
 POINTS = 0.05
 """By how much an image's own mIoU must differ to count as won or lost."""
 
