@@ -21,6 +21,7 @@ from wsss.study.machine import MANY, MOST_THREADS, gpu_slots_here, memory_mb, sh
         (["nvidia0", "nvidia1"], {"CUDA_VISIBLE_DEVICES": ""}, MANY),
         (["kfd"], {}, 1),
         ([], {"WSSS_CPU_DEVICES": "2"}, 2),
+        ([], {"WSSS_CPU_DEVICES": "0"}, MANY),
         ([], {"WSSS_CPU_DEVICES": "two"}, MANY),
     ],
 )

@@ -27,7 +27,7 @@ def gpu_slots_here(devices: Path = Path("/dev"), environment: Mapping[str, str] 
         environment: in which GPUs can be left out.
     """
     if environment.get(CPU_DEVICES, "").isdigit():
-        return int(environment[CPU_DEVICES])
+        return int(environment[CPU_DEVICES]) or MANY
     found = [path for path in devices.glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
     if not found:
         return 1 if (devices / "kfd").exists() else MANY

@@ -48,10 +48,11 @@ class FeatureStore:
         values = np.empty(self._shapes[index], np.float16)
         place, left = self._places[index], values.data.cast("B")
         while left:
-            count = os.preadv(self._file.fileno(), [left], place)
-            if not count:
+            read = os.pread(self._file.fileno(), len(left), place)
+            if not read:
                 raise OSError(f"the file of features ends at byte {place:,}")
-            place, left = place + count, left[count:]
+            left[: len(read)] = read
+            place, left = place + len(read), left[len(read) :]
         return values
 
     def __setitem__(self, index: int, values: NDArray[np.float16]) -> None:
