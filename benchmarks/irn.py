@@ -16,12 +16,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 import yaml
 
-from wsss.data import ImageRow, Manifest, read_mask
+from benchmarks.places import Finished
+from wsss.data import ImageRow, read_mask
 from wsss.method.labels import value_names
 from wsss.method.metrics import confusion_matrix, mean_iou
 from wsss.models.irnet import restore_irnet
@@ -38,45 +38,25 @@ from wsss.stages.affinities.irn import compute_affinities
 from wsss.stages.irnet import train_irnet
 from wsss.stages.random_walk import propagate_images
 from wsss.stages.training.run import Run
-from wsss.study.config import DenseCrf, IRNet, PowerBackground, RandomWalk, Study, read_study
+from wsss.study.config import DenseCrf, IRNet, PowerBackground, RandomWalk
 from wsss.study.config.fields import settled
-from wsss.study.inner import studies_by_place
 
 CPU = torch.device("cpu")
 BETAS = (8.0, 12.0, 24.0)
 FACTORS_OF_ALPHA, FACTORS_OF_T = (2 / 3, 1, 4 / 3), (0.5, 1, 2)
 
 
-class Finished(NamedTuple):
-    """A study, its images of train, and the study around it, which has the classifier."""
-
-    study: Study
-    class_names: Sequence[str]
-    rows: Sequence[ImageRow]
-    classifier: Path
-
-    @property
-    def folder(self) -> Path:
-        """Of the results of the study."""
-        return Path(self.study.folder)
-
-
 def main() -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("study", nargs="*", help="configuration files, each laid over the one before")
     parser.add_argument("--place", default="", help="of a study within the study, such as rounds/2")
     parser.add_argument("--irnet", type=yaml.safe_load, default={}, help="keys of the section irnet")
     parser.add_argument("--keep", type=Path, help="folder for IRNet and its affinities")
     given = parser.parse_args()
-    around = read_study(*given.study)
-    images = Manifest.read(Path(around.folder) / "dataset" / "manifest.tsv")
-    finished = Finished(
-        studies_by_place(around)[given.place],
-        images.class_names,
-        images.split("train").rows,
-        Path(around.folder) / "classifier" / "checkpoint.pt",
-    )
+    finished = Finished.of(given.study, given.place)
     section = IRNet.model_validate(finished.study.irnet.model_dump() | given.irnet)
     with tempfile.TemporaryDirectory() as temporary:
         boundaries = irn_affinities(finished, section, given.keep or Path(temporary))
@@ -84,24 +64,21 @@ def main() -> None:
         compare("network", finished, sorted(finished.folder.glob("affinities/train/*.h5")))
 
 
-def scored_of(finished: Finished) -> list[ImageRow]:
-    """The images of train whose masks are scored."""
-    return [row for row in finished.rows if row.scored and row.mask]
-
-
 def irn_affinities(finished: Finished, section: IRNet, folder: Path) -> Path:
     """Train IRNet on the confident regions of a study, and compute the scored images' affinities."""
     compute = Compute(CPU, finished.study.precision)
-    run = Run(folder / "checkpoint.pt", folder / "history.tsv", finished.class_names, seed=0, compute=compute)
+    run = Run(
+        folder / "checkpoint.pt", folder / "history.tsv", finished.images.class_names, seed=0, compute=compute
+    )
     start = time.process_time()
     with open_shards(sorted(finished.folder.glob("confident/*.h5")), read_masks) as labels:
-        train_irnet(finished.rows, labels, section, run, classifier=finished.classifier)
+        train_irnet(finished.train, labels, section, run, classifier=finished.classifier)
     print(f"IRNet trained in {time.process_time() - start:.0f} s of one core", flush=True)
     grid = AffinityGrid(5, settled(section.input_scale), "full")
     network = restore_irnet(run.checkpoint).network
     write_affinities(
         folder / "00.h5",
-        compute_affinities(network, scored_of(finished), grid, flip=False, compute=compute),
+        compute_affinities(network, finished.scored, grid, flip=False, compute=compute),
         grid,
     )
     return folder / "00.h5"
@@ -109,7 +86,7 @@ def irn_affinities(finished: Finished, section: IRNet, folder: Path) -> Path:
 
 def compare(name: str, finished: Finished, affinities: Sequence[Path]) -> None:
     """Print the scores over the affinities of a kind."""
-    walk, scored = finished.study.random_walk, scored_of(finished)
+    walk, scored = finished.study.random_walk, finished.scored
     if walk.background.kind != "power":
         raise SystemExit(f"random_walk.background: kind {walk.background.kind!r}, expected 'power'")
     alphas = [round(settled(walk.background.alpha) * factor, 2) for factor in FACTORS_OF_ALPHA]
@@ -142,7 +119,7 @@ def score(
     dense_crf: DenseCrf | None = None,
 ) -> float:
     """Score pseudo masks: mIoU in percent."""
-    names = value_names(finished.class_names)
+    names = value_names(finished.images.class_names)
     truth = {row.id: row.mask for row in rows if row.mask is not None}
 
     def confusions() -> Iterator[torch.Tensor]:

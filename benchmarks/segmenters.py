@@ -17,23 +17,27 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.data import ImageRow, Manifest, read_mask
+from benchmarks.places import Finished
+from wsss.data import ImageRow, read_mask
 from wsss.method.labels import class_values, value_names
 from wsss.method.metrics import class_iou, confusion_matrix, mean_iou
 from wsss.models.segmenter import restore_segmenter
 from wsss.results import open_shards, read_masks
 from wsss.runtime.compute import Compute
+from wsss.stages.cams.segmenter import kept_to_labels
 from wsss.stages.inference.passes import scaled_batches
 from wsss.stages.inference.refinement import image_refinement
+from wsss.stages.random_walk import mask_of
 from wsss.stages.segmentation import class_probabilities
 from wsss.stages.segmenter import TrueMasks, learned_masks, train_on_truth, train_segmenter
 from wsss.stages.training.run import Run
-from wsss.study.config import Segmenter, Study, read_study
-from wsss.study.inner import studies_by_place
+from wsss.study.config import Segmenter
 
 
 def main() -> None:
@@ -48,38 +52,28 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="learn from the true masks")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    around = read_study(*given.study)
-    study = studies_by_place(around)[given.place]
-    compute = Compute(torch.device("cpu"), study.precision)
-    manifest = Manifest.read(Path(around.folder) / "dataset" / "manifest.tsv")
+    finished = Finished.of(given.study, given.place)
+    compute = Compute(torch.device("cpu"), finished.study.precision)
     for change in [{}] * given.own + given.change:
-        section = Segmenter.model_validate(study.segmenter.model_dump() | change)
-        classifier = Path(around.folder) / "classifier" / "checkpoint.pt"
+        section = Segmenter.model_validate(finished.study.segmenter.model_dump() | change)
         with tempfile.TemporaryDirectory() as folder:
-            run = Run(
-                Path(folder) / "checkpoint.pt",
-                Path(folder) / "history.tsv",
-                manifest.class_names,
-                given.seed,
-                compute,
-            )
+            checkpoint, history = Path(folder) / "checkpoint.pt", Path(folder) / "history.tsv"
+            run = Run(checkpoint, history, finished.images.class_names, given.seed, compute)
             start = time.monotonic()
-            learn(study, section, manifest, run, classifier, full=given.full)
+            learn(finished, section, run, full=given.full)
             seconds = time.monotonic() - start
-            found = scores(run.checkpoint, study, manifest, compute)
+            found = scores(checkpoint, finished, compute)
         how = "full" if given.full else "weak"
         print(f"{change or 'own'}, {how}, seed {given.seed}: {seconds:.0f} s, {found}", flush=True)
 
 
-def learn(
-    study: Study, section: Segmenter, manifest: Manifest, run: Run, classifier: Path, *, full: bool
-) -> None:
+def learn(finished: Finished, section: Segmenter, run: Run, *, full: bool) -> None:
     """Train a segmentation network on the pseudo masks of a study, or on the true ones."""
-    rows = manifest.split("train").rows
+    rows, classifier = finished.train, finished.classifier
     if full:
         train_on_truth(rows, TrueMasks(rows), section, run, classifier=classifier)
         return
-    folder = Path(study.folder) / "random_walk"
+    folder = finished.folder / "random_walk"
     with ExitStack() as stack:
         masks, margins, others = (
             stack.enter_context(open_shards(sorted(files), read_masks))
@@ -94,16 +88,17 @@ def of_others(section: Segmenter) -> list[Path]:
     return list(Path(section.agreed_with).glob("train/*.h5")) if section.agreed_with else []
 
 
-def scores(checkpoint: Path, study: Study, manifest: Manifest, compute: Compute) -> str:
+def scores(checkpoint: Path, finished: Finished, compute: Compute) -> str:
     """Predict val in three ways and say the mIoU of each, and the IoU of each class of the first."""
     network = compute.place(restore_segmenter(checkpoint).network.eval())
-    rows = [row for row in manifest.split("val") if row.mask]
-    n_values = len(value_names(manifest.class_names))
-    ways: dict[str, Callable[[ImageRow, Tensor], Tensor]] = {
-        "mIoU": lambda row, probabilities: probabilities,
-        "with labels": lambda row, probabilities: probabilities * allowed(row, n_values),
-        "with dCRF": lambda row, probabilities: image_refinement(row, study.dense_crf, probabilities.device)(
-            probabilities
+    study, names = finished.study, value_names(finished.images.class_names)
+    rows, n_values = [row for row in finished.images.split("val") if row.mask], len(names)
+    every_class = class_values(range(n_values - 1))
+    ways: dict[str, Callable[[ImageRow, Tensor], NDArray[np.uint8]]] = {
+        "mIoU": lambda row, found: mask_of(found, every_class),
+        "with labels": lambda row, found: mask_of(kept_to_labels(found, row), class_values(row.labels)),
+        "with dCRF": lambda row, found: mask_of(
+            image_refinement(row, study.dense_crf, found.device)(found), every_class
         ),
     }
     counts = {name: torch.zeros(n_values, n_values, dtype=torch.int64) for name in ways}
@@ -114,19 +109,12 @@ def scores(checkpoint: Path, study: Study, manifest: Manifest, compute: Compute)
             assert row.mask is not None
             truth = torch.from_numpy(read_mask(row.mask))
             for name, way in ways.items():
-                mask = way(row, found.cpu()).argmax(0).to(torch.uint8)
+                mask = torch.from_numpy(way(row, found.cpu()))
                 counts[name] += confusion_matrix(mask, truth, n_values)
     classes: list[Any] = [f"{100 * iou:.0f}" for iou in class_iou(counts["mIoU"]).tolist()]
     return ", ".join(f"{name} {100 * mean_iou(found).item():.1f}" for name, found in counts.items()) + (
         f" ({' '.join(classes)})"
     )
-
-
-def allowed(row: ImageRow, n_values: int) -> Tensor:
-    """1 for the background and the labels of an image, 0 for other values, (n_values, 1, 1)."""
-    factor = torch.zeros(n_values)
-    factor[[0, *class_values(row.labels)]] = 1
-    return factor[:, None, None]
 
 
 if __name__ == "__main__":

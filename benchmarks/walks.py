@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from wsss.data import ImageRow, Manifest, read_mask
+from benchmarks.places import Finished
+from wsss.data import ImageRow, read_mask
 from wsss.method.labels import value_names
 from wsss.method.metrics import class_iou, confusion_matrix, mean_iou
 from wsss.results import AffinityGrid, open_shards, read_affinities, read_cams
 from wsss.stages.inference.refinement import image_refinement
 from wsss.stages.random_walk import mask_of, propagate_scores
-from wsss.study.config import RandomWalk, Study, read_study
+from wsss.study.config import RandomWalk, Study
 from wsss.study.config.files import read_yaml
-from wsss.study.inner import studies_by_place
 
 POWER = [{"background": {"kind": "power", "alpha": alpha}} for alpha in (0.7, 1.0, 1.5, 2.0, 3.0)]
 CONSTANT = [{"background": {"kind": "constant", "score": score}} for score in (0.38, 0.42, 0.46, 0.5)]
@@ -65,11 +65,9 @@ def main() -> None:
     )
     given = parser.parse_args()
     torch.set_num_threads(1)
-    around = read_study(*given.study)
-    study = studies_by_place(around)[given.place]
-    manifest = Manifest.read(Path(around.folder) / "dataset" / "manifest.tsv")
-    rows = [row for row in manifest.split("train").rows if row.scored and row.mask][: given.images]
-    n_values = len(value_names(manifest.class_names))
+    finished = Finished.of(given.study, given.place)
+    study, rows = finished.study, finished.scored[: given.images]
+    n_values = len(value_names(finished.images.class_names))
     print(f"{len(rows)} images; mIoU without and with dense CRF, images without background, won, lost")
     affinities = given.affinities or study.folder
     reference = outcome(study, rows, study.random_walk, n_values, affinities)

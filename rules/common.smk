@@ -15,7 +15,7 @@ from wsss.study.caches import cache_folders
 from wsss.study.cluster import asks
 from wsss.study.code_digest import code_digest
 from wsss.study.invocation import Invocation
-from wsss.study.machine import shard_threads
+from wsss.study.machine import shard_threads, slots_of_run
 from wsss.study.modules import loaded_modules
 from wsss.study.params import rule_params
 from wsss.study.registry import AFFINITY_KINDS, CAM_KINDS, choices
@@ -23,6 +23,8 @@ from wsss.study.shards import shard_names, shard_of
 from wsss.study.sources import corrected_files, photographs, shard_files, source_images, source_tables
 
 os.environ.update(cache_folders())
+
+SLOTS = slots_of_run()
 
 
 wildcard_constraints:
@@ -88,7 +90,7 @@ def threads_of_shards(splits=(), others=0):
 
     def threads(wildcards):
         shards = others + sum(study.shards[split] for split in splits)
-        return shard_threads(workflow.resource_settings.cores, shards)
+        return shard_threads(workflow.resource_settings.cores, shards, SLOTS)
 
     return threads
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wsss.study.cluster import VARIABLE
-from wsss.study.machine import MANY, MOST_THREADS, gpu_slots_here, memory_mb, shard_threads
+from wsss.study.machine import MANY, MOST_THREADS, gpu_slots_here, memory_mb, shard_threads, slots_of_run
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_shards_share_the_cores_where_all_may_run_at_once(
 
 def test_a_job_of_a_cluster_has_cores_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "{}")
-    assert shard_threads(2, 2) == MOST_THREADS
+    assert shard_threads(2, 2, slots_of_run()) == MOST_THREADS
 
 
 def test_memory_is_that_of_this_machine() -> None:

@@ -177,8 +177,7 @@ def _attribute(path: Path, file: h5py.File, name: str) -> Any:
     is damaged: they are refused.
     """
     kind = file.attrs.get_id(name).get_type()
-    text = isinstance(kind, h5py.h5t.TypeStringID)
-    if text and kind.is_variable_str():
+    if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str():
         raise ArtifactError(
             f"{path}: attribute {name!r} is a text of variable length, as earlier versions wrote them. "
             "Run the study again: what is too old is computed anew"

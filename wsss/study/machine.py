@@ -42,20 +42,22 @@ def memory_mb() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1_000_000
 
 
-def shard_threads(cores: int | None, shards: int, slots: int | None = None) -> int:
+def slots_of_run() -> int:
+    """How many shards of a stage may share the cores: one on a cluster, where each job has its own."""
+    return 1 if CLUSTER in os.environ else gpu_slots_here()
+
+
+def shard_threads(cores: int | None, shards: int, slots: int) -> int:
     """Threads of a job on one of a stage's shards.
 
     Networks that run side by side on a core each do more than one after the other on all cores. With a GPU
-    they run one after the other, and the cores read images for them. So they do on a cluster, where each job
-    has cores of its own.
+    they run one after the other, and the cores read images for them.
 
     Args:
         cores: of the run; None where it has no limit of its own.
         shards: jobs of the stage.
-        slots: how many of them may run at once, by default what `gpu_slots_here` finds.
+        slots: how many of them may run at once, see `slots_of_run`.
     """
-    if slots is None:
-        slots = 1 if CLUSTER in os.environ else gpu_slots_here()
     if cores is None or slots < shards:
         return MOST_THREADS
     return max(1, min(MOST_THREADS, cores // max(1, shards)))
