@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from wsss.data import ImageRow
 from wsss.models.checkpoints import save_network
+from wsss.models.grouped import train_in_groups
 from wsss.models.initial_weights import load_finished, resolve_weights
 from wsss.models.network import Network
 from wsss.results import HistoryWriter
@@ -139,6 +140,7 @@ def train(
     plan = Plan(samples, section.batch_size, epochs, run.seed)
     label = type(network).__name__
     logger.info("%s: %d steps of %d from %d images", label, plan.steps, plan.batch_size, samples)
+    train_in_groups(network)
     fit(
         losses,
         read,
