@@ -29,7 +29,7 @@ from wsss.models.affinitynet import build_affinitynet, restore_affinitynet
 from wsss.models.backbone import IMAGENET
 from wsss.models.classifier import Classifier as ClassifierNetwork
 from wsss.models.classifier import build_classifier, restore_classifier
-from wsss.models.segmenter import restore_segmenter
+from wsss.models.segmenter import build_segmenter, restore_segmenter
 from wsss.results import read_history
 from wsss.results.checkpoints import load_checkpoint
 from wsss.runtime.compute import Compute
@@ -755,7 +755,7 @@ class Given(nn.Module):
         super().__init__()
         self.logits = logits
 
-    def forward(self, images: Tensor) -> Tensor:
+    def coarse(self, images: Tensor) -> Tensor:
         return self.logits
 
 
@@ -767,6 +767,15 @@ def test_the_loss_is_a_weighted_mean_over_the_known_pixels() -> None:
     expected = nn.functional.cross_entropy(logits, masks.long(), weights, ignore_index=255)
     torch.testing.assert_close(loss(torch.zeros(2, 3, 4, 5), masks)["loss"], expected)
     assert loss(torch.zeros(2, 3, 4, 5), torch.full_like(masks, 255))["loss"] == 0
+
+
+def test_the_loss_is_that_of_the_logits_at_full_size() -> None:
+    network = build_segmenter(SEGMENTER, 3).eval()
+    images = torch.rand(3, 3, 24, 16, generator=torch.Generator().manual_seed(0))
+    masks = torch.tensor([0, 1, 2, 255], dtype=torch.uint8).repeat(3 * 24 * 4).view(3, 24, 16)
+    found = SegmenterLoss(network, CrossEntropy(), torch.ones(3))(images, masks)["loss"]
+    expected = nn.functional.cross_entropy(network(images), masks.long(), ignore_index=255)
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])

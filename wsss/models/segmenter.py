@@ -31,8 +31,12 @@ class Segmenter(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised images ``(B, 3, H, W)`` → logits ``(B, n_classes, H, W)``, float32."""
-        size = (x.shape[-2], x.shape[-1])
-        return resize(self.head(self.backbone.pyramid(x), size).float(), size)
+        return resize(self.coarse(x), x.shape[-2:])
+
+    def coarse(self, x: Tensor) -> Tensor:
+        """Normalised images ``(B, 3, H, W)`` → logits ``(B, n_classes, h, w)`` of its cells, float32."""
+        logits: Tensor = self.head(self.backbone.pyramid(x), x.shape[-2:])
+        return logits.float()
 
 
 def build_segmenter(

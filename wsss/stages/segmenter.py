@@ -17,6 +17,7 @@ from wsss.method.labels import IGNORE
 from wsss.method.margins import MARGIN_OF_ONE
 from wsss.method.metrics import confusion_matrix, mean_iou
 from wsss.method.noisy_labels import bootstrapped_cross_entropy, cross_entropy, symmetric_cross_entropy
+from wsss.models.backbone import resize
 from wsss.models.parameters import freeze
 from wsss.models.segmenter import Segmenter, build_segmenter
 from wsss.runtime.compute import Compute
@@ -298,7 +299,15 @@ class SegmenterLoss(nn.Module):
 
     def forward(self, images: Tensor, masks: Tensor) -> Losses:
         """Map normalised images (B, 3, H, W) and mask values (B, H, W) uint8 to the loss."""
-        losses, weights = pixel_losses(self.network(images), masks, self.loss), self._weights_of(masks)
+        logits, weights = self.network.coarse(images), self._weights_of(masks)
+        # On a CPU image by image, so that the logits of all classes and pixels stay in its cache.
+        parts = 1 if logits.device.type == "cpu" else len(logits)
+        losses = torch.cat(
+            [
+                pixel_losses(resize(some.contiguous(), masks.shape[-2:]), of_them, self.loss)
+                for some, of_them in zip(logits.split(parts), masks.split(parts), strict=True)
+            ]
+        )
         whole = total(weights.sum()).clamp(min=torch.finfo(weights.dtype).tiny)
         return {"loss": process_count() * (losses * weights).sum() / whole}
 
