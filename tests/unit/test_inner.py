@@ -84,6 +84,19 @@ def test_full_supervision_differs_in_the_masks_alone() -> None:
     assert inner_studies(full.study) == []
 
 
+def test_full_supervision_is_equal_to_the_last_round() -> None:
+    later = {"segmenter": {"epochs": 7, "loss": {"kind": "symmetric"}}, "segmentation": {"flip": True}} | BETA
+    around = study(upper_bound=True, rounds={"count": 2, "later": later}, segmentation={"flip": False})
+    (full,) = upper_bound(around)
+    last = last_round(around)
+    assert full.study.segmenter.model_copy(update={"supervision": "weak"}) == last.segmenter
+    assert (full.study.segmenter.epochs, full.study.segmenter.supervision) == (7, "full")
+    assert full.study.segmentation == last.segmentation
+    assert full.study.random_walk == around.random_walk
+    (alone,) = upper_bound(study(upper_bound=True, rounds={"count": 1, "later": later}))
+    assert alone.study.segmenter.epochs == around.segmenter.epochs
+
+
 def test_corrected_masks_are_of_no_effect_under_full_supervision() -> None:
     assert "corrected" in study(segmenter={"supervision": "full"}).segmenter.idle()
     assert "corrected" not in study().segmenter.idle()

@@ -60,10 +60,16 @@ def later_rounds(study: Study) -> list[Inner]:
 
 
 def upper_bound(study: Study) -> list[Inner]:
-    """The study whose segmentation network learns from true masks, if there is one; all else is equal."""
+    """The study whose segmentation network learns from true masks, if there is one.
+
+    All else is equal to the round whose network is the result.
+    """
     if not study.upper_bound:
         return []
-    inner = _inner(study, study.folder, FULL.folder, {"segmenter": {"supervision": "full"}}, {})
+    later = study.rounds.later if study.rounds.count > 1 else {}
+    equal = {section: later[section] for section in ("segmenter", "segmentation") if section in later}
+    settings = merged(equal, {"segmenter": {"supervision": "full"}})
+    inner = _inner(study, study.folder, FULL.folder, settings, {})
     return [Inner(FULL.name, FULL.prefix, inner)]
 
 
