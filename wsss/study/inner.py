@@ -67,7 +67,9 @@ def upper_bound(study: Study) -> list[Inner]:
     if not study.upper_bound:
         return []
     later = study.rounds.later if study.rounds.count > 1 else {}
-    equal = {section: later[section] for section in ("segmenter", "segmentation") if section in later}
+    equal: dict[str, Any] = {
+        section: later[section] for section in ("segmenter", "segmentation") if section in later
+    }
     settings = merged(equal, {"segmenter": {"supervision": "full"}})
     inner = _inner(study, study.folder, FULL.folder, settings, {})
     return [Inner(FULL.name, FULL.prefix, inner)]
