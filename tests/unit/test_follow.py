@@ -80,7 +80,7 @@ def test_the_classifier_crops_what_it_has_resized() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "expected"), [(3131, (3.1, 1.3, 3.1)), (437, (22.0, 9.2, 22.0)), (150, (30.0, 27.0, 30.0))]
+    ("images", "expected"), [(3131, (3.1, 1.3, 6.1)), (437, (22.0, 9.2, 30.0)), (150, (30.0, 27.0, 30.0))]
 )
 def test_epochs_follow_the_number_of_images(images: int, expected: tuple[float, ...]) -> None:
     study = load_study(AUTO)

@@ -28,7 +28,7 @@ CROP_STEP = 32
 SMALLEST_CROP, LARGEST_CROP = 64, 448
 """The largest is the published one; the memory of a training grows with the square."""
 
-STEPS = {"Classifier": 600, "AffinityNet": 500, "IRNet": 500, "Segmenter": 600}
+STEPS = {"Classifier": 600, "AffinityNet": 500, "IRNet": 500, "Segmenter": 1200}
 """Of a training, by section: what studies with pretrained backbones took that went well."""
 
 FEWEST_EPOCHS, MOST_EPOCHS = 1.0, 30.0
