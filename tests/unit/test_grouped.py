@@ -56,7 +56,7 @@ CASES = [
         for k, g in ((3, 16), (5, 16), (3, 4))
     ),
     {"stride": 2},
-    {"stride": 2, "kernel_size": 5, "groups": 8},
+    {"stride": 2, "kernel_size": 5},
     {"stride": 3},
 ]
 
@@ -126,6 +126,7 @@ def test_weights_keep_their_names_and_place() -> None:
     [
         nn.Conv2d(16, 16, 3, padding=2, dilation=2),  # not in groups
         nn.Conv2d(16, 16, 3, padding=1, groups=16),  # neither dilated nor strided
+        nn.Conv2d(16, 16, 3, padding=1, stride=2, groups=8),  # strided, and not depthwise
         nn.Conv2d(16, 16, 3, padding=1, dilation=2, groups=16),  # makes its input smaller
         nn.Conv2d(16, 16, 4, padding=4, dilation=2, groups=16),  # no middle
         nn.Conv2d(16, 16, 3, padding=2, dilation=2, stride=2, groups=16),

@@ -1,8 +1,8 @@
 """Convolutions in groups, such as MobileNet's depthwise ones, as a CPU trains them quickly and rightly.
 
-In PyTorch 2.14 with oneDNN the backward pass of a grouped convolution in bfloat16 falls back to a slow kernel
-where the convolution is dilated or has a stride, and from 30 x 30 cells on the weights' gradient of a dilated
-one is wrong: memory that nobody has written (`tests/unit/test_grouped.py` shows the case).
+With oneDNN in PyTorch 2.14 the backward pass of a depthwise convolution in bfloat16 has a slow kernel where
+it is dilated or has a stride. From 30 x 30 cells on, the weights' gradient of a dilated one, of groups of any
+size, is wrong: memory that nobody has written (`tests/unit/test_grouped.py` shows it).
 """
 
 from __future__ import annotations
@@ -66,4 +66,5 @@ def _is_dilated(module: nn.Conv2d) -> bool:
 
 
 def _is_strided(module: nn.Conv2d) -> bool:
-    return module.stride[0] > 1 and module.dilation == (1, 1)
+    """Whether it is depthwise and has a stride; larger groups have fast kernels of their own."""
+    return module.groups == module.in_channels and module.stride[0] > 1 and module.dilation == (1, 1)
