@@ -19,17 +19,16 @@ import torch
 import yaml
 
 from benchmarks.places import Finished
-from wsss.data import ImageRow, read_mask
-from wsss.method.labels import value_names
-from wsss.method.metrics import background_sweep, class_iou, mean_iou
+from wsss.data import ImageRow, Manifest
 from wsss.models.classifier import restore_classifier
+from wsss.results import Cams
 from wsss.runtime.compute import Compute
 from wsss.stages.cams.classifier import compute_cams
 from wsss.stages.classifier import train_classifier
+from wsss.stages.scores.cams import score_cams
+from wsss.stages.scores.truth import Truth
 from wsss.stages.training.run import Run
 from wsss.study.config import Classifier, ClassifierCams
-
-CONSTANTS = tuple(step / 100 for step in range(6, 80, 3))
 
 
 def main() -> None:
@@ -64,25 +63,15 @@ def main() -> None:
 def score(checkpoint: Path, finished: Finished, rows: Sequence[ImageRow], compute: Compute) -> str:
     """Say the mIoU of the CAMs at the best constant, and the IoU of each class there, background first."""
     network = compute.place(restore_classifier(checkpoint).network.eval())
-    cams = finished.study.cams
-    assert isinstance(cams, ClassifierCams)
-    n_values, confusions = len(value_names(finished.images.class_names)), torch.zeros((), dtype=torch.int64)
-    masks = {row.id: row.mask for row in rows}
-    for image_id, scores, values in compute_cams(network, rows, cams, compute):
-        mask = masks[image_id]
-        assert mask is not None
-        found = background_sweep(
-            torch.from_numpy(scores).float(),
-            torch.from_numpy(values),
-            torch.from_numpy(read_mask(mask)),
-            n_values,
-            torch.tensor(CONSTANTS),
-        )
-        confusions = confusions + found
-    miou = mean_iou(confusions)
-    best = int(miou.argmax())
-    classes = " ".join(f"{100 * iou:.0f}" for iou in class_iou(confusions[best]).tolist())
-    return f"{100 * miou[best]:.1f} of {len(rows)} images at {CONSTANTS[best]:g} ({classes})"
+    section = finished.study.cams
+    assert isinstance(section, ClassifierCams)
+    cams = {
+        name: Cams(scores, values) for name, scores, values in compute_cams(network, rows, section, compute)
+    }
+    truth = Truth(Manifest(finished.images.class_names, tuple(rows)), "train")
+    found = score_cams(truth, cams).metrics
+    classes = " ".join(f"{100 * iou:.0f}" for iou in found["iou"].values())
+    return f"{100 * found['miou']:.1f} of {len(truth)} images at {found['constant']:g} ({classes})"
 
 
 if __name__ == "__main__":
