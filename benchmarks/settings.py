@@ -23,7 +23,6 @@ from PIL import Image
 
 from wsss.data import ImageRow, Manifest
 from wsss.data.decoding import FORMATS
-from wsss.method.labels import value_names
 from wsss.models.affinitynet import restore_affinitynet
 from wsss.models.classifier import restore_classifier
 from wsss.results import (
@@ -41,13 +40,12 @@ from wsss.stages.cams.classifier import compute_cams
 from wsss.stages.confident import label_images
 from wsss.stages.scores.cams import score_study_cams
 from wsss.stages.sweep.choice import candidates
-from wsss.stages.sweep.choosing import FINALISTS
-from wsss.stages.sweep.finish import ShardResults, finish_images, single
+from wsss.stages.sweep.finalists import FINALISTS, Finished, finish_points
+from wsss.stages.sweep.finish import ShardResults
 from wsss.stages.sweep.pixels import swept_rows
-from wsss.stages.sweep.points import Grid, Point, Row, best_first
+from wsss.stages.sweep.points import Grid, Row, best_first
 from wsss.stages.sweep.ranking import LABEL_FREE, MIOU, gather, rank
 from wsss.stages.sweep.shard import sweep_shard
-from wsss.stages.sweep.tally import Tally, total
 from wsss.stages.sweep.usual import near_usual, usual_steps
 from wsss.study.config import ClassifierCams, DenseCrf, Study, load_study
 from wsss.study.follow import input_scale, median_longest_side
@@ -150,11 +148,10 @@ def _report(images: Manifest, results: ShardResults, study: Study) -> None:
     steps = usual_steps(images.sizes, AffinityGrid.of(results.affinities))
     chosen = best_first(near_usual(open_to_choice, walk.chosen_keys, steps), LABEL_FREE)[0]
     print(f"chosen without masks: {_percent(chosen)} {_values(chosen)}")
-    first = open_to_choice[:FINALISTS]
-    finished = [_finished(images, results, study, point) for point in first]
-    best = max(range(len(first)), key=lambda place: float(finished[place]))
-    print(f"chosen by masks, after the dense CRF: {finished[best]} {_values(first[best])}")
-    print(f"chosen without masks, after the dense CRF: {_finished(images, results, study, chosen)}")
+    best = _finished(images, results, study, open_to_choice[:FINALISTS]).best
+    print(f"chosen by masks, after the dense CRF: {100 * best['finished']:.1f} {_values(best)}")
+    without = _finished(images, results, study, [chosen]).best
+    print(f"chosen without masks, after the dense CRF: {100 * without['finished']:.1f}")
     _distances(images, results, study, chosen)
 
 
@@ -169,16 +166,22 @@ def _distances(images: Manifest, results: ShardResults, study: Study, point: Row
     }
     for name, dense_crf in bilateral.items():
         with_it = study.model_copy(update={"dense_crf": dense_crf})
-        print(f"  after the dense CRF at {name}: {_finished(images, results, with_it, point)}")
+        score = _finished(images, results, with_it, [point]).best["finished"]
+        print(f"  after the dense CRF at {name}: {100 * score:.1f}")
 
 
-def _finished(images: Manifest, results: ShardResults, study: Study, point: Row) -> str:
-    names, walked = value_names(images.class_names), Point.of(point)
-    walk = walked.walk(study.random_walk)
-    tallies = finish_images(images.rows, results, [walk], study.dense_crf, len(names))
-    grid = single(walked, walk.tolerance)
-    counted: list[Tally] = [of[1] for of in tallies]
-    return _percent(rank(names, [(grid, total(counted, grid, len(names)))])["points"][0])
+def _finished(images: Manifest, results: ShardResults, study: Study, points: Sequence[Row]) -> Finished:
+    """The points after the dense CRF of a study, on all images."""
+    return finish_points(
+        points,
+        MIOU,
+        images,
+        [(images, results)],
+        walk=study.random_walk,
+        dense_crf=study.dense_crf,
+        limit=len(images),
+        per_shard=None,
+    )
 
 
 def _percent(metrics: Row) -> str:

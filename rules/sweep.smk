@@ -1,13 +1,24 @@
 """Other values of the random walk over the same CAMs and affinities, none of which is computed again: `snakemake sweep`.
 
 Input: the CAMs, affinities and confident regions of train, and the true masks, if there are any. Output: `sweep/`,
-counts per beta and shard, the ranking of all points, and `best.yaml`, which makes the best of them the study's.
-Where `random_walk` says `auto`, all of it runs before the walk, which reads the chosen values from `chosen.yaml`.
+counts per beta and shard, the ranking of all points, the first of them finished with the dense CRF, and `best.yaml`,
+which makes the best of them the study's. Where `random_walk` says `auto`, the ranking is made before the walk, which
+reads the chosen values from `chosen.yaml`.
 """
 
 from wsss.study.swept import swept
 
 BETAS = [f"{beta:.12g}" for beta in swept(study).betas]
+
+RANKED = {
+    "manifest": result("<shared>/dataset/manifest.tsv"),
+    "points": result("<results>/sweep/points.json"),
+    "images": all_shards("<shared>/dataset/train/{shard}.tsv", "train"),
+    "truth": true_masks("train"),
+    "cams": all_shards("<results>/cams/train/{shard}.npz", "train"),
+    "affinities": all_shards("<results>/affinities/train/{shard}.h5", "train"),
+    "labels": all_shards("<results>/confident/{shard}.h5", "train"),
+}  # the ranking, and all that was swept
 
 
 wildcard_constraints:
@@ -43,7 +54,7 @@ rule sweep_random_walk:
 
 
 rule rank_sweep:
-    """Add up the counts, rank the points, and write the overlay of the best."""
+    """Add up the counts, and rank the points."""
     input:
         counts=lambda wildcards: expand(
             all_shards("<results>/sweep/{{beta}}/{shard}.json", "train")(wildcards), beta=BETAS
@@ -51,8 +62,7 @@ rule rank_sweep:
     output:
         points="<results>/sweep/points.json",
         table="<results>/sweep/points.tsv",
-        best="<results>/sweep/best.yaml",
-        provenance=expand("<results>/sweep/{file}.json", file=["points.json", "points.tsv", "best.yaml"]),
+        provenance=expand("<results>/sweep/{file}.json", file=["points.json", "points.tsv"]),
     log:
         "<results>/logs/rank_sweep.log",
     benchmark:
@@ -69,16 +79,35 @@ rule rank_sweep:
         "../workflow_scripts/{params.script}.py"
 
 
+rule finish_sweep:
+    """Finish the first points with the dense CRF, where the study does so, and write the overlay of the best."""
+    input:
+        **RANKED,
+    output:
+        finished="<results>/sweep/finished.json",
+        best="<results>/sweep/best.yaml",
+        provenance=expand("<results>/sweep/{file}.json", file=["finished.json", "best.yaml"]),
+    log:
+        "<results>/logs/finish_sweep.log",
+    benchmark:
+        "<results>/benchmarks/finish_sweep.tsv"
+    conda:
+        "../envs/wsss.yaml"
+    threads: 8
+    resources:
+        **asks(mem_mb=4000, runtime=240),
+    params:
+        **params_of("finish_sweep"),
+    message:
+        f"Finish the best points of the sweep{OF_STUDY}"
+    script:
+        "../workflow_scripts/{params.script}.py"
+
+
 rule choose_random_walk:
     """Choose the values that say `auto`: widen the grid, finish the first points with the dense CRF, take the best."""
     input:
-        manifest=result("<shared>/dataset/manifest.tsv"),
-        points=result("<results>/sweep/points.json"),
-        images=all_shards("<shared>/dataset/train/{shard}.tsv", "train"),
-        truth=true_masks("train"),
-        cams=all_shards("<results>/cams/train/{shard}.npz", "train"),
-        affinities=all_shards("<results>/affinities/train/{shard}.h5", "train"),
-        labels=all_shards("<results>/confident/{shard}.h5", "train"),
+        **RANKED,
     output:
         chosen="<results>/sweep/chosen.yaml",
         reasons="<results>/sweep/chosen.json",
@@ -104,6 +133,7 @@ rule plot_sweep:
     """Draw beta over t, and the curves of the backgrounds."""
     input:
         points=result("<results>/sweep/points.json"),
+        finished=result(f"<results>/sweep/{'chosen' if study.random_walk.chosen_keys else 'finished'}.json"),
     output:
         figure="<results>/report/sweep.png",
         page=report(

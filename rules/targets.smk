@@ -28,6 +28,7 @@ rule sweep:
     """The best points of the random walk, after a look at many."""
     input:
         rules.rank_sweep.output,
+        rules.finish_sweep.output,
         rules.plot_sweep.output,
         health_up_to("cams"),
     message:

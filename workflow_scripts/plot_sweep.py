@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def main(job: Job[Nothing]) -> None:
     """Draw beta over t, and the curves of the backgrounds."""
-    ranking = read_json(job.input.points)
+    ranking, finished = read_json(job.input.points), read_json(job.input.finished)
     write_figure(job.output.figure, plot_sweep(ranking))
-    write_page(job.output.page, "Sweep", pictures(job.output.figure), sweep_table(ranking))
+    write_page(job.output.page, "Sweep", pictures(job.output.figure), sweep_table(ranking, finished))
 
 
 if "snakemake" in globals():

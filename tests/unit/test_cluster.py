@@ -24,6 +24,7 @@ JOBS = frozenset(
         "compute_cams",
         "compute_segmentation",
         "export_masks",
+        "finish_sweep",
         "label_confident",
         "measure_quality",
         "predict_images",

@@ -654,6 +654,7 @@ STUDIES_FOR_THEIR_OWN_KEYS: dict[str, dict[str, Any]] = {
 TRAININGS = {"train_classifier", "train_affinitynet", "train_irnet", "train_segmenter"}
 NETWORKS = {"score_classifier", "compute_cams", "compute_affinities", "compute_segmentation"}
 WALKED = {"random_walk", "bundle_affinitynet", "choose_random_walk"}
+FINISHED_SWEEP = {"sweep_random_walk", "finish_sweep"}
 WALKING = {"score_affinities", "write_tables", "measure_quality", *WALKED}
 SEGMENTATION = {"compute_segmentation", "bundle_segmenter"}
 SEGMENTING = {"predict_images", *SEGMENTATION}
@@ -675,18 +676,18 @@ REACHES: dict[str, set[str]] = {
     "cams.folder": {"compute_cams", "write_tables"},
     "confident": {"label_confident"},
     "confident.refine": {"label_confident", "score_cams"},
-    "dense_crf": {"label_confident", "score_cams", *WALKED, *SEGMENTATION},
+    "dense_crf": {"label_confident", "score_cams", "finish_sweep", *WALKED, *SEGMENTATION},
     "affinitynet": {"train_affinitynet"},
     "irnet": {"train_irnet"},
     "affinities": {"compute_affinities", "bundle_affinitynet"},
     "random_walk": WALKING,
-    "random_walk.refine": {"write_tables", "score_cams", "measure_quality", *WALKED},
-    "random_walk.tolerance": WALKING | {"sweep_random_walk"},
-    "random_walk.padding": WALKING | {"sweep_random_walk"},
-    "random_walk.normalize_on": WALKING | {"sweep_random_walk"},
+    "random_walk.refine": {"write_tables", "score_cams", "measure_quality", "finish_sweep", *WALKED},
+    "random_walk.tolerance": WALKING | FINISHED_SWEEP,
+    "random_walk.padding": WALKING | FINISHED_SWEEP,
+    "random_walk.normalize_on": WALKING | FINISHED_SWEEP,
     "sweep": {"sweep_random_walk"},
     "sweep.betas": set(),
-    "sweep.images": {"sweep_random_walk", "choose_random_walk"},
+    "sweep.images": {"choose_random_walk", *FINISHED_SWEEP},
     "segmenter": {"train_segmenter"},
     "segmenter.head": {"train_segmenter", *SEGMENTING},
     "segmenter.corrected": {"train_segmenter", "check_corrected"},
@@ -718,7 +719,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
     "other kinds": {
         **NO_VIEW,
         "shards.test": {"prepare_dataset"},
-        "dense_crf": {"label_confident", "score_cams", *WALKED},
+        "dense_crf": {"label_confident", "score_cams", "finish_sweep", *WALKED},
         "precision": {"compute_cams", "compute_affinities"},
         "deterministic": {"compute_cams", "compute_affinities"},
     },
@@ -736,7 +737,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
         **NO_VIEW,
         "dataset.sbd": {"prepare_dataset"},
         "random_walk.normalize_on": WALKING,
-        "dense_crf": {"label_confident", "score_cams", *WALKED, *SEGMENTATION},
+        "dense_crf": {"label_confident", "score_cams", "finish_sweep", *WALKED, *SEGMENTATION},
     },
     "finished networks": {
         "shards.test": {"prepare_dataset"},
@@ -791,7 +792,7 @@ WITHOUT_EFFECT: dict[str, dict[str, set[str]]] = {
 SWEPT_TOO = {
     ("other kinds", "random_walk.normalize"): {"sweep_random_walk"},
     ("follows the photographs", "random_walk.t"): {"sweep_random_walk"},
-    ("follows the photographs", "shards.train"): {"sweep_random_walk", "choose_random_walk"},
+    ("follows the photographs", "shards.train"): {"choose_random_walk", *FINISHED_SWEEP},
     ("two rounds", "segmenter.head"): {"compute_cams"},
 }
 """The sweep tries the walk's own normalisation, the values that a walk with `auto` leaves to no choice, and

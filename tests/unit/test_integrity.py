@@ -78,6 +78,7 @@ KINDS: dict[str, Callable[[Path], Any]] = {
     ),
     "quality/signals/00.tsv": lambda path: write_signals(path, [ImageSignals("a", {"margin": 0.25})]),
     "sweep/points.json": lambda path: write_json(path, {"points": [{"beta": 8.0, "t": 16}]}),
+    "sweep/finished.json": lambda path: write_json(path, {"finalists": []}),
     "sweep/best.yaml": lambda path: write_text(path, "random_walk: {beta: 8}\n"),
     "predict/shards/00.tsv": lambda path: write_table(path, [{"id": "a", "file": "a.jpg", "problem": ""}]),
     "health/cams.json": lambda path: write_json(path, {"findings": [], "checks": 3}),

@@ -87,6 +87,21 @@ def test_a_sweep_of_what_has_changed_since_says_so(tmp_path: Path) -> None:
     assert "have changed since" in summary(tmp_path)
 
 
+def test_the_points_that_were_finished_follow_the_best_first(tmp_path: Path) -> None:
+    point = {"background": "power", "alpha": 2, "beta": 8, "t": 1, "normalize": "class"}
+    ranked = {"criterion": "miou", "images": 3, "points": [{"rank": 1, "miou": 0.5, **point}]}
+    write_json(tmp_path / "sweep" / "points.json", ranked)
+    points = [{**point, "t": t, "finished": score} for t, score in ((1, 0.51), (8, 0.53), (16, 0.52))]
+    finished = {"criterion": "miou", "images": 2, "score_of_cams": 0.4, "finalists": points}
+    write_json(tmp_path / "sweep" / "finished.json", finished)
+    said = summary(tmp_path)
+    assert "with the dense CRF, on 2 of these images; the CAMs alone have 40.0:" in said
+    places = [said.index(text) for text in ("1.  miou 53.0", "2.  miou 52.0", "3.  miou 51.0")]
+    assert places == sorted(places)
+    write_json(tmp_path / "sweep" / "finished.json", finished | {"finalists": []})
+    assert "with the dense CRF" not in summary(tmp_path)
+
+
 def write_pages(folder: Path) -> None:
     page = folder / "report" / "scores.html"
     page.parent.mkdir(parents=True)

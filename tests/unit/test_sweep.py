@@ -1,4 +1,4 @@
-"""The sweep against the masks that the study itself would make, its ranking, its overlay and its figure."""
+"""The sweep against the masks that the study itself would make, its ranking and its figure."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from wsss.stages.sweep.counting import count_winners, winning_slots
 from wsss.stages.sweep.images import sweep_image
 from wsss.stages.sweep.pixels import Pixels, describe_pixels, read_pixels, swept_rows
 from wsss.stages.sweep.points import KEYS, Grid, Point
-from wsss.stages.sweep.ranking import gather, overlay, rank, table
+from wsss.stages.sweep.ranking import gather, rank, table
 from wsss.stages.sweep.tally import Tally, tally_image, total
-from wsss.study.config import RandomWalk, Study, load_study, read_study
+from wsss.study.config import RandomWalk, Study, load_study
 from wsss.study.params import SweepRandomWalk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -291,34 +291,6 @@ def test_miou_is_that_of_the_summed_confusion_matrices(tmp_path: Path) -> None:
         mask = propagate_image(image["stencil"], image["cams"], values, input_scale=1.0, walk=walk)
         confusion += confusion_matrix(torch.from_numpy(mask), torch.from_numpy(image["truth"]), N_VALUES)
     assert point["miou"] == pytest.approx(mean_iou(confusion).item(), abs=1e-12)
-
-
-@pytest.mark.parametrize("study", ["config.yaml", "studies/voc-animals.yaml"])
-@pytest.mark.parametrize("place", [0, -1])
-def test_the_overlay_makes_a_point_the_studys(tmp_path: Path, study: str, place: int) -> None:
-    ranking = rank(*gather(files(tmp_path)))
-    point = ranking["points"][place]
-    file = tmp_path / "best.yaml"
-    file.write_text(overlay({**ranking, "points": [point]}))
-    before, after = read_study(ROOT / study), read_study(ROOT / study, file)
-    walk = Point.of(point)
-    expected = {name: getattr(walk, name) for name in ("background", "beta", "t", "normalize")}
-    assert after.random_walk == before.random_walk.model_copy(update=expected)
-    assert after.model_copy(update={"random_walk": before.random_walk}) == before
-
-
-def test_the_overlay_is_written_in_blocks(tmp_path: Path) -> None:
-    ranking = rank(*gather(files(tmp_path)))
-    (power,) = [point for point in ranking["points"] if point["background"] == "power"][:1]
-    assert overlay({**ranking, "points": [power]}).splitlines()[3:] == [
-        "random_walk:",
-        "  background:",
-        "    kind: power",
-        f"    alpha: {power['alpha']}",
-        f"  beta: {power['beta']}",
-        f"  t: {power['t']}",
-        f"  normalize: {power['normalize']}",
-    ]
 
 
 def test_the_table_has_a_row_per_point_and_a_column_per_class(tmp_path: Path) -> None:

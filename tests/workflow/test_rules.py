@@ -141,7 +141,7 @@ def test_no_stage_but_the_scoring_names_a_true_mask(rules_of, sections: dict[str
     masked = {name for name, rule in rules.items() if any("truth" in key for key, _ in rule.input.items())}
     assert masked == {
         *(f"score_{artifact}" for artifact in ("cams", "confident", "affinities", "random_walk")),
-        *("score_segmentation", "sweep_random_walk", "choose_random_walk"),
+        *("score_segmentation", "sweep_random_walk", "finish_sweep", "choose_random_walk"),
         *("plot_train_gallery", "plot_val_gallery", "plot_quality", "write_report"),
     }
     assert not {"images", "chosen", "cams"} - set(dict(rules["measure_quality"].input.items()))

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from wsss.stages.sweep.points import Point
+
 pytestmark = pytest.mark.slow
 
+ENDING = {"rank_sweep", "finish_sweep", "plot_sweep", "sweep"}
 SWEEP = {"alphas": [1, 4], "constants": [0.2, 0.4], "betas": [2, 8], "ts": [4, 16]}
 
 
@@ -43,8 +46,9 @@ def points(workflow) -> dict[str, Any]:
 
 def test_a_sweep_runs_nothing_but_itself_and_ends_with_its_best_points(swept) -> None:
     said = (swept.folder / "said.txt").read_text()
-    assert set(re.findall(r"Rule: (\w+)", said)) == {"sweep_random_walk", "rank_sweep", "plot_sweep", "sweep"}
+    assert set(re.findall(r"Rule: (\w+)", said)) == {"sweep_random_walk", *ENDING}
     assert "sweep: best of 32 points on 12 images" in said
+    assert "with the dense CRF, on 12 of these images" in said
     assert "results/tiny/sweep/best.yaml" in said
     assert jobs(swept, "sweep") == {}
     assert jobs(swept) == {}
@@ -58,17 +62,28 @@ def test_a_sweep_reads_no_network(swept) -> None:
 
 def test_the_best_point_scores_in_the_study_what_it_scored_in_the_sweep(workflow) -> None:
     best = points(workflow)["points"][0]
-    overlay = yaml.safe_load((workflow.results / "sweep" / "best.yaml").read_text())
-    workflow.configure(random_walk={**overlay["random_walk"], "refine": "none"})
+    walk = Point.of(best).section
+    workflow.configure(random_walk={**walk, "refine": "none"})
     workflow.snakemake("results/tiny/scores/random_walk.json")
     scores = json.loads((workflow.results / "scores" / "random_walk.json").read_text())
     assert scores["miou"] == pytest.approx(best["miou"], abs=1e-12)
     assert scores["iou"] == pytest.approx(best["iou"], abs=1e-12, nan_ok=True)
 
 
+def test_the_overlay_scores_in_the_study_what_its_point_scored_with_the_dense_crf(workflow) -> None:
+    finished = json.loads((workflow.results / "sweep" / "finished.json").read_text())
+    overlay = yaml.safe_load((workflow.results / "sweep" / "best.yaml").read_text())
+    assert finished["section"] == overlay["random_walk"]
+    assert finished["score"] == max(point["finished"] for point in finished["finalists"])
+    workflow.configure(random_walk=overlay["random_walk"])
+    workflow.snakemake("results/tiny/scores/random_walk.json")
+    scores = json.loads((workflow.results / "scores" / "random_walk.json").read_text())
+    assert scores["miou"] == pytest.approx(finished["score"], abs=1e-12)
+
+
 def test_another_beta_runs_its_own_jobs_alone(workflow) -> None:
     workflow.configure(sweep={"betas": [2, 5.5, 8]})
-    assert jobs(workflow, "sweep") == {"sweep_random_walk": 1, "rank_sweep": 1, "plot_sweep": 1, "sweep": 1}
+    assert jobs(workflow, "sweep") == {"sweep_random_walk": 1, **dict.fromkeys(ENDING, 1)}
 
 
 @pytest.mark.parametrize(
@@ -83,6 +98,11 @@ def test_another_beta_runs_its_own_jobs_alone(workflow) -> None:
 def test_a_changed_key_sweeps_again_what_depends_on_it(workflow, change, swept_again: int) -> None:
     workflow.configure(**change)
     assert jobs(workflow, "sweep").get("sweep_random_walk", 0) == swept_again
+
+
+def test_without_a_dense_crf_the_points_are_finished_again_and_none_is_swept(workflow) -> None:
+    workflow.configure(random_walk={"refine": "none"})
+    assert set(jobs(workflow, "sweep")) == {"finish_sweep", "plot_sweep", "sweep"}
 
 
 def test_values_of_the_sweep_change_nothing_else(workflow) -> None:

@@ -32,8 +32,11 @@ CONSTANTS_TRIED = 3
 STEPS = 64
 """Of a walk whose number of steps a sweep will choose."""
 
-FINISHED = 4
-"""Points of a sweep that are finished with the dense CRF before one is chosen."""
+FINISHED = 6
+"""Dense CRFs per image that finish the first points of a sweep, and the CAMs."""
+
+FINISHED_IMAGES = {"choose_random_walk": 150, "finish_sweep": 500}
+"""The most images on which they are finished."""
 
 TO_A_SCORE = ("train_segmenter", "compute_segmentation", "score_segmentation")
 """The rules by which full supervision comes to its score."""
@@ -129,7 +132,8 @@ def jobs_of_a_run(study: Study, images: Images) -> dict[str, int]:
 
 def _jobs(study: Study, images: Images) -> dict[str, int]:
     sweep = () if study.random_walk.chosen_keys else ("sweep_random_walk", "choose_random_walk")
-    return {rule: work.jobs for rule, work in study_work(study, images).items() if rule not in sweep}
+    other = {"finish_sweep", *sweep}
+    return {rule: work.jobs for rule, work in study_work(study, images).items() if rule not in other}
 
 
 def backbones(study: Study) -> set[Backbone]:
@@ -214,7 +218,9 @@ def _walks(study: Study, images: Images) -> dict[str, Work]:
         len(values.betas) * study.shards["train"],
         walked=len(values.betas) * tried * cells * (images.labels + 1) * longest,
     )
-    found["choose_random_walk"] = Work(1, refined=FINISHED * tried * _refinement(study, walk, images))
+    for rule, most in FINISHED_IMAGES.items():
+        finished = FINISHED * min(tried, most) * _refinement(study, walk, images)
+        found[rule] = Work(1, refined=finished)
     return found
 
 

@@ -153,7 +153,24 @@ def _sweep(folder: Path, invocation: Invocation | None) -> list[str]:
         f"sweep: best of {len(points)} points on {found['images']} images of train, without dense CRF"
         + (", of CAMs and affinities that have changed since" if _older_than_its_inputs(file) else ""),
         *lines,
+        *_finished(file.with_name("finished.json")),
         f"  to run with the first: {run_it}",
+    ]
+
+
+def _finished(file: Path) -> list[str]:
+    """The points of a sweep that were finished with the dense CRF, if any were, the best first."""
+    found = _read(file)
+    if not found or not found["finalists"]:
+        return []
+    points = sorted(found["finalists"], key=lambda point: float(point["finished"]), reverse=True)
+    criterion, alone = found["criterion"], percent(found["score_of_cams"])
+    return [
+        f"with the dense CRF, on {found['images']} of these images; the CAMs alone have {alone}:",
+        *(
+            f"  {place}.  {criterion} {percent(point['finished'])}  {_walk(point)}"
+            for place, point in enumerate(points[:3], 1)
+        ),
     ]
 
 

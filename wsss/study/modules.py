@@ -64,7 +64,7 @@ def _loaded(study: Study, rule: str) -> list[str]:
             return [*_engines("random_walk"), *_dense_crf(study, study.random_walk)]
         case "sweep_random_walk" | "measure_quality":
             return _engines("random_walk", gpu=False)
-        case "choose_random_walk":
+        case "choose_random_walk" | "finish_sweep":
             walk = _engines("random_walk", gpu=False)
             return [*walk, *(_engines("dense_crf", gpu=False) if refining(study, study.random_walk) else [])]
         case "score_affinities":

@@ -206,6 +206,28 @@ class SweepRandomWalk(Params):
         )
 
 
+class FinishSweep(Params):
+    """What no point of a sweep says of the random walk, and the dense CRF if it refines the masks."""
+
+    tolerance: float
+    padding: CellPadding
+    normalize_on: NormalizedOn
+    dense_crf: DenseCrf | None
+    images: int | None
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """Background, beta and t of the study do not count."""
+        walk = study.random_walk
+        return cls(
+            tolerance=walk.tolerance,
+            padding=walk.padding,
+            normalize_on=walk.normalize_on,
+            dense_crf=refining(study, walk),
+            images=images_per_shard(study),
+        )
+
+
 class ChooseRandomWalk(Params):
     """Which keys of the random walk are chosen, and the dense CRF if it refines the masks."""
 
@@ -397,6 +419,7 @@ PARAMS: Mapping[str, type[Params]] = {
     "random_walk": WalkCams,
     "sweep_random_walk": SweepRandomWalk,
     "rank_sweep": Nothing,
+    "finish_sweep": FinishSweep,
     "choose_random_walk": ChooseRandomWalk,
     "plot_sweep": Nothing,
     "train_segmenter": TrainSegmenter,

@@ -14,6 +14,8 @@ from wsss.report.rendering import render
 from wsss.report.rounds import RoundScores, of_inner, scores_of_rounds, share_sentence
 from wsss.report.sections import Cell, Line, Section
 
+_POINT = ("background", "alpha", "constant", "beta", "t", "normalize")
+
 
 def score_table(metrics: Mapping[str, Metrics]) -> Markup:
     """Lay out all scores of a study, and say how they are counted.
@@ -43,27 +45,54 @@ def score_table(metrics: Mapping[str, Metrics]) -> Markup:
     return render("scores", sections=sections, **_protocols(metrics))
 
 
-def sweep_table(ranking: Mapping[str, Any], count: int = 20) -> Markup:
-    """Lay out the best points of a sweep, and say how they are counted; `ranking` is `sweep/points.json`."""
-    keys = ("background", "alpha", "constant", "beta", "t", "normalize")
+def sweep_table(
+    ranking: Mapping[str, Any], finished: Mapping[str, Any] | None = None, count: int = 20
+) -> Markup:
+    """Lay out the best points of a sweep, and say how they are counted.
+
+    Args:
+        ranking: `sweep/points.json`.
+        finished: `sweep/finished.json` or `chosen.json`, whose points come first.
+        count: the most points of the ranking.
+    """
     shares, numbers = ("miou", "agreement", "changed", "vanished"), ("label_free", "alignment")
-    head = ["rank", *keys, *(f"{name} in %" for name in shares), *numbers]
+    head = ["rank", *_POINT, *(f"{name} in %" for name in shares), *numbers]
     lines = [
         _line(
             str(point["rank"]),
-            [Cell(_setting(point[key])) for key in keys]
+            [Cell(_setting(point[key])) for key in _POINT]
             + [percent_cell(point[name]) for name in shares]
             + [Cell(_two_digits(point[name])) for name in numbers],
         )
         for point in ranking["points"][:count]
     ]
     known = ranking["correlation"] or {}
+    best = Section(f"The best {len(lines)} points", tuple(map(Cell, head)), tuple(lines), "wide")
+    refined = finished is not None and finished["dense_crf"] and finished["finalists"]
     return render(
         "sweep",
-        section=Section(f"The best {len(lines)} points", tuple(map(Cell, head)), tuple(lines), "wide"),
+        sections=[_finished(finished), best] if finished and refined else [best],
         correlation=", ".join(f"{name} {_two_digits(value)}" for name, value in known.items()),
         protocol=ranking["protocol"],
     )
+
+
+def _finished(finished: Mapping[str, Any]) -> Section:
+    """The first points of a sweep with the dense CRF, the best of them first."""
+    points = sorted(finished["finalists"], key=lambda point: point["finished"], reverse=True)
+    lines = [
+        _line(
+            str(place),
+            [Cell(_setting(point[key])) for key in _POINT]
+            + [percent_cell(point["swept"]), percent_cell(point["finished"])],
+        )
+        for place, point in enumerate(points, 1)
+    ]
+    name = f"{finished['criterion']} in %"
+    head = ("rank", *_POINT, f"{name}, without dense CRF", f"{name}, with it")
+    alone = f"The CAMs have {100 * finished['score_of_cams']:.1f} with it, without a walk."
+    note = f"{finished['images']} images. {alone}"
+    return Section("The first points with the dense CRF", tuple(map(Cell, head)), tuple(lines), "wide", note)
 
 
 def _setting(value: object) -> str:

@@ -8,28 +8,16 @@ from functools import partial
 from typing import Any
 
 from wsss.data import Manifest
-from wsss.method.labels import value_names
-from wsss.runtime.console import progress
 from wsss.stages.sweep.choice import candidates, widened
-from wsss.stages.sweep.finish import ShardResults, finish_images, single
-from wsss.stages.sweep.pixels import swept_rows
-from wsss.stages.sweep.points import KEYS, Grid, Point, Row, best_first
+from wsss.stages.sweep.finalists import FINALISTS, Shard, finish_points
+from wsss.stages.sweep.points import Grid, Row, best_first
 from wsss.stages.sweep.ranking import MIOU, gather, rank
 from wsss.stages.sweep.shard import sweep_shard
-from wsss.stages.sweep.tally import Tally, total
 from wsss.stages.sweep.usual import COLUMN, near_usual
 from wsss.study.params import ChooseRandomWalk
 
-FINALISTS = 5
-"""Points that are finished with the dense CRF, where masks can tell which is the best then.
-
-It costs a hundred times as much as a point of a sweep.
-"""
-
-FINISHED_IMAGES = 150
-"""The most images on which they are: enough to tell points that differ by a point of mIoU."""
-
-Shard = tuple[Manifest, ShardResults]
+CHOSEN_ON = 150
+"""The most images on which they are finished: enough to tell points that differ by a point of mIoU."""
 
 logger = logging.getLogger(__name__)
 
@@ -67,23 +55,28 @@ def choose(
         near = near_usual(points, walk.chosen_keys, ranking["usual_steps"])
         points, added = best_first(near, criterion), {}
         finalists = points[:1]
-    alone, *finished = _finish(finalists, manifest, shards, params, threads)
-    compared = [
-        _columns(point) | {"swept": point[criterion], "finished": row[criterion]}
-        for point, row in zip(finalists, finished, strict=True)
-    ]
-    best = best_first(compared, "finished")[0]
+    finished = finish_points(
+        finalists,
+        criterion,
+        manifest,
+        shards,
+        walk=walk,
+        dense_crf=params.dense_crf,
+        limit=CHOSEN_ON,
+        per_shard=params.images,
+        threads=threads,
+    )
     result = {
         "criterion": criterion,
-        "section": _section(best, walk.chosen_keys),
-        "score": best["finished"],
-        "score_of_cams": alone[criterion],
+        "section": _section(finished.best, walk.chosen_keys),
+        "score": finished.best["finished"],
+        "score_of_cams": finished.alone,
         "dense_crf": params.dense_crf is not None,
-        "images": alone["images"],
+        "images": finished.images,
         "swept_images": ranking["images"],
         "points": len(points),
         "widened": added,
-        "finalists": compared,
+        "finalists": finished.points,
     }
     sentence = describe(result)
     logger.info("%s", sentence)
@@ -104,10 +97,6 @@ def describe(result: Mapping[str, Any]) -> str:
     )
 
 
-def _columns(point: Row) -> Row:
-    return {key: point[key] for key in KEYS}
-
-
 def _section(point: Row, keys: Sequence[str]) -> dict[str, Any]:
     """Return the chosen keys as `random_walk` has them, the background with its kind."""
     own: dict[str, Any] = {key: point[COLUMN[key]] for key in keys}
@@ -123,24 +112,3 @@ def _sweep(
     swept = [sweep_shard(manifest, images, *results, grid, threads, limit) for images, results in shards]
     points: Sequence[Row] = rank(*gather(swept))["points"]
     return points
-
-
-def _finish(
-    points: Sequence[Row], manifest: Manifest, shards: Sequence[Shard], params: ChooseRandomWalk, threads: int
-) -> list[Row]:
-    """Score the CAMs, and the finished masks of points, on the same images."""
-    names, tolerance = value_names(manifest.class_names), params.random_walk.tolerance
-    walks = [Point.of(point).walk(params.random_walk) for point in points]
-    share = -(-FINISHED_IMAGES // len(shards))
-    limit = share if params.images is None else min(share, params.images)
-    tallies: list[list[Tally]] = []
-    for images, results in shards:
-        chosen = swept_rows(manifest, images, limit)
-        counted = finish_images(chosen, results, walks, params.dense_crf, len(names), threads)
-        tallies += progress(counted, len(chosen))
-    grids = [single(Point.of(point), tolerance) for point in (points[0], *points)]
-    scored: list[Row] = []
-    for place, grid in enumerate(grids):
-        ranking = rank(names, [(grid, total((of[place] for of in tallies), grid, len(names)))])
-        scored.append(ranking["points"][0] | {"images": ranking["images"]})
-    return scored

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wsss.data import ImageRow
+from wsss.data import ImageRow, Manifest
 from wsss.data.loading import in_threads
 from wsss.method.cam import with_background
 from wsss.method.labels import BACKGROUND
-from wsss.results import Affinities, AffinityGrid, Cams
+from wsss.results import Affinities, AffinityGrid, Cams, read_affinities, read_cams, read_masks
 from wsss.stages.inference.refinement import Refine, image_refinement
 from wsss.stages.random_walk import background_of, propagate_image
 from wsss.stages.sweep.counting import Counts, count_winners
@@ -31,6 +32,29 @@ class ShardResults(NamedTuple):
     cams: Mapping[str, Cams]
     affinities: Affinities
     labels: Mapping[str, Mask]
+
+
+@contextmanager
+def open_results(
+    images: Sequence[str], cams: Sequence[str], affinities: Sequence[str], labels: Sequence[str]
+) -> Iterator[list[tuple[Manifest, ShardResults]]]:
+    """Open the files of all shards, in the same order: images of train, and what earlier stages made of them.
+
+    Raises:
+        ArtifactError: a file is damaged, or none of its kind.
+    """
+    with ExitStack() as stack:
+        yield [
+            (
+                Manifest.read(rows),
+                ShardResults(
+                    stack.enter_context(read_cams(scores)),
+                    stack.enter_context(read_affinities(stencils)),
+                    stack.enter_context(read_masks(masks)),
+                ),
+            )
+            for rows, scores, stencils, masks in zip(images, cams, affinities, labels, strict=True)
+        ]
 
 
 def finish_images(

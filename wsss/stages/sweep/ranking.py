@@ -1,4 +1,4 @@
-"""From counts to a ranking of all points, and the overlay with which a study takes over the best of them."""
+"""From counts to a ranking of all points."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
@@ -159,16 +158,3 @@ def table(ranking: Mapping[str, Any]) -> list[Row]:
         | {f"{name}_{kind}": share for name in ("iou", "coverage") for kind, share in point[name].items()}
         for point in ranking["points"]
     ]
-
-
-def overlay(ranking: Mapping[str, Any]) -> str:
-    """Write the best point as a file for `--configfile`, with how to use it."""
-    best = ranking["points"][0]
-    section = {"random_walk": Point.of(best).section}
-    count, images = len(ranking["points"]), ranking["images"]
-    value = f"mIoU {100 * best[MIOU]:.1f} %" if ranking["criterion"] == MIOU else "by label-free signals,"
-    return f"""\
-# The best of {count} points of `snakemake sweep`: {value} on {images} images of train.
-# Scored without the dense CRF: in a study with `refine: dense_crf` another point may be the best.
-# To run the study with it, name this file after the study's own: `wsss summary` prints the whole command.
-{yaml.safe_dump(section, sort_keys=False, default_flow_style=False)}"""
