@@ -77,6 +77,8 @@ def test_the_code_of_a_classifier_is_that_of_no_other_network(tmp_path: Path) ->
         "wsss.models.backbones",
         "wsss.models.checkpoints",
         "wsss.models.classifier",
+        "wsss.models.folded",
+        "wsss.models.grouped",
         "wsss.models.network",
         "wsss.models.normalization",
         "wsss.models.prefixes",

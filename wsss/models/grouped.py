@@ -22,15 +22,21 @@ class GroupedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, h, w)`` → what `torch.nn.Conv2d` makes of it."""
+        return self.convolved(x, self.weight, self.bias)
+
+    def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Do the same with weights and a bias that stand for its own."""
         if self.training and x.device.type == "cpu":
             if self.dilation[0] > 1:
-                return self._on_each_grid(x)
+                return self._on_each_grid(x, weight, bias)
             if self.stride[0] > 1 and torch.is_autocast_enabled("cpu"):
                 with torch.autocast("cpu", enabled=False):
-                    return super().forward(x.float()).to(torch.get_autocast_dtype("cpu"))
-        return super().forward(x)
+                    found: Tensor = self._conv_forward(x.float(), weight, bias)
+                return found.to(torch.get_autocast_dtype("cpu"))
+        plain: Tensor = self._conv_forward(x, weight, bias)
+        return plain
 
-    def _on_each_grid(self, x: Tensor) -> Tensor:
+    def _on_each_grid(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         (b, c, h, w), d = x.shape, self.dilation[0]
         rows, columns = -(-h // d), -(-w // d)
         padded = functional.pad(x, (0, columns * d - w, 0, rows * d - h))
@@ -38,7 +44,7 @@ class GroupedConv2d(nn.Conv2d):
         grids = padded.permute(0, 2, 3, 1).reshape(b, rows, d, columns, d, c).permute(0, 2, 4, 1, 3, 5)
         grids = grids.reshape(b * d * d, rows, columns, c).permute(0, 3, 1, 2)
         margin = (self.kernel_size[0] // 2, self.kernel_size[1] // 2)
-        found = functional.conv2d(grids, self.weight, self.bias, padding=margin, groups=self.groups)
+        found = functional.conv2d(grids, weight, bias, padding=margin, groups=self.groups)
         found = found.permute(0, 2, 3, 1).reshape(b, d, d, rows, columns, -1).permute(0, 3, 1, 4, 2, 5)
         return found.reshape(b, rows * d, columns * d, -1)[:, :h, :w].permute(0, 3, 1, 2)
 

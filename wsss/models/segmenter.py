@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from wsss.models.backbone import Backbone, resize
 from wsss.models.backbones import build_backbone
 from wsss.models.checkpoints import Restored, read_network
+from wsss.models.folded import fold_batch_norms
 from wsss.models.network import Network
 from wsss.models.state import load_backbone
 from wsss.study.config import Segmenter as Section
@@ -62,6 +63,7 @@ def build_segmenter(
     head = import_module(facts.module).build(
         section.head, backbone.maps, n_values, settled(section.crop_size)
     )
+    fold_batch_norms(head)
     return Segmenter(backbone, head)
 
 

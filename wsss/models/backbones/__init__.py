@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from wsss.models.backbone import Backbone
+from wsss.models.folded import fold_batch_norms
 from wsss.study.registry import backbone_facts
 
 
@@ -28,4 +29,5 @@ def build_backbone(name: str, output_stride: int | None) -> Backbone:
         allowed = ", ".join("null" if stride is None else str(stride) for stride in facts.output_strides)
         raise ValueError(f"output_stride: got {output_stride}, allowed {allowed} for {name}")
     backbone: Backbone = import_module(facts.module).build(name, output_stride)
+    fold_batch_norms(backbone)
     return backbone
