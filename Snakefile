@@ -11,6 +11,7 @@ from snakemake.logging import logger
 from snakemake.utils import min_version
 
 from wsss.planning.run_log import RunLog
+from wsss.planning.scheduling import look_when_jobs_end
 from wsss.report.failure import failure
 from wsss.report.health import findings_as_list
 from wsss.report.summary import findings, summary
@@ -78,10 +79,8 @@ rule all:
         expand("<results>/scores/{artifact}.json", artifact=study.scored_artifacts),
         expand("<results>/masks/random_walk/{split}/index.tsv", split=study.refined_splits),
         expand("<results>/masks/segmentation/{split}/index.tsv", split=study.segmentation.splits),
-        rules.rank_quality.output,
-        rules.plot_quality.output,
-        rules.plot_scores.output,
-        rules.plot_history.output,
+        rules.rank_quality.output + rules.plot_quality.output,
+        rules.plot_scores.output + rules.plot_history.output,
         rules.plot_train_gallery.output + rules.plot_val_gallery.output,
         rules.write_tables.output,
         rules.write_report.output,
@@ -95,6 +94,7 @@ rule all:
 
 onstart:
     run_log.begin(study, elsewhere=workflow.non_local_exec)
+    look_when_jobs_end(workflow)
 
 
 onsuccess:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from wsss.planning.scheduling import look_when_jobs_end
 from wsss.study.caches import cache_folders
 from wsss.study.cluster import asks
 from wsss.study.code_digest import code_digest
@@ -24,7 +23,6 @@ from wsss.study.shards import shard_names, shard_of
 from wsss.study.sources import corrected_files, photographs, shard_files, source_images, source_tables
 
 os.environ.update(cache_folders())
-look_when_jobs_end(workflow)
 
 SLOTS = slots_of_run()
 

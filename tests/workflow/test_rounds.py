@@ -157,7 +157,7 @@ def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {rule.name: rule for rule in read_workflow(["study.yaml"]).rules}
 
 
-SEES_TRUTH = ("score_", "sweep_", "choose_", "plot_", "write_report")
+SEES_TRUTH = ("score_", "sweep_", "finish_sweep", "choose_", "plot_", "write_report")
 """Beginnings of the rules that may read true masks: they score, or show."""
 
 

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_snakemake_looks_once_for_each_job_that_ends(workflow) -> None:
+    """With its limit of jobs per second it looked 240 times where 30 jobs ended."""
     workflow.configure(random_walk={"t": 7})
     said = workflow.snakemake("masks", "--verbose")
     ended = len(re.findall(r"^Finished jobid", said, re.M))

@@ -9,9 +9,10 @@ USUAL = (100, 1)
 
 
 class Workflow(Protocol):
-    """The part of Snakemake's `workflow` that says how jobs are scheduled: None where none will be."""
+    """The part of Snakemake's `workflow` that says how jobs are scheduled."""
 
     scheduling_settings: Any
+    scheduler: Any
     local_exec: bool
 
 
@@ -23,11 +24,8 @@ def look_when_jobs_end(workflow: Workflow) -> None:
     most of a core. Here the cores are limit enough. A limit on the command line and that of a cluster stay.
 
     Args:
-        workflow: Snakemake's, before its jobs are scheduled.
+        workflow: Snakemake's, about to start: its scheduler is there, and has looked at no job yet.
     """
-    settings = workflow.scheduling_settings
-    limit = getattr(settings, "max_jobs_per_timespan", None)
-    if settings is None or limit is None or not workflow.local_exec:
-        return
-    if (limit.max_jobs, limit.timespan) == USUAL:
-        settings.max_jobs_per_timespan = None
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if workflow.local_exec and limit is not None and (limit.max_jobs, limit.timespan) == USUAL:
+        workflow.scheduler.job_rate_limiter = None
