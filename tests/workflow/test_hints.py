@@ -26,7 +26,7 @@ ALONE = re.compile(rf"^ {{2,}}({PROGRAM}\b ?.*)$", re.M)
 SPAN = re.compile(
     rf"`({PROGRAM}\b[^`]*)`"
     rf"|\(({PROGRAM} --report \S+[^)]*) writes it\)"
-    rf"|(?:what runs it|targets come first|to run with the first): ({PROGRAM} .*)$"
+    rf"|(?:what runs it|targets come first|to run with the best): ({PROGRAM} .*)$"
     rf"|as in ({PROGRAM} .*)$",
     re.M,
 )

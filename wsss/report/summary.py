@@ -154,7 +154,7 @@ def _sweep(folder: Path, invocation: Invocation | None) -> list[str]:
         + (", of CAMs and affinities that have changed since" if _older_than_its_inputs(file) else ""),
         *lines,
         *_finished(file.with_name("finished.json")),
-        f"  to run with the first: {run_it}",
+        f"  to run with the best: {run_it}",
     ]
 
 
