@@ -43,14 +43,11 @@ def fold_batch_norms(network: nn.Module) -> None:
 
 def _norm_after(layer: nn.Module, following: nn.Module) -> nn.BatchNorm2d | None:
     """The batch norm of a convolution, if the two can be one."""
-    folds = (
-        isinstance(layer, nn.Conv2d)
-        and layer.padding_mode == "zeros"
-        and type(following) is nn.BatchNorm2d
-        and following.track_running_stats
-        and following.affine
-    )
-    return following if folds and isinstance(following, nn.BatchNorm2d) else None
+    if not isinstance(layer, nn.Conv2d) or layer.padding_mode != "zeros":
+        return None
+    if type(following) is not nn.BatchNorm2d:  # a subclass may do more
+        return None
+    return following if following.track_running_stats and following.affine else None
 
 
 def _stands(norm: nn.BatchNorm2d) -> bool:

@@ -131,8 +131,8 @@ def jobs_of_a_run(study: Study, images: Images) -> dict[str, int]:
 
 
 def _jobs(study: Study, images: Images) -> dict[str, int]:
-    sweep = () if study.random_walk.chosen_keys else ("sweep_random_walk", "choose_random_walk")
-    other = {"finish_sweep", *sweep}
+    chooses = bool(study.random_walk.chosen_keys)
+    other = {"finish_sweep"} if chooses else {"finish_sweep", "sweep_random_walk", "choose_random_walk"}
     return {rule: work.jobs for rule, work in study_work(study, images).items() if rule not in other}
 
 

@@ -68,10 +68,10 @@ def sweep_table(
     ]
     known = ranking["correlation"] or {}
     best = Section(f"The best {len(lines)} points", tuple(map(Cell, head)), tuple(lines), "wide")
-    refined = finished is not None and finished["dense_crf"] and finished["finalists"]
+    refined = [finished] if finished and finished["dense_crf"] and finished["finalists"] else []
     return render(
         "sweep",
-        sections=[_finished(finished), best] if finished and refined else [best],
+        sections=[*map(_finished, refined), best],
         correlation=", ".join(f"{name} {_two_digits(value)}" for name, value in known.items()),
         protocol=ranking["protocol"],
     )
