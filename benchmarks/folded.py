@@ -1,9 +1,10 @@
 """MobileNetV2 on a CPU with batch norms that stand still, in turn and folded (`wsss.models.folded`).
 
-    OMP_NUM_THREADS=1 python -m benchmarks.folded [--repeats 5]
+    OMP_NUM_THREADS=1 python -m benchmarks.folded [--clipped] [--repeats 5]
 
 Seconds of a step of a training with frozen norms, and of a prediction, on random crops of the sizes that the
-studies of photographs have: each in turn, and how many times as fast the folded one is.
+studies of photographs have: each in turn, and how many times as fast the folded one is. `--clipped` compares
+PyTorch's ReLU6 with that of `wsss.models.clipped` instead, in the folded network.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from wsss.models.backbone import Backbone
 from wsss.models.backbones import build_backbone
+from wsss.models.clipped import ClippedInPlace
 from wsss.models.folded import FoldingSequential
 from wsss.models.grouped import train_in_groups
 from wsss.runtime.compute import Compute
@@ -35,22 +37,28 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--clipped", action="store_true", help="compare kinds of ReLU6")
     given = parser.parse_args()
+    own, usual, name_of_own = (
+        (ClippedInPlace, nn.ReLU6, "clipped")
+        if given.clipped
+        else (FoldingSequential, nn.Sequential, "folded")
+    )
     torch.set_num_threads(1)
     compute = Compute(torch.device("cpu"))
     for stride, batch, crop in CROPS:
-        folded = compute.place(build_backbone("mobilenet_v2", stride))
-        train_in_groups(folded)
-        in_turn = copy.deepcopy(folded)
-        for module in in_turn.modules():
-            if isinstance(module, FoldingSequential):
-                module.__class__ = nn.Sequential  # type: ignore[assignment]
+        faster = compute.place(build_backbone("mobilenet_v2", stride))
+        train_in_groups(faster)
+        plain = copy.deepcopy(faster)
+        for module in plain.modules():
+            if isinstance(module, own):
+                module.__class__ = usual  # type: ignore[assignment]
         images = compute.put(torch.randn(batch, 3, crop, crop))
         for name, run in (("training", learn), ("prediction", predict)):
-            before, after = timed(run, (in_turn, folded), images, compute, given.repeats)
+            before, after = timed(run, (plain, faster), images, compute, given.repeats)
             print(
                 f"{name}, stride {stride}, {batch} crops of {crop} px: {1000 * before:.0f} ms, "
-                f"folded {1000 * after:.0f} ms ({before / after:.2f} times as fast)",
+                f"{name_of_own} {1000 * after:.0f} ms ({before / after:.2f} times as fast)",
                 flush=True,
             )
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
 from wsss.models.backbone import Backbone, Part, feature_maps, set_output_stride
+from wsss.models.clipped import clip_in_place
 from wsss.models.weights.torchvision import download
 
 FACTS = {
@@ -30,6 +31,7 @@ class MobileNetV2Backbone(Backbone):
         super().__init__(feature_maps(FACTS, output_stride), HEAD_CHANNELS)
         self.features = mobilenet_v2(weights=None).features
         set_output_stride(list(self.features[7:14]), list(self.features[14:18]), output_stride)
+        clip_in_place(self.features)
 
     @property
     def stages(self) -> list[list[Part]]:
