@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
 from PIL import Image
 
 from wsss.data.images import palette_image
@@ -147,17 +148,42 @@ def workflow_of() -> Callable[[Path, Mapping[str, Any]], Workflow]:
     return Workflow.create
 
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    """Makes a folder once for all processes that test; the others wait until it is there."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(once: Once) -> Workflow:
     """A finished run, which no test may change; `said.txt` is what it said."""
-    workflow = Workflow.create(tmp_path_factory.mktemp("workflow"), STUDY)
-    draw_shapes(Shapes(train=12, val=6, size=64), workflow.folder / "photos")
-    (workflow.folder / "said.txt").write_text(workflow.snakemake())
-    return workflow
+
+    def run(folder: Path) -> None:
+        workflow = Workflow.create(folder, STUDY)
+        draw_shapes(Shapes(train=12, val=6, size=64), folder / "photos")
+        (folder / "said.txt").write_text(workflow.snakemake())
+
+    return Workflow(once("finished", run))
 
 
 @pytest.fixture(scope="session")
-def finished_voc(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+def finished_voc(once: Once) -> Workflow:
     """The same for a miniature of VOC 2012, with its submission."""
     dataset = {"kind": "voc12", "root": "data/VOCdevkit/VOC2012", "sbd": "data/SBD", "test": True}
     study = STUDY | {
@@ -165,10 +191,13 @@ def finished_voc(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
         "refined_splits": ["train"],
         "shards": {"train": 1, "val": 1, "test": 2},
     }
-    workflow = Workflow.create(tmp_path_factory.mktemp("voc"), study)
-    VocTree(workflow.folder / "data").write()
-    workflow.snakemake("all", "voc_submission")
-    return workflow
+
+    def run(folder: Path) -> None:
+        workflow = Workflow.create(folder, study)
+        VocTree(folder / "data").write()
+        workflow.snakemake("all", "voc_submission")
+
+    return Workflow(once("finished_voc", run))
 
 
 @pytest.fixture
