@@ -17,6 +17,7 @@ from wsss.report.health import findings_as_list
 from wsss.report.summary import findings, summary
 from wsss.study.code_digest import ROOT
 from wsss.study.config import ConfigError
+from wsss.study.features import keep_features_for_this_run
 from wsss.study.inner import later_rounds, upper_bound
 from wsss.study.invocation import Invocation
 from wsss.study.reading import check_places, workflow_study
@@ -79,11 +80,9 @@ rule all:
         expand("<results>/scores/{artifact}.json", artifact=study.scored_artifacts),
         expand("<results>/masks/random_walk/{split}/index.tsv", split=study.refined_splits),
         expand("<results>/masks/segmentation/{split}/index.tsv", split=study.segmentation.splits),
-        rules.rank_quality.output + rules.plot_quality.output,
+        rules.rank_quality.output + rules.plot_quality.output + rules.write_report.output,
         rules.plot_scores.output + rules.plot_history.output,
-        rules.plot_train_gallery.output + rules.plot_val_gallery.output,
-        rules.write_tables.output,
-        rules.write_report.output,
+        rules.plot_train_gallery.output + rules.plot_val_gallery.output + rules.write_tables.output,
         rules.plot_sweep.output if study.random_walk.chosen_keys else [],
         expand("<results>/bundle/{network}/model.json", network=bundled_networks()),
         [files_of_round(inner.study) for inner in rounds],
@@ -94,6 +93,7 @@ rule all:
 
 onstart:
     run_log.begin(study, elsewhere=workflow.non_local_exec)
+    keep_features_for_this_run(study.folder)
     look_when_jobs_end(workflow)
 
 

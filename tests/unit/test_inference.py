@@ -279,7 +279,7 @@ class FakeJob:
     """What the kinds need of a job."""
 
     def __init__(self, params: Any, checkpoint: Path | None = None) -> None:
-        self.params, self.input = params, SimpleNamespace(checkpoint=checkpoint)
+        self.params, self.input = params, SimpleNamespace(checkpoint=checkpoint, images="images.tsv")
         self.threads, self.compute = 1, CPU
         self.read: list[Path] = []
 

@@ -262,7 +262,7 @@ def test_affinities_of_the_checkpoint_are_on_its_grid(pictures: Pictures, traine
     section = config.IrnAffinities(kind="irn", radius=4)
     job = SimpleNamespace(
         params=ComputeAffinities(precision="float32", affinities=section),
-        input=SimpleNamespace(checkpoint=trained.checkpoint),
+        input=SimpleNamespace(checkpoint=trained.checkpoint, images="images.tsv"),
         threads=1,
         compute=CPU,
     )

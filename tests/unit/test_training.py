@@ -44,7 +44,6 @@ from wsss.stages.segmenter import (
     train_on_truth,
     train_segmenter,
 )
-from wsss.stages.training.feature_store import FeatureStore
 from wsss.stages.training.loop import TrainingError, fit
 from wsss.stages.training.optimizers import build_optimizer
 from wsss.stages.training.pairs import augmentation, cell_labels, crop_cells
@@ -668,58 +667,6 @@ def test_missing_labels_and_weights_are_refused(pictures: Pictures, tmp_path: Pa
         train_segmenter(pictures.rows, {}, SEGMENTER, run_in(tmp_path))
     with pytest.raises(ValueError, match="weights: classifier: no checkpoint"):
         train_affinitynet(pictures.rows, pictures.masks, AffinityNet(), run_in(tmp_path))
-
-
-def test_stored_features_are_those_of_the_network(pictures: Pictures, tmp_path: Path) -> None:
-    generator = np.random.default_rng(0)
-    grids = [(3, 4), (5, 2), (1, 1)]
-    maps = [generator.random((*grid, 6)).astype(np.float16) for grid in grids]
-    with FeatureStore(tmp_path, grids, 6, "affinitynet") as store:
-        for index in (2, 0, 1):
-            store[index] = maps[index]
-        for index, values in enumerate(maps):
-            np.testing.assert_array_equal(store[index], values)
-        store[0] = maps[0].transpose(1, 0, 2).copy().transpose(1, 0, 2)
-        np.testing.assert_array_equal(store[0], maps[0])
-        assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("values", [np.zeros((3, 4, 5), np.float16), np.zeros((3, 4, 6), np.float32)])
-def test_features_of_another_shape_or_dtype_are_not_stored(values: Any, tmp_path: Path) -> None:
-    with (
-        FeatureStore(tmp_path, [(3, 4), (3, 4)], 6, "affinitynet") as store,
-        pytest.raises(ValueError, match=r"expected float16 \(3, 4, 6\)"),
-    ):
-        store[0] = values
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc, which tells the memory in use")
-def test_stored_features_take_no_memory_of_the_process(tmp_path: Path) -> None:
-    """Their file has 200 MB, of which a process holds the map that it reads."""
-
-    def resident_mb() -> float:
-        status = Path("/proc/self/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1000
-
-    values = np.ones((100, 100, 200), np.float16)
-    with FeatureStore(tmp_path, [(100, 100)] * 50, 200, "affinitynet") as store:
-        before = resident_mb()
-        for index in range(50):
-            store[index] = values
-            assert (store[index] == 1).all()
-        assert resident_mb() - before < 40
-
-
-def test_features_that_the_disk_cannot_hold_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(
-        OSError, match=r"need 1\.0 GB, the disk has 0\.0 GB free.*irnet\.train_on: \{kind: images\}"
-    ):
-        FeatureStore(tmp_path, [(1000, 1000)], 512, "irnet")
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("side", [3, 6, 9])

@@ -26,13 +26,14 @@ def job_seconds(study: Study, images: Images) -> dict[str, float]:
     seconds = {rule: JOB for rule in PARAMS} | _seconds(study, images, speed)
     for inner in inner_studies(study):
         seconds |= {f"{inner.prefix}{rule}": JOB for rule in PARAMS} | {
-            f"{inner.prefix}{rule}": time for rule, time in _seconds(inner.study, images, speed).items()
+            f"{inner.prefix}{rule}": time
+            for rule, time in _seconds(inner.study, images, speed, study).items()
         }
     return seconds
 
 
-def _seconds(study: Study, images: Images, speed: Speed) -> dict[str, float]:
-    work = study_work(study, images)
+def _seconds(study: Study, images: Images, speed: Speed, around: Study | None = None) -> dict[str, float]:
+    work = study_work(study, images, around)
     return {rule: speed.seconds(found) / found.jobs for rule, found in work.items()} | _measured(study)
 
 

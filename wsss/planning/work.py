@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import NamedTuple, Self
 
@@ -20,7 +20,7 @@ from wsss.study.config import (
 from wsss.study.config.fields import AUTO, Auto, settled
 from wsss.study.counts import shard_counts
 from wsss.study.follow import median_longest_side, settled_section
-from wsss.study.inner import later_rounds, upper_bound
+from wsss.study.inner import CHECKPOINT, later_rounds, upper_bound
 from wsss.study.params import refining
 from wsss.study.swept import swept
 
@@ -109,10 +109,21 @@ class Work:
     read: float = 0.0
 
 
-def study_work(study: Study, images: Images) -> dict[str, Work]:
-    """The work of each rule of a study, by name, as if nothing was there yet."""
+def study_work(study: Study, images: Images, around: Study | None = None) -> dict[str, Work]:
+    """The work of each rule of a study, by name, as if nothing was there yet.
+
+    Args:
+        study: the study.
+        images: its data set.
+        around: the study in which it is a later round, whose features it may share.
+    """
     settled = settled_study(study, images)
-    return {**_networks(settled, images), **_walks(settled, images), **_others(settled, images)}
+    found = {**_networks(settled, images), **_walks(settled, images), **_others(settled, images)}
+    name = f"train_{settled.pair_network}"
+    shared = around and _features(settled_study(around, images))
+    if shared and _features(settled) == shared:
+        found[name] = replace(found[name], seen=0.0)
+    return found
 
 
 def jobs_of_a_run(study: Study, images: Images) -> dict[str, int]:
@@ -187,13 +198,24 @@ def _affinities(study: Study, images: Images, name: str) -> dict[str, Work]:
         training = Work(1, backbone, seen=train * area, trained=ON_FEATURES * crops)
     else:
         training = Work(1, backbone, trained=(1 + COMPARED) * crops)
-    seen = (
-        (1 + COMPARED) * _refined(study, images) * area * (1 + bool(getattr(study.affinities, "flip", False)))
-    )
+    flip = bool(getattr(study.affinities, "flip", False))
+    refined = _refined(study, images)
+    kept = train if net.train_on.kind == "features" and not flip else 0
+    seen = (refined - kept + COMPARED * refined) * area * (1 + flip)
     return {
         f"train_{name}": training,
         "compute_affinities": Work(_shards(study), backbone, seen=seen),
     }
+
+
+def _features(study: Study) -> tuple[object, ...] | None:
+    """What decides the features on which a study's network learns from pairs, if it learns on features."""
+    if not study.pair_network:
+        return None
+    net = _pair_section(study)
+    weights = f"{study.folder}/classifier/{CHECKPOINT}" if net.weights == "classifier" else net.weights
+    facts = (study.pair_network, net.backbone, net.output_stride, weights, net.input_scale)
+    return facts if net.train_on.kind == "features" else None
 
 
 def _walks(study: Study, images: Images) -> dict[str, Work]:

@@ -17,6 +17,7 @@ from wsss.results.confusions import (
     write_classified,
     write_confusions,
 )
+from wsss.results.features import read_features, write_features
 from wsss.results.files import ArtifactError, replacing, write_text
 from wsss.results.image_map import ImageMap, Shards, open_shards
 from wsss.results.masks import Masks, pooling_of, read_masks, write_confident, write_masks, write_pseudo_masks
@@ -60,6 +61,7 @@ __all__ = [
     "read_cams",
     "read_classified",
     "read_confusions",
+    "read_features",
     "read_history",
     "read_json",
     "read_masks",
@@ -71,6 +73,7 @@ __all__ = [
     "write_classified",
     "write_confident",
     "write_confusions",
+    "write_features",
     "write_json",
     "write_manifest",
     "write_masks",

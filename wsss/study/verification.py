@@ -16,6 +16,7 @@ from typing import Any
 
 from wsss.study.code_digest import WORKFLOW, code_digest
 from wsss.study.config import Study
+from wsss.study.features import FOLDER
 from wsss.study.inner import place_of, studies_by_place
 from wsss.study.integrity import INDEX, listed_files
 from wsss.study.modules import loaded_modules
@@ -25,7 +26,7 @@ from wsss.study.provenance import ArtifactManifest, file_digests, library_versio
 SHOWN = 3
 """Reasons of one kind that a line names."""
 
-_WITHOUT_MANIFEST = ("logs", "benchmarks", ".resume", "tensorboard")
+_WITHOUT_MANIFEST = ("logs", "benchmarks", ".resume", "tensorboard", FOLDER)
 """Folders of a study whose files have no manifest."""
 
 _ASKED_FOR = "report/beside-*.html"

@@ -15,6 +15,7 @@ from wsss.models.irnet import IRNet, restore_irnet
 from wsss.results import AffinityGrid
 from wsss.runtime.compute import Compute
 from wsss.stages.affinities import AffinitiesJob, ComputedAffinities
+from wsss.stages.features import FeatureFolder, kept_for
 from wsss.stages.inference.features import padded_batches
 from wsss.stages.inference.passes import passes
 from wsss.study.config import IrnAffinities
@@ -28,8 +29,22 @@ def compute(affinities: IrnAffinities, images: Manifest, job: AffinitiesJob) -> 
     trained = restore_irnet(job.input.checkpoint)
     model, input_scale = job.compute.place(trained.network), settled(trained.section.input_scale)
     grid = AffinityGrid(affinities.radius, input_scale, model.border)
-    items = compute_affinities(model, images.rows, grid, flip=affinities.flip, compute=job.compute)
+    kept = kept_for(job.input.images, model, trained.section, job.compute)
+    if kept and not affinities.flip:
+        items = affinities_of_features(model, images.rows, grid, kept)
+    else:
+        items = compute_affinities(model, images.rows, grid, flip=affinities.flip, compute=job.compute)
     return ComputedAffinities(grid, items)
+
+
+def affinities_of_features(
+    model: IRNet, rows: Sequence[ImageRow], grid: AffinityGrid, kept: FeatureFolder
+) -> Iterator[tuple[str, NDArray[np.float16], NDArray[np.float16]]]:
+    """Compute affinities as `compute_affinities` does, from features, as the network has learned."""
+    for image_id, logits in kept.seen_by(model.boundary_logits, rows):
+        boundary = logits.sigmoid()
+        stencil = boundary_stencil(boundary, grid.radius)
+        yield image_id, stencil.half().cpu().numpy(), boundary.half().cpu().numpy()
 
 
 @torch.inference_mode()

@@ -15,6 +15,7 @@ from wsss.models.affinitynet import AffinityNet, restore_affinitynet
 from wsss.results import AffinityGrid
 from wsss.runtime.compute import Compute
 from wsss.stages.affinities import AffinitiesJob, ComputedAffinities
+from wsss.stages.features import FeatureFolder, kept_for
 from wsss.stages.inference.features import padded, padded_batches
 from wsss.stages.inference.passes import at_scales, passes
 from wsss.study.config import NetworkAffinities
@@ -27,10 +28,22 @@ def compute(affinities: NetworkAffinities, images: Manifest, job: AffinitiesJob)
     """Compute affinities with the AffinityNet whose checkpoint, an input of the job, says on which grid."""
     trained = restore_affinitynet(job.input.checkpoint)
     model, input_scale = job.compute.place(trained.network), settled(trained.section.input_scale)
-    items = compute_affinities(
-        model, images.rows, input_scale=input_scale, flip=affinities.flip, compute=job.compute
-    )
+    kept = kept_for(job.input.images, model, trained.section, job.compute)
+    if kept and not affinities.flip:
+        items = affinities_of_features(model, images.rows, kept)
+    else:
+        items = compute_affinities(
+            model, images.rows, input_scale=input_scale, flip=affinities.flip, compute=job.compute
+        )
     return ComputedAffinities(AffinityGrid(model.radius, input_scale, model.border), items)
+
+
+def affinities_of_features(
+    model: AffinityNet, rows: Sequence[ImageRow], kept: FeatureFolder
+) -> Iterator[tuple[str, NDArray[np.float16]]]:
+    """Compute affinities as `compute_affinities` does, from features, as the network has learned."""
+    seen = kept.seen_by(lambda features: model.stencil(model.affinity_features(features)), rows)
+    return ((image_id, stencil.half().cpu().numpy()) for image_id, stencil in seen)
 
 
 @torch.inference_mode()

@@ -25,10 +25,8 @@ from wsss.method.neighbours import STRIDE
 from wsss.models.grid import GridNetwork
 from wsss.models.parameters import freeze
 from wsss.runtime.compute import Compute
-from wsss.runtime.console import progress
-from wsss.runtime.processes import joined, share, wait_for_all
-from wsss.stages.inference.features import compute_features
-from wsss.stages.training.feature_store import FeatureStore
+from wsss.runtime.processes import joined, share
+from wsss.stages.features import FeatureFolder, folder_for
 from wsss.stages.training.loop import Losses
 from wsss.stages.training.run import Run, adopt, distribute, first_weights, require_all, train
 from wsss.stages.training.sampling import Sample
@@ -90,8 +88,8 @@ def train_on_pairs(
     """Train a network on confident regions and write its checkpoint.
 
     On images, all layers learn that are not frozen, from augmented views. On features, the backbone is frozen
-    and its features are computed once per image: only the layers above learn, from random crops of them, in
-    many cheap steps.
+    and its features are computed once, see `wsss.stages.features`: only the layers above learn, from random
+    crops of them, in many cheap steps.
 
     Args:
         build: makes the network from its section, and the state dict with the backbone's weights if any. As
@@ -180,28 +178,16 @@ def train_on_features(
 ) -> None:
     """Train the layers above a frozen backbone on random crops of its features."""
     network: GridNetwork = losses.network
-    grids = [(labels.shape[0], labels.shape[1]) for labels in cells]
-    side = min(section.crop_size // STRIDE, max(map(max, grids)))
-    name = type(section).__name__.lower()
-    with FeatureStore(run.checkpoint.parent, grids, sum(network.widths), name) as store:
-        fill(store, network.eval(), rows, settled(section.input_scale), run.compute)
+    side = min(section.crop_size // STRIDE, max(max(labels.shape) for labels in cells))
+    with folder_for(run.features, beside=run.checkpoint) as folder:
+        kept = FeatureFolder(folder, network.eval(), section, run.compute)
+        kept.complete(rows)
+        with kept.opened() as features:
 
-        def read(index: int, generator: np.random.Generator) -> Sample:
-            return crop_cells(store[index], cells[index].numpy(), side, generator)
+            def read(index: int, generator: np.random.Generator) -> Sample:
+                return crop_cells(features[rows[index].id], cells[index].numpy(), side, generator)
 
-        train(network, FromFeatures(losses), read, samples=len(rows), section=section, run=run)
-
-
-def fill(
-    store: FeatureStore, network: GridNetwork, rows: Sequence[ImageRow], input_scale: float, compute: Compute
-) -> None:
-    """Compute and store the features of images; processes that train together share the images."""
-    index = {row.id: number for number, row in enumerate(rows)}
-    own = share(rows)
-    maps = compute_features(network, own, input_scale=input_scale, compute=compute)
-    for image_id, values in progress(maps, len(own), "images", "backbone") if compute.leads else maps:
-        store[index[image_id]] = values
-    wait_for_all()
+            train(network, FromFeatures(losses), read, samples=len(rows), section=section, run=run)
 
 
 def train_on_images(

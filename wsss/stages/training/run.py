@@ -25,6 +25,7 @@ from wsss.stages.training.sampling import Plan, ReadSample, require_equal_shares
 from wsss.stages.training.selection import Selection
 from wsss.study.config import AffinityNet, Classifier, IRNet, Segmenter
 from wsss.study.config.fields import settled
+from wsss.study.features import features_folder
 
 if TYPE_CHECKING:
     from wsss.stages.job import Job
@@ -45,6 +46,8 @@ class Run:
         seed: decides first weights, order, augmentation and dropout.
         compute: where and how the network computes.
         resume: keeps the state of an interrupted training; by default none.
+        features: folder in which the features of a frozen backbone stay for later jobs; by default they go
+            when the training ends.
     """
 
     checkpoint: Path
@@ -53,6 +56,7 @@ class Run:
     seed: int
     compute: Compute
     resume: ResumePoint = field(default_factory=lambda: ResumePoint(None))
+    features: Path | None = None
 
     @classmethod
     def of(cls, job: Job[Any], class_names: Sequence[str]) -> Self:
@@ -65,6 +69,7 @@ class Run:
             seed=job.seed,
             compute=job.compute,
             resume=ResumePoint(resume_path(checkpoint, job.config, job.code, list(job.inputs.values()))),
+            features=features_folder(job.input.images),
         )
 
 
