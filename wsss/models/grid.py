@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from wsss.method.neighbours import STRIDE, Border
@@ -30,5 +32,10 @@ class GridNetwork(Network):
 
 def grid_of(x: Tensor) -> tuple[int, int]:
     """Cells ``(⌈H / 8⌉, ⌈W / 8⌉)`` of images ``(B, 3, H, W)``."""
-    height, width = x.shape[-2:]
+    return grid_of_size(x.shape[-2:])
+
+
+def grid_of_size(size: Sequence[int]) -> tuple[int, int]:
+    """Cells ``(⌈H / 8⌉, ⌈W / 8⌉)`` of an image of ``(H, W)`` pixels."""
+    height, width = size
     return -(-height // STRIDE), -(-width // STRIDE)

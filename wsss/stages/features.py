@@ -23,9 +23,8 @@ from torch import Tensor
 
 from wsss.data import ImageRow
 from wsss.data.loading import batches_by_size
-from wsss.method.neighbours import STRIDE
 from wsss.method.resizing import scaled_size
-from wsss.models.grid import GridNetwork
+from wsss.models.grid import GridNetwork, grid_of_size
 from wsss.results import Shards, open_shards, read_features, write_features
 from wsss.runtime.compute import Compute
 from wsss.runtime.console import progress
@@ -109,9 +108,8 @@ class FeatureFolder:
         return compute_features(self.network, rows, input_scale=scale, compute=self.compute)
 
     def _bytes(self, row: ImageRow) -> int:
-        height, width = scaled_size((row.height, row.width), settled(self.section.input_scale))
-        cells = -(-height // STRIDE) * -(-width // STRIDE)
-        return cells * sum(self.network.widths) * np.dtype(np.float16).itemsize
+        height, width = grid_of_size(scaled_size((row.height, row.width), settled(self.section.input_scale)))
+        return height * width * sum(self.network.widths) * np.dtype(np.float16).itemsize
 
     def _require_free(self, needed: int) -> None:
         place = next(folder for folder in (self.path, *self.path.parents) if folder.is_dir())
